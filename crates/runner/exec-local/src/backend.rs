@@ -250,6 +250,10 @@ impl ExecBackend for LocalBackend {
         Ok(())
     }
 
+    async fn sweep(&self, run: &RunName) -> Result<u32, ExecError> {
+        self.find(run).await?.sweep().await.map_err(failure(run))
+    }
+
     async fn remove(&self, run: &RunName) -> Result<(), ExecError> {
         LocalRun::remove_folder(&self.folder(run)).map_err(failure(run))
     }
@@ -272,6 +276,9 @@ fn failure(run: &RunName) -> impl FnOnce(RunError) -> ExecError + use<> {
         RunError::InputClosed => ExecError::InputClosed,
         error @ RunError::NotStarted => {
             ExecError::Host { action: "start a supervisor", source: Box::new(error) }
+        }
+        error @ RunError::NotSwept => {
+            ExecError::Host { action: "sweep what a program has left behind", source: Box::new(error) }
         }
         RunError::Io(source) => {
             ExecError::Host { action: "use the folder of a run", source: Box::new(source) }

@@ -1,4 +1,4 @@
-//! How a run ended.
+//! How a run ended, and what was swept before.
 
 use std::time::Duration;
 
@@ -36,4 +36,13 @@ impl From<Exit> for ExecEnd {
             duration: Duration::from_millis(exit.duration_ms),
         }
     }
+}
+
+/// What a sweep has found while the run goes on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Sweep {
+    /// The number of the sweep: 1, 2, 3.
+    pub(crate) number: u64,
+    /// The number of processes outside of the program's session that descend from it.
+    pub(crate) tools: u32,
 }

@@ -18,6 +18,7 @@ pub(crate) struct RunFolder(PathBuf);
 pub(crate) const INPUT_READY: &str = "input.ready";
 pub(crate) const GUARDIAN: &str = "guardian.json";
 pub(crate) const SUPERVISOR: &str = "supervisor.json";
+pub(crate) const SWEEP: &str = "sweep.json";
 pub(crate) const EXIT: &str = "exit.json";
 
 impl RunFolder {

@@ -14,6 +14,7 @@
 //! | `stdout`, `stderr` | the program's output, without redaction |
 //! | `tmp` | the program's temporary folder; removed after its end |
 //! | `guardian.json`, `supervisor.json` | the identities of the two processes that supervise the run |
+//! | `sweep.json` | what the last sweep of a run that goes on has found |
 //! | `exit.json` | how the program ended; there once nothing of the run is left |
 //!
 //! # Nothing is left

@@ -14,10 +14,11 @@ use tokio::net::unix::pipe;
 use tokio::process::Command;
 use tokio::time::{Instant, sleep, timeout};
 
-use crate::exit::Exit;
-use crate::folder::{EXIT, GUARDIAN, INPUT_READY, RunFolder, SUPERVISOR, remove_tree};
+use crate::exit::{Exit, Sweep};
+use crate::folder::{EXIT, GUARDIAN, INPUT_READY, RunFolder, SUPERVISOR, SWEEP, remove_tree};
 use crate::identity::Identity;
 use crate::spec::{RunSpec, SupervisorCommand};
+use crate::sweep::SWEEP_LIMIT;
 
 /// The errors of an input that no one reads.
 const CLOSED: [Errno; 3] = [Errno::ENOENT, Errno::ENXIO, Errno::EPIPE];
@@ -27,6 +28,9 @@ const BEGIN_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// How often a supervisor that is about to begin is looked at.
 const BEGIN_INTERVAL: Duration = Duration::from_millis(20);
+
+/// How often a sweep is looked at.
+const SWEEP_INTERVAL: Duration = Duration::from_millis(5);
 
 /// A run on this machine.
 #[derive(Debug)]
@@ -61,6 +65,9 @@ pub enum RunError {
     /// The supervisor ended before it began.
     #[error("the supervisor did not start")]
     NotStarted,
+    /// What the agent has left behind cannot be killed.
+    #[error("what the agent has left behind cannot be killed")]
+    NotSwept,
     /// The run has not ended.
     #[error("the run has not ended")]
     StillRunning,
@@ -151,6 +158,34 @@ impl LocalRun {
     /// whether the run was there.
     pub fn terminate(&self) -> bool {
         self.supervisor.signal(Signal::SIGTERM)
+    }
+
+    /// Kills what the agent has left behind while it goes on, and waits until it is gone. Returns how many
+    /// processes outside of the agent's session descend from it.
+    ///
+    /// # Errors
+    ///
+    /// Fails if it takes longer than [`SWEEP_LIMIT`].
+    pub async fn sweep(&self) -> Result<u32, RunError> {
+        let number = |sweep: &Option<Sweep>| sweep.as_ref().map_or(0, |sweep| sweep.number);
+        let before = number(&self.folder.read(SWEEP)?);
+        let until = Instant::now() + SWEEP_LIMIT;
+        if !self.supervisor.signal(Signal::SIGUSR2) {
+            return Ok(0);
+        }
+        loop {
+            let sweep: Option<Sweep> = self.folder.read(SWEEP)?;
+            if number(&sweep) > before {
+                return Ok(sweep.map_or(0, |sweep| sweep.tools));
+            }
+            if self.state()? != RunState::Running {
+                return Ok(0);
+            }
+            if Instant::now() > until {
+                return Err(RunError::NotSwept);
+            }
+            sleep(SWEEP_INTERVAL).await;
+        }
     }
 
     /// Returns what a stream has from this offset on, at most 1 MiB; nothing if there is no more yet.

@@ -13,20 +13,23 @@ use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nix::unistd::{Pid, setsid};
 use rdev_runner_domain::OutputStream;
 
-use crate::exit::Exit;
-use crate::folder::{EXIT, RunFolder, SUPERVISOR};
+use crate::exit::{Exit, Sweep};
+use crate::folder::{EXIT, RunFolder, SUPERVISOR, SWEEP};
 use crate::identity::Identity;
 use crate::spec::RunSpec;
-use crate::sweep::{SWEEP_LIMIT, reap, sweep};
+use crate::sweep::{SWEEP_LIMIT, children, kill_all, outside, reap, sweep};
 
 /// How long an agent may take to end after SIGTERM, before it is killed.
 pub const TERM_GRACE: Duration = Duration::from_secs(5);
+
+/// How soon the supervisor looks again at what it has killed.
+const SWEEP_INTERVAL: Duration = Duration::from_millis(5);
 
 /// How long the supervisor waits for a signal at most.
 const MAX_WAIT: Duration = Duration::from_secs(60);
 
 /// Supervises the run of this folder, and returns when nothing of it is left: [`crate::supervise`], within its
-/// guardian. SIGTERM stops the agent; SIGUSR1 closes its input.
+/// guardian. SIGTERM stops the agent; SIGUSR1 closes its input; SIGUSR2 kills what the agent has left behind.
 pub(crate) fn supervise(folder: &RunFolder) -> io::Result<()> {
     // A signal to the guardian's group is none to this process.
     setsid()?;
@@ -104,6 +107,7 @@ impl Supervisor<'_> {
     fn watch(mut self, wall_ms: Option<u64>, started_at: Instant) -> Exit {
         let wall = wall_ms.and_then(|millis| started_at.checked_add(Duration::from_millis(millis)));
         let (mut timed_out, mut kill_at) = (false, None);
+        let (mut sweeps, mut is_sweeping) = (0, false);
         loop {
             let mut end = None;
             reap(|pid, how| {
@@ -123,6 +127,9 @@ impl Supervisor<'_> {
                     duration_ms: 0,
                 };
             }
+            if is_sweeping && self.sweep_leftovers(sweeps + 1) {
+                (sweeps, is_sweeping) = (sweeps + 1, false);
+            }
             let now = Instant::now();
             if kill_at.is_none() && wall.is_some_and(|wall| now >= wall) {
                 timed_out = true;
@@ -133,12 +140,25 @@ impl Supervisor<'_> {
                 kill_at = Some(now + TERM_GRACE);
             }
             let wake_at = kill_at.or(wall);
-            match self.signals.wait(wake_at.map_or(MAX_WAIT, |at| at.saturating_duration_since(now))) {
+            let longest = if is_sweeping { SWEEP_INTERVAL } else { MAX_WAIT };
+            let wait = wake_at.map_or(longest, |at| at.saturating_duration_since(now).min(longest));
+            match self.signals.wait(wait) {
                 Some(Signal::SIGTERM) => kill_at = Some(kill_at.unwrap_or_else(|| self.terminate())),
+                Some(Signal::SIGUSR2) => is_sweeping = true,
                 Some(Signal::SIGUSR1) => self.close_input(),
                 _ => {}
             }
         }
+    }
+
+    /// Kills the children that are not the agent: their parents have ended. Returns whether there are none,
+    /// which it records under this number.
+    fn sweep_leftovers(&self, number: u64) -> bool {
+        let leftovers: Vec<_> = children().into_iter().filter(|child| *child != self.agent).collect();
+        kill_all(&leftovers);
+        // A record that cannot be written is waited for in vain, and the run is stopped instead.
+        leftovers.is_empty()
+            && self.folder.write(SWEEP, &Sweep { number, tools: outside(self.agent) }).is_ok()
     }
 
     /// Closes the input, also for writers that come later.
@@ -161,7 +181,14 @@ struct Signals(SignalFd);
 impl Signals {
     fn block() -> io::Result<Self> {
         let mut signals = SigSet::empty();
-        for signal in [Signal::SIGCHLD, Signal::SIGTERM, Signal::SIGUSR1, Signal::SIGINT, Signal::SIGHUP] {
+        for signal in [
+            Signal::SIGCHLD,
+            Signal::SIGTERM,
+            Signal::SIGUSR1,
+            Signal::SIGUSR2,
+            Signal::SIGINT,
+            Signal::SIGHUP,
+        ] {
             signals.add(signal);
         }
         signals.thread_block()?;

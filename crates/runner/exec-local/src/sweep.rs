@@ -8,7 +8,7 @@ use nix::errno::Errno;
 use nix::poll::poll;
 use nix::sys::signal::{Signal, kill};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
-use nix::unistd::Pid;
+use nix::unistd::{Pid, getsid};
 
 /// How long a supervisor tries to kill what a program has left behind.
 pub const SWEEP_LIMIT: Duration = Duration::from_secs(30);
@@ -50,11 +50,40 @@ pub(crate) fn reap(mut ended: impl FnMut(Pid, Result<i32, Signal>)) -> bool {
     }
 }
 
-fn children() -> Vec<Pid> {
-    let threads = fs::read_dir("/proc/self/task").into_iter().flatten().flatten();
+/// Kills children of this process. One that is not yet reaped keeps its id.
+pub(crate) fn kill_all(children: &[Pid]) {
+    for child in children {
+        let _ = kill(*child, Signal::SIGKILL);
+    }
+}
+
+/// Returns how many processes descend from a child of this process and are not in the session of this process.
+pub(crate) fn outside(child: Pid) -> u32 {
+    let own = session(Pid::this()).unwrap_or_default();
+    let (mut found, mut ahead) = (0, vec![child]);
+    while let Some(process) = ahead.pop() {
+        // One that has ended in between has none.
+        found += u32::from(session(process).is_some_and(|session| session != own));
+        ahead.extend(children_of(process));
+    }
+    found
+}
+
+/// Returns the children of this process.
+pub(crate) fn children() -> Vec<Pid> {
+    children_of(Pid::this())
+}
+
+fn children_of(process: Pid) -> Vec<Pid> {
+    let threads = fs::read_dir(format!("/proc/{process}/task")).into_iter().flatten().flatten();
     let lists = threads.filter_map(|thread| fs::read_to_string(thread.path().join("children")).ok());
     let ids: Vec<_> = lists.flat_map(|list| numbers(&list)).collect();
     ids.into_iter().map(Pid::from_raw).collect()
+}
+
+/// Returns the session of a process that runs.
+fn session(process: Pid) -> Option<i32> {
+    getsid(Some(process)).ok().map(Pid::as_raw)
 }
 
 fn numbers(list: &str) -> Vec<i32> {

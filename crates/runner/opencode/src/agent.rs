@@ -1,35 +1,66 @@
 //! The agent.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
-use http::Method;
-use rdev_runner_domain::ports::{AgentVersion, CodeAgent, EventSink, Unavailable};
+use rdev_core::Entropy;
+use rdev_runner_domain::ports::{
+    AgentVersion, Clock, CodeAgent, EventSink, ExecBackend, ExecError, Unavailable,
+};
 use rdev_runner_domain::{AgentProvider, AgentResult, AgentRun, Capabilities, CommandId};
 use tokio_util::sync::CancellationToken;
 
-use crate::client::{AVAILABILITY_TIMEOUT, Client, Server};
+use crate::checkpoint::Checkpoint;
 use crate::run::Run;
+use crate::servers::Servers;
+use crate::settings::OpenCodeSettings;
 
-/// OpenCode over a running server, which works on one project.
-#[derive(Debug)]
+/// OpenCode, by servers that it starts on a backend.
 pub struct OpenCodeAgent {
     provider: AgentProvider,
-    client: Client,
+    backend: Arc<dyn ExecBackend>,
+    clock: Arc<dyn Clock>,
+    program: String,
+    servers: Servers,
     running: Mutex<HashMap<CommandId, CancellationToken>>,
 }
 
 impl OpenCodeAgent {
-    /// Creates the agent of a server.
+    /// Creates the agent. It starts no server before the first run.
     #[must_use]
-    pub fn new(server: Server) -> Self {
-        Self { provider: AgentProvider::opencode(), client: Client::new(server), running: Mutex::default() }
+    pub fn new(
+        backend: Arc<dyn ExecBackend>,
+        settings: OpenCodeSettings,
+        clock: Arc<dyn Clock>,
+        entropy: Arc<dyn Entropy>,
+    ) -> Self {
+        Self {
+            provider: AgentProvider::opencode(),
+            backend: Arc::clone(&backend),
+            clock: Arc::clone(&clock),
+            program: settings.program.clone(),
+            servers: Servers::new(backend, settings, clock, entropy),
+            running: Mutex::default(),
+        }
+    }
+
+    /// Stops the servers without runs. Those with runs live on, for the next runner. The agent must not be used
+    /// afterwards.
+    pub async fn close(&self) {
+        self.servers.close().await;
     }
 
     fn running(&self) -> MutexGuard<'_, HashMap<CommandId, CancellationToken>> {
         // A panic cannot leave the map half changed.
         self.running.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Makes a run known to [`CodeAgent::cancel`], until the guard is dropped.
+    fn register(&self, command: CommandId) -> (CancellationToken, Running<'_>) {
+        let cancelled = CancellationToken::new();
+        self.running().insert(command, cancelled.clone());
+        (cancelled, Running { agent: self, command })
     }
 }
 
@@ -44,30 +75,40 @@ impl CodeAgent for OpenCodeAgent {
         Capabilities { max_budget: false, ..Capabilities::ALL }
     }
 
-    /// Asks the server for its version. An answer without one comes from something else.
+    /// Asks the program for its version. A server proves its dialect when it is started.
     async fn probe(&self) -> Result<AgentVersion, Unavailable> {
-        let health = self.client.call(Method::GET, "/global/health", None, AVAILABILITY_TIMEOUT).await;
-        let health = health.map_err(|error| Unavailable(format!("The OpenCode server: {error}")))?;
-        let version = health.get("version").and_then(serde_json::Value::as_str);
-        let version =
-            version.ok_or_else(|| Unavailable("The server is not OpenCode's: it has no version.".into()))?;
-        Ok(AgentVersion(version.to_owned()))
+        let version = self.backend.version(&self.program).await;
+        version.map(AgentVersion).map_err(|error| match error {
+            ExecError::ProgramNotFound { .. } => Unavailable(format!(
+                "OpenCode is not installed: {error}. Install it with `npm install --global opencode-ai`, or name its path."
+            )),
+            error => Unavailable(format!("OpenCode cannot be used: {error}.")),
+        })
     }
 
     async fn execute(&self, run: &AgentRun, sink: &dyn EventSink) -> AgentResult {
-        let command = run.command_id();
-        let cancelled = CancellationToken::new();
-        self.running().insert(command, cancelled.clone());
-        // Forgets the run also if the caller drops the future.
-        let _running = Running { agent: self, command };
-        Run::new(&self.client, &run.request, sink, cancelled).play().await
+        let (cancelled, _running) = self.register(run.command_id());
+        Run::new(run, sink, cancelled, self.clock.now()).execute(&self.servers).await
     }
 
-    async fn attach(&self, _: &AgentRun, _: Option<&str>, _: &dyn EventSink) -> Option<AgentResult> {
-        None
+    async fn attach(
+        &self,
+        run: &AgentRun,
+        checkpoint: Option<&str>,
+        sink: &dyn EventSink,
+    ) -> Option<AgentResult> {
+        let record = self.servers.records().find_run(run.command_id()).ok()??;
+        let checkpoint = match checkpoint {
+            Some(checkpoint) => Some(Checkpoint::parse(checkpoint)?),
+            None => None,
+        };
+        let (cancelled, _running) = self.register(run.command_id());
+        Run::new(run, sink, cancelled, self.clock.now()).attach(&self.servers, record, checkpoint).await
     }
 
-    async fn forget(&self, _: CommandId) {}
+    async fn forget(&self, command: CommandId) {
+        self.servers.records().remove_run(command);
+    }
 
     async fn cancel(&self, command: CommandId) {
         if let Some(run) = self.running().get(&command) {

@@ -42,22 +42,24 @@ pub const MAX_RESPONSE_BYTES: usize = 64 * 1024 * 1024;
 /// The part of an answer that an error quotes, in characters.
 const EXCERPT: usize = 300;
 
-/// A running server.
-#[derive(Clone)]
-pub struct Server {
+/// The place in which a server answers.
+pub(crate) struct Endpoint {
     /// Its address, on loopback.
-    pub address: SocketAddr,
+    pub(crate) address: SocketAddr,
     /// Its password (`OPENCODE_SERVER_PASSWORD`).
-    pub password: String,
+    pub(crate) password: String,
     /// The folder of the project, an absolute path.
-    pub directory: String,
-    /// Further secrets of the run, which no error may quote.
-    pub secrets: Vec<String>,
+    pub(crate) directory: String,
+    /// The secrets of the run, which no error may quote.
+    pub(crate) secrets: Vec<String>,
 }
 
-impl fmt::Debug for Server {
+impl fmt::Debug for Endpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Server").field("address", &self.address).field("directory", &self.directory).finish()
+        f.debug_struct("Endpoint")
+            .field("address", &self.address)
+            .field("directory", &self.directory)
+            .finish()
     }
 }
 
@@ -65,12 +67,12 @@ impl fmt::Debug for Server {
 #[derive(Debug)]
 pub(crate) struct Client {
     http: legacy::Client<HttpConnector, Full<Bytes>>,
-    server: Server,
+    server: Endpoint,
     authorization: String,
 }
 
 impl Client {
-    pub(crate) fn new(server: Server) -> Self {
+    pub(crate) fn new(server: Endpoint) -> Self {
         let http = legacy::Client::builder(TokioExecutor::new()).build(HttpConnector::new());
         let authorization = STANDARD.encode(format!("opencode:{}", server.password));
         Self { http, server, authorization }

@@ -4,7 +4,7 @@ use rdev_runner_domain::{Line, LineBuffer, MAX_LINE_BYTES};
 
 /// A server-sent event.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum ServerEvent {
+pub(crate) enum ServerEvent {
     /// Its data.
     Data(Vec<u8>),
     /// An event of more than 16 MiB, which was dropped.
@@ -16,7 +16,7 @@ pub enum ServerEvent {
 /// An event is kept until it is complete, because its data is one JSON document. So the longest line of an
 /// agent's output bounds it too, and with it the memory of a stream.
 #[derive(Debug, Default)]
-pub struct EventDecoder {
+pub(crate) struct EventDecoder {
     lines: LineBuffer,
     event: Event,
 }
@@ -30,12 +30,12 @@ struct Event {
 impl EventDecoder {
     /// Creates a decoder.
     #[must_use]
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self::default()
     }
 
     /// Reads the next piece of the stream, and returns the events that it completes.
-    pub fn push(&mut self, piece: &[u8]) -> Vec<ServerEvent> {
+    pub(crate) fn push(&mut self, piece: &[u8]) -> Vec<ServerEvent> {
         let (mut events, event) = (Vec::new(), &mut self.event);
         self.lines.push(piece, |line| events.extend(event.read(line)));
         events

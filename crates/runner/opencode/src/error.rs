@@ -7,18 +7,18 @@ use http::{Method, StatusCode};
 /// A request to the server that failed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{method} {path}: {fault}")]
-pub struct RequestError {
+pub(crate) struct RequestError {
     /// The method.
-    pub method: Method,
+    pub(crate) method: Method,
     /// The path, without the query.
-    pub path: String,
+    pub(crate) path: String,
     /// What went wrong.
-    pub fault: RequestFault,
+    pub(crate) fault: RequestFault,
 }
 
 /// What went wrong with a request.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum RequestFault {
+pub(crate) enum RequestFault {
     /// No answer, because the connection failed.
     #[error("{0}")]
     Connection(String),
@@ -48,7 +48,7 @@ pub enum RequestFault {
 impl RequestError {
     /// Returns whether the server answered 404.
     #[must_use]
-    pub fn is_not_found(&self) -> bool {
+    pub(crate) fn is_not_found(&self) -> bool {
         matches!(self.fault, RequestFault::Status { status: StatusCode::NOT_FOUND, .. })
     }
 }

@@ -1,206 +1,186 @@
-//! A run: one turn in a session.
+//! A run: one turn in a session of a server.
 
+mod follow;
 mod requests;
 
-use std::time::Duration;
-
 use rdev_runner_domain::ports::EventSink;
-use rdev_runner_domain::{AgentEventKind, AgentRequest, AgentResult, FailureReason, Outcome, Usage};
-use tokio::time::{Instant, sleep_until, timeout};
+use rdev_runner_domain::{
+    AgentEventKind, AgentRequest, AgentResult, AgentRun, FailureReason, Outcome, Timeout, Timestamp, Usage,
+};
+use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
-use crate::client::{Client, EventStream, REQUEST_TIMEOUT};
-use crate::decoder::ServerEvent;
-use crate::error::RequestError;
+pub use follow::{ABORT_PATIENCE, CHECK_INTERVAL, MAX_RETRIES, MAX_UNREADABLE_ANSWERS, RECONNECT_PATIENCE};
+
+use crate::checkpoint::Checkpoint;
+use crate::client::{Client, EventStream, OPENING_TIMEOUT};
+use crate::records::RunRecord;
+use crate::servers::{Entered, RunningServer, Servers};
 use crate::turn::{Ending, Stop, Turn, outcome};
+use crate::watchdog::timed_out;
 
-/// How often a turn is looked at without any occasion: an event that says that it has ended may be lost.
-pub const CHECK_INTERVAL: Duration = Duration::from_secs(10);
-
-/// How long a turn may take to end after an abort. A message of a server that died stays open for ever.
-pub const ABORT_PATIENCE: Duration = Duration::from_secs(10);
-
-/// How long the stream of events may take to open again. A server that was started again has another address.
-pub const RECONNECT_PATIENCE: Duration = Duration::from_secs(10);
-
-/// How many failed requests to the model in a row end a turn. OpenCode itself has no bound.
-pub const MAX_RETRIES: u32 = 5;
-
-/// How many answers in a row that the agent cannot read end a turn. OpenCode asks again without end, some 15
-/// times a second.
-pub const MAX_UNREADABLE_ANSWERS: u32 = 3;
-
-/// How soon a turn is looked at again that should have ended.
-const RECHECK_INTERVAL: Duration = Duration::from_millis(100);
-
-/// How long the stream of events must be silent after the end, so that every event has arrived.
-const SILENCE: Duration = Duration::from_millis(100);
-
+/// A run.
 pub(crate) struct Run<'a> {
-    client: &'a Client,
-    request: &'a AgentRequest,
+    run: &'a AgentRun,
     sink: &'a dyn EventSink,
     cancelled: CancellationToken,
-    started_at: Instant,
+    now_ms: i64,
+    began_at: Instant,
+}
+
+/// A run with its server.
+struct Conversation<'a> {
+    run: &'a Run<'a>,
+    server: &'a RunningServer,
+    client: Client,
+}
+
+/// The end of a run.
+struct End {
+    ending: Ending,
+    stop: Option<Stop>,
+    /// Whether the session works on nothing any more.
+    has_ended: bool,
 }
 
 impl<'a> Run<'a> {
     pub(crate) fn new(
-        client: &'a Client,
-        request: &'a AgentRequest,
+        run: &'a AgentRun,
         sink: &'a dyn EventSink,
         cancelled: CancellationToken,
+        now: Timestamp,
     ) -> Self {
-        Self { client, request, sink, cancelled, started_at: Instant::now() }
+        Self { run, sink, cancelled, now_ms: now.as_micros() / 1_000, began_at: Instant::now() }
+    }
+
+    fn request(&self) -> &'a AgentRequest {
+        &self.run.request
     }
 
     /// Runs to the end.
-    pub(crate) async fn play(self) -> AgentResult {
-        // The stream is opened before the prompt is sent, so that it has all of its events.
-        let opened = self.cancelled.run_until_cancelled(self.open()).await;
-        let (session, mut turn, stream) = match opened {
-            Some(Ok(opened)) => opened,
-            Some(Err(stop)) => return self.result(None, None, stop),
-            None => return self.result(None, None, Stop { outcome: Outcome::Cancelled, detail: None }),
+    pub(crate) async fn execute(&self, servers: &Servers) -> AgentResult {
+        let mut entered = match self.within_start(servers.enter(self.run)).await {
+            Ok(Ok(entered)) => entered,
+            Ok(Err(reason)) => {
+                let detail = format!("The OpenCode server could not be started: {reason}");
+                return self.result(None, None, failed(FailureReason::StartFailed, detail));
+            }
+            Err(stop) => return self.result(None, None, stop),
         };
-        if let Ok(session) = session.parse() {
+        let conversation = Conversation::new(self, entered.server());
+        // The stream is opened before the prompt is sent, so that it has all of its events.
+        let opened = match self.within_start(conversation.open()).await {
+            Ok(opened) => opened,
+            Err(stop) => Err(stop),
+        };
+        let (record, stream) = match opened {
+            Ok(opened) => opened,
+            Err(stop) => return self.result(None, None, stop),
+        };
+        if let Err(error) = servers.records().put_run(self.run.command_id(), &record) {
+            let detail = format!("The run could not be recorded: {error}");
+            return self.result(None, None, failed(FailureReason::StartFailed, detail));
+        }
+        drop(conversation);
+        entered.begin();
+        let conversation = Conversation::new(self, entered.server());
+        let mut turn = Turn::new(&record, None);
+        self.start_session(&turn).await;
+        let end = match conversation.prompt_in_time(turn.session()).await {
+            Ok(()) => conversation.follow(&mut turn, stream, Instant::now() + CHECK_INTERVAL).await,
+            Err(end) => end,
+        };
+        self.finish(entered, &turn, end).await
+    }
+
+    /// Continues to the end. `None` if nothing is known of the run.
+    pub(crate) async fn attach(
+        mut self,
+        servers: &Servers,
+        record: RunRecord,
+        checkpoint: Option<Checkpoint>,
+    ) -> Option<AgentResult> {
+        let earlier = u64::try_from(self.now_ms - record.started_ms).unwrap_or(0);
+        let earlier = std::time::Duration::from_millis(earlier);
+        self.began_at = self.began_at.checked_sub(earlier).unwrap_or(self.began_at);
+        let is_new = checkpoint.is_none();
+        let mut turn = Turn::new(&record, checkpoint);
+        // A server that has ended has left what it stored, and another one finds it.
+        let (entered, fate) = match servers.enter_again(&record.server).await? {
+            Ok(entered) => (Ok(entered), None),
+            Err(fate) => (servers.enter(self.run).await, Some(fate)),
+        };
+        let gone = |reason: &str| {
+            let detail = format!("The OpenCode server ended while no runner was there: {reason}");
+            failed(FailureReason::NoResult, detail)
+        };
+        let entered = match entered {
+            Ok(entered) => entered,
+            Err(error) => return Some(self.result(None, Some((&turn, String::new())), gone(&error))),
+        };
+        if is_new {
+            self.start_session(&turn).await;
+        }
+        let conversation = Conversation::new(&self, entered.server());
+        let end = match conversation.catch_up_from_start(&mut turn).await {
+            Err(stop) => End { ending: Ending::default(), stop: Some(stop), has_ended: fate.is_some() },
+            Ok(stream) => match fate {
+                // It may have ended.
+                None if turn.has_prompt() => conversation.follow(&mut turn, stream, Instant::now()).await,
+                None => {
+                    let detail = "The runner ended before it sent the prompt.".to_owned();
+                    let stop = Some(failed(FailureReason::StartFailed, detail));
+                    End { ending: Ending::default(), stop, has_ended: true }
+                }
+                Some(fate) => match conversation.ending(&turn, false).await {
+                    Some(ending) => End { ending, stop: None, has_ended: true },
+                    None => End { ending: Ending::default(), stop: Some(gone(&fate)), has_ended: true },
+                },
+            },
+        };
+        Some(self.finish(entered, &turn, end).await)
+    }
+
+    async fn finish(&self, entered: Entered, turn: &Turn, end: End) -> AgentResult {
+        entered.leave(end.has_ended).await;
+        let (outcome, detail) = outcome(turn, &end.ending, end.stop);
+        self.result(Some(turn.session()), Some((turn, end.ending.text)), Stop { outcome, detail })
+    }
+
+    /// Reports the session, from which on the run can be continued.
+    async fn start_session(&self, turn: &Turn) {
+        if let Ok(session) = turn.session().parse() {
             self.sink.emit(AgentEventKind::SessionStarted { session, model: None }).await;
         }
-        // A cancellation waits for the answer: an abort that overtakes the prompt has no effect.
-        let prompted = match self.cancelled.is_cancelled() {
-            true => Err(Stop { outcome: Outcome::Cancelled, detail: None }),
-            false => self.prompt(&session).await,
-        };
-        let (ending, stop) = match prompted {
-            Ok(()) => self.follow(&session, &mut turn, stream).await,
-            Err(stop) => (Ending::default(), Some(stop)),
-        };
-        let (outcome, detail) = outcome(&turn, &ending, stop);
-        self.result(Some(session), Some((&turn, ending.text)), Stop { outcome, detail })
+        self.sink.checkpoint(turn.checkpoint().write()).await;
     }
 
-    /// Follows the turn to its end.
-    async fn follow(&self, session: &str, turn: &mut Turn, stream: EventStream) -> (Ending, Option<Stop>) {
-        let mut stream = stream;
-        let mut stop: Option<Stop> = None;
-        let mut give_up_at = None;
-        let mut check_at = Instant::now() + CHECK_INTERVAL;
-        loop {
-            let deadline = give_up_at.unwrap_or(check_at);
-            tokio::select! {
-                event = stream.next() => match event {
-                    Some(event) => self.take(event, turn).await,
-                    None => match self.reconnect(turn).await {
-                        Ok(reopened) => {
-                            stream = reopened;
-                            check_at = Instant::now();
-                        }
-                        Err(error) => {
-                            let gone = Stop {
-                                outcome: Outcome::Failed(FailureReason::NoResult),
-                                detail: Some(format!("The OpenCode server is gone: {error}")),
-                            };
-                            return (Ending::default(), Some(stop.unwrap_or(gone)));
-                        }
-                    },
-                },
-                () = self.cancelled.cancelled(), if stop.is_none() => {
-                    stop = Some(Stop { outcome: Outcome::Cancelled, detail: None });
-                }
-                () = sleep_until(check_at) => {}
-                () = sleep_until(deadline), if give_up_at.is_some() => return (Ending::default(), stop),
-            }
-            if turn.has_missed_events() {
-                self.catch_up(turn).await;
-            }
-            self.deny(turn.take_questions()).await;
-            stop = stop.or_else(|| self.excess(turn));
-            if stop.is_some() && give_up_at.is_none() {
-                // The answer may be lost, and then the turn is looked at again.
-                self.abort(session).await;
-                give_up_at = Some(Instant::now() + ABORT_PATIENCE);
-                check_at = Instant::now();
-            }
-            let hint = turn.take_hint();
-            if hint || check_at <= Instant::now() {
-                if let Some(ending) = self.ending(session, turn, stop.is_some()).await {
-                    self.drain(turn, &mut stream).await;
-                    return (ending, stop);
-                }
-                let is_near = hint || stop.is_some();
-                check_at = Instant::now() + if is_near { RECHECK_INTERVAL } else { CHECK_INTERVAL };
-            }
+    /// Waits for a part of the start: no longer than its limit, and not after a cancellation.
+    async fn within_start<T>(&self, step: impl Future<Output = T>) -> Result<T, Stop> {
+        let (at, kind) = self.start_limit();
+        tokio::select! {
+            biased;
+            () = self.cancelled.cancelled() => Err(Stop { outcome: Outcome::Cancelled, detail: None }),
+            done = step => Ok(done),
+            () = sleep_until(at) => Err(timed_out(kind, self.request().limits())),
         }
     }
 
-    /// Returns why the turn must be stopped, if it goes beyond its bounds.
-    fn excess(&self, turn: &Turn) -> Option<Stop> {
-        let max_turns = self.request.limits().max_turns();
-        let (reason, detail) = if max_turns.is_some_and(|most| turn.continues_after(most)) {
-            (FailureReason::MaxTurns, "The agent needed more turns than its limit.")
-        } else if turn.retries() >= MAX_RETRIES {
-            (FailureReason::ApiError, "The API of the model failed again and again.")
-        } else if turn.unreadable_answers() >= MAX_UNREADABLE_ANSWERS {
-            (FailureReason::ApiError, "The agent could not read the answers of the model.")
-        } else {
-            return None;
-        };
-        Some(Stop { outcome: Outcome::Failed(reason), detail: Some(detail.to_owned()) })
+    fn start_limit(&self) -> (Instant, Timeout) {
+        let limits = self.request().limits();
+        let shortest = [Timeout::Start, Timeout::Wall].into_iter().min_by_key(|kind| limits.timeout(*kind));
+        let kind = shortest.unwrap_or(Timeout::Start);
+        (self.began_at + limits.timeout(kind), kind)
     }
 
-    async fn take(&self, event: ServerEvent, turn: &mut Turn) {
-        match event {
-            ServerEvent::Data(data) => self.emit(turn.read(&data)).await,
-            ServerEvent::TooLong => {
-                let message = "An event was dropped, because it is too long.".to_owned();
-                self.sink.emit(AgentEventKind::Warning { message }).await;
-            }
-        }
-    }
-
-    async fn emit(&self, events: Vec<AgentEventKind>) {
-        for event in events {
-            self.sink.emit(event).await;
-        }
-    }
-
-    /// Takes the events that were on their way when the turn ended.
-    async fn drain(&self, turn: &mut Turn, stream: &mut EventStream) {
-        let until = Instant::now() + 10 * SILENCE;
-        while Instant::now() < until
-            && let Ok(Some(event)) = timeout(SILENCE, stream.next()).await
-        {
-            self.take(event, turn).await;
-        }
-        if turn.has_missed_events() {
-            self.catch_up(turn).await;
-        }
-    }
-
-    /// Opens the stream of events again, and takes the events that it missed.
-    async fn reconnect(&self, turn: &mut Turn) -> Result<EventStream, RequestError> {
-        let until = Instant::now() + RECONNECT_PATIENCE;
-        let mut wait = RECHECK_INTERVAL;
-        loop {
-            match self.client.events(REQUEST_TIMEOUT).await {
-                Ok(stream) => {
-                    self.catch_up(turn).await;
-                    return Ok(stream);
-                }
-                Err(error) if Instant::now() + wait > until => return Err(error),
-                Err(_) => tokio::time::sleep(wait).await,
-            }
-            wait = (2 * wait).min(Duration::from_secs(2));
-        }
-    }
-
-    fn result(&self, session: Option<String>, turn: Option<(&Turn, String)>, end: Stop) -> AgentResult {
+    fn result(&self, session: Option<&str>, turn: Option<(&Turn, String)>, end: Stop) -> AgentResult {
         let (known, text) = turn.map_or((None, String::new()), |(turn, text)| (Some(turn), text));
+        let session = session.or(known.map(Turn::session));
         AgentResult {
             outcome: end.outcome,
             detail: end.detail,
             exit_code: None,
-            duration: self.started_at.elapsed(),
+            duration: self.began_at.elapsed(),
             session: session.and_then(|session| session.parse().ok()),
             text,
             usage: known.map_or_else(Usage::default, Turn::usage),
@@ -208,4 +188,43 @@ impl<'a> Run<'a> {
             denials: known.map_or_else(Vec::new, |turn| turn.denials().to_vec()),
         }
     }
+}
+
+impl<'a> Conversation<'a> {
+    fn new(run: &'a Run<'a>, server: &'a RunningServer) -> Self {
+        Self { run, server, client: server.client(&run.run.secrets) }
+    }
+
+    /// Sends the prompt within the limit of the start. A cancellation waits for the answer: an abort that
+    /// overtakes the prompt has no effect.
+    async fn prompt_in_time(&self, session: &str) -> Result<(), End> {
+        let end = |stop, has_ended| Err(End { ending: Ending::default(), stop: Some(stop), has_ended });
+        if self.run.cancelled.is_cancelled() {
+            return end(Stop { outcome: Outcome::Cancelled, detail: None }, true);
+        }
+        let (at, kind) = self.run.start_limit();
+        match tokio::time::timeout_at(at, self.prompt(session)).await {
+            Ok(Ok(())) => Ok(()),
+            // The server may have taken it all the same.
+            Ok(Err((stop, is_refused))) => end(stop, is_refused),
+            Err(_) => end(timed_out(kind, self.run.request().limits()), false),
+        }
+    }
+
+    /// Opens the stream of events, and takes what happened before.
+    async fn catch_up_from_start(&self, turn: &mut Turn) -> Result<EventStream, Stop> {
+        let unreachable = |error: &crate::error::RequestError| {
+            let detail = format!("The OpenCode server does not say what became of the run: {error}");
+            failed(FailureReason::NoResult, detail)
+        };
+        let stream = self.client.events(OPENING_TIMEOUT).await.map_err(|error| unreachable(&error))?;
+        let history = self.history(turn).await.map_err(|error| unreachable(&error))?;
+        self.take_history(turn, &history).await;
+        self.deny_pending(turn).await;
+        Ok(stream)
+    }
+}
+
+fn failed(reason: FailureReason, detail: String) -> Stop {
+    Stop { outcome: Outcome::Failed(reason), detail: Some(detail) }
 }

@@ -5,12 +5,14 @@ mod parts;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use rdev_runner_domain::{AgentEventKind, Denial, Usage, Usd};
+use rdev_runner_domain::{AgentEventKind, Denial, FailureReason, Usage, Usd};
 use serde_json::{Value, json};
 
 pub(crate) use ending::{Ending, Stop, outcome};
 
+use crate::checkpoint::Checkpoint;
 use crate::client::parse;
+use crate::records::RunRecord;
 
 /// A prompt that only a person could answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,6 +27,17 @@ pub(crate) enum Question {
 #[derive(Debug)]
 pub(crate) struct Turn {
     session: String,
+    /// When the session was opened, by the server's clock.
+    opened_ms: i64,
+    /// What an earlier runner has reported, so that it is only read.
+    reported: BTreeMap<String, i64>,
+    /// The number of the last durable event before the turn.
+    before: Option<i64>,
+    /// Whether the session has the prompt.
+    has_prompt: bool,
+    has_progress: bool,
+    has_sign_of_life: bool,
+    running_tools: BTreeSet<String>,
     /// The newest message before the turn. The ids of messages ascend.
     after: Option<String>,
     /// The session and those of its subagents.
@@ -42,6 +55,7 @@ pub(crate) struct Turn {
     continues: bool,
     /// The failed requests to the model since its latest answer.
     retries: u32,
+    retry_message: String,
     unreadable_answers: u32,
     /// The latest text of the agent itself.
     text: String,
@@ -74,27 +88,76 @@ pub(crate) struct Fault {
 }
 
 impl Turn {
-    pub(crate) fn new(session: String, after: Option<String>) -> Self {
-        let followed = BTreeMap::from([(session.clone(), Followed::default())]);
+    /// Creates a turn without any events. The history has what happened up to the checkpoint.
+    pub(crate) fn new(record: &RunRecord, checkpoint: Option<Checkpoint>) -> Self {
+        let Checkpoint { before, reported, denials } = checkpoint.unwrap_or_default();
+        let denial = |(tool, id)| Denial { tool, id, input: None };
+        let followed = Followed { seq: before, parent: None };
         Self {
-            session,
-            after,
-            followed,
+            session: record.session.clone(),
+            opened_ms: record.opened_ms,
+            reported,
+            before,
+            has_prompt: false,
+            has_progress: false,
+            has_sign_of_life: false,
+            running_tools: BTreeSet::new(),
+            after: record.after.clone(),
+            followed: BTreeMap::from([(record.session.clone(), followed)]),
             messages: BTreeMap::new(),
             text_parts: BTreeSet::new(),
             reported_parts: BTreeSet::new(),
             called_tools: BTreeSet::new(),
             questions: Vec::new(),
-            denials: Vec::new(),
+            denials: denials.into_iter().map(denial).collect(),
             fault: None,
             steps: 0,
             continues: false,
             retries: 0,
+            retry_message: String::new(),
             unreadable_answers: 0,
             text: String::new(),
             may_have_ended: false,
             missed_before: None,
         }
+    }
+
+    pub(crate) fn session(&self) -> &str {
+        &self.session
+    }
+
+    pub(crate) const fn has_prompt(&self) -> bool {
+        self.has_prompt
+    }
+
+    pub(crate) fn has_running_tool(&self) -> bool {
+        !self.running_tools.is_empty()
+    }
+
+    /// Returns whether a session of the server's list is older than the turn.
+    pub(crate) fn is_older(&self, session: &Value) -> bool {
+        !self.followed.contains_key(text(session, "id"))
+            && session["time"]["created"].as_i64().is_some_and(|created| created < self.opened_ms)
+    }
+
+    /// Returns how far the turn was read.
+    pub(crate) fn checkpoint(&self) -> Checkpoint {
+        let reported = self.followed.iter().filter_map(|(id, followed)| Some((id.clone(), followed.seq?)));
+        Checkpoint {
+            before: self.before,
+            reported: reported.collect(),
+            denials: self.denials.iter().map(|denial| (denial.tool.clone(), denial.id.clone())).collect(),
+        }
+    }
+
+    /// Returns whether [`Self::checkpoint`] has changed since the last call.
+    pub(crate) fn take_progress(&mut self) -> bool {
+        std::mem::take(&mut self.has_progress)
+    }
+
+    /// Returns whether the session has reported anything since the last call.
+    pub(crate) fn take_sign_of_life(&mut self) -> bool {
+        std::mem::take(&mut self.has_sign_of_life)
     }
 
     /// Reads the data of an event of `/global/event`.
@@ -126,6 +189,13 @@ impl Turn {
         events
     }
 
+    /// Reads a question of the server's list of those that wait.
+    pub(crate) fn read_question(&mut self, kind: &str, question: &Value) -> Vec<AgentEventKind> {
+        let mut events = Vec::new();
+        self.reads_live(&json!({ "type": kind, "properties": question }), &mut events);
+        events
+    }
+
     /// Returns the body of a request to `/sync/history`.
     pub(crate) fn position(&self) -> Value {
         let known =
@@ -154,6 +224,15 @@ impl Turn {
 
     pub(crate) const fn retries(&self) -> u32 {
         self.retries
+    }
+
+    /// Returns the reason of a turn that is stopped because the API of the model fails again and again. Only
+    /// the text of the failure tells a refusal for now from other failures.
+    pub(crate) fn retry_reason(&self) -> FailureReason {
+        let message = self.retry_message.to_ascii_lowercase();
+        let limits = ["rate limit", "rate_limit", "too many requests", "429", "overloaded"];
+        let is_limit = limits.iter().any(|limit| message.contains(limit));
+        if is_limit { FailureReason::RateLimited } else { FailureReason::ApiError }
     }
 
     /// Returns the number of answers of the model in a row that the agent could not read. It asks again
@@ -200,16 +279,25 @@ impl Turn {
             }
             _ => followed.seq = Some(seq),
         }
+        (self.has_progress, self.has_sign_of_life) = (true, true);
+        if is_live && session == self.session {
+            self.before.get_or_insert(seq - 1);
+        }
+        let mut read = Vec::new();
         match kind {
             "message.updated" => self.reads_message(&session, &data["info"]),
-            "message.part.updated" => self.reads_part(&session, &data["part"], events),
+            "message.part.updated" => self.reads_part(&session, &data["part"], &mut read),
             _ => {}
+        }
+        if self.reported.get(&session).is_none_or(|reported| seq > *reported) {
+            events.append(&mut read);
         }
     }
 
     fn reads_message(&mut self, session: &str, info: &Value) {
         let id = text(info, "id");
         let is_earlier = session == self.session && self.after.as_deref().is_some_and(|newest| id <= newest);
+        self.has_prompt |= session == self.session && text(info, "role") == "user" && !is_earlier;
         if text(info, "role") != "assistant" || is_earlier {
             return;
         }
@@ -232,6 +320,7 @@ impl Turn {
         // Events of other sessions and of none: heartbeats, files, plugins.
         let Some(followed) = self.followed.get(session) else { return };
         let (parent, is_main) = (followed.parent.clone(), session == self.session);
+        self.has_sign_of_life = true;
         match text(event, "type") {
             "message.part.delta" => {
                 if self.text_parts.contains(text(properties, "partID")) && text(properties, "field") == "text"
@@ -290,6 +379,7 @@ impl Turn {
             "retry" => {
                 let attempt = status.get("attempt").and_then(Value::as_u64).unwrap_or(0);
                 self.retries += 1;
+                text(status, "message").clone_into(&mut self.retry_message);
                 events.push(AgentEventKind::Retry {
                     attempt: attempt.try_into().unwrap_or(u32::MAX),
                     // The event has the time of the next attempt, by a clock of another process.
@@ -312,6 +402,7 @@ impl Turn {
         let tool = properties.get("permission").and_then(Value::as_str).unwrap_or("question").to_owned();
         let id = properties["tool"].get("callID").and_then(Value::as_str).map(str::to_owned);
         let input = properties.get("metadata").or_else(|| properties.get("questions"));
+        self.has_progress = true;
         self.denials.push(Denial { tool: tool.clone(), id: id.clone(), input: input.map(Value::to_string) });
         self.questions.push(question);
         events.push(AgentEventKind::PermissionDenied { tool, id, message: message.to_owned() });

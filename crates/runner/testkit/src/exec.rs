@@ -83,6 +83,7 @@ suite! {$
     a_program_that_takes_too_long_is_stopped
     a_stop_can_be_repeated
     nothing_outlives_a_run
+    what_a_program_has_left_behind_is_swept
 }
 
 fn name(text: &str) -> RunName {
@@ -186,6 +187,15 @@ impl TestRun {
     /// Panics if that is not what happens.
     pub async fn follow(&self, offset: u64) -> Vec<u8> {
         self.backend.follow_output(&self.name, OutputStream::Stdout, offset).await.expect("the output")
+    }
+
+    /// Sweeps, and returns the number of tools.
+    ///
+    /// # Panics
+    ///
+    /// Panics if that is not what happens.
+    pub async fn sweep(&self) -> u32 {
+        self.backend.sweep(&self.name).await.expect("a sweep")
     }
 
     /// Writes to the input.

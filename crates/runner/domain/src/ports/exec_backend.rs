@@ -89,6 +89,15 @@ pub trait ExecBackend: Send + Sync + 'static {
     /// 3. MUST accept a repetition, also after the end of the run. (`a_stop_can_be_repeated`)
     async fn terminate(&self, run: &RunName) -> Result<(), ExecError>;
 
+    /// Kills what a program has left behind while the program goes on: the processes whose parent among its
+    /// descendants has ended. Returns how many others descend from the program outside of its own session. A
+    /// program starts its helpers in its session, and tools, which it may kill by group, in sessions of their
+    /// own.
+    ///
+    /// 1. MUST leave the program and what it waits for alone. (`what_a_program_has_left_behind_is_swept`)
+    /// 2. MUST return once what was left behind is gone. (`what_a_program_has_left_behind_is_swept`)
+    async fn sweep(&self, run: &RunName) -> Result<u32, ExecError>;
+
     /// Removes a run that has ended or is lost, with its output. (`only_an_ended_run_is_removed`)
     async fn remove(&self, run: &RunName) -> Result<(), ExecError>;
 }

@@ -2,29 +2,37 @@
 
 use http::Method;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
-use rdev_runner_domain::{AgentEventKind, FailureReason, Outcome, Session, SessionRef};
+use rdev_runner_domain::{AgentEventKind, FailureReason, Session, SessionRef};
 use serde_json::{Value, json};
 
-use super::Run;
+use super::{Conversation, failed};
 use crate::client::{EventStream, OPENING_TIMEOUT, REQUEST_TIMEOUT};
-use crate::error::RequestError;
+use crate::error::{RequestError, RequestFault};
+use crate::records::RunRecord;
 use crate::rules::{model, rules};
 use crate::turn::{Ending, Question, Stop, Turn};
 
 /// What the model reads when a permission is denied. Without a message the turn would end, as if it were done.
 const DENIAL: &str = "Denied: the run is unattended. Go on without it.";
 
-impl Run<'_> {
+/// The list of sessions; without a limit the server would name the newest alone.
+const SESSIONS: &str = "/session?limit=100000";
+
+/// A number beyond that of every event: the largest integer of JavaScript.
+const LAST_EVENT: i64 = 9_007_199_254_740_991;
+
+impl Conversation<'_> {
     /// Opens the stream of events and the session.
-    pub(super) async fn open(&self) -> Result<(String, Turn, EventStream), Stop> {
+    pub(super) async fn open(&self) -> Result<(RunRecord, EventStream), Stop> {
         let stream = self.client.events(OPENING_TIMEOUT).await.map_err(|error| refused(&error))?;
-        let session = match &self.request.draft().session {
+        let draft = self.run.request().draft();
+        let opened = match &draft.session {
             Session::New => {
-                let title = self.request.draft().command_id.to_string();
                 // Without a title the model would be asked for one.
-                let body = json!({ "title": title, "permission": rules(self.request) });
+                let body =
+                    json!({ "title": draft.command_id.to_string(), "permission": rules(self.run.request()) });
                 let created = self.client.call(Method::POST, "/session", Some(&body), OPENING_TIMEOUT).await;
-                session_id(&created.map_err(|error| refused(&error))?)?
+                created.map_err(|error| refused(&error))?
             }
             Session::Resume(session) => self.constrain(known(session)?).await?,
             Session::Fork(session) => {
@@ -34,35 +42,46 @@ impl Run<'_> {
                 self.constrain(&forked).await?
             }
         };
-        let after = match &self.request.draft().session {
+        let session = session_id(&opened)?;
+        let after = match &draft.session {
             Session::New => None,
             Session::Resume(_) | Session::Fork(_) => {
                 let newest = self.newest_message(&session).await.map_err(|error| refused(&error))?;
                 newest[0]["info"]["id"].as_str().map(str::to_owned)
             }
         };
-        Ok((session.clone(), Turn::new(session, after), stream))
+        let record = RunRecord {
+            server: self.server.name().to_owned(),
+            session,
+            after,
+            opened_ms: opened["time"]["updated"].as_i64().unwrap_or(0),
+            started_ms: self.run.now_ms,
+        };
+        Ok((record, stream))
     }
 
-    /// Gives an existing session the rules of this run.
-    async fn constrain(&self, session: &str) -> Result<String, Stop> {
-        let body = json!({ "permission": rules(self.request) });
+    /// Gives an existing session the rules of this run, and returns it.
+    async fn constrain(&self, session: &str) -> Result<Value, Stop> {
+        let body = json!({ "permission": rules(self.run.request()) });
         let changed = self.client.call(Method::PATCH, &path(session, ""), Some(&body), OPENING_TIMEOUT).await;
-        changed.map_err(|error| if error.is_not_found() { no_session(session) } else { refused(&error) })?;
-        Ok(session.to_owned())
+        changed.map_err(|error| if error.is_not_found() { no_session(session) } else { refused(&error) })
     }
 
-    pub(super) async fn prompt(&self, session: &str) -> Result<(), Stop> {
-        let draft = self.request.draft();
+    /// Sends the prompt. A failure comes with whether the server has surely not taken it.
+    pub(super) async fn prompt(&self, session: &str) -> Result<(), (Stop, bool)> {
+        let draft = self.run.request().draft();
         let mut body = json!({ "parts": [{ "type": "text", "text": draft.prompt }] });
         if let Some(name) = &draft.model {
-            body["model"] = model(name.as_str()).ok_or_else(|| {
-                failed(FailureReason::StartFailed, "The model must be named `provider/model`.".to_owned())
-            })?;
+            let unnamed = "The model must be named `provider/model`.";
+            body["model"] = model(name.as_str())
+                .ok_or_else(|| (failed(FailureReason::StartFailed, unnamed.to_owned()), true))?;
         }
         let path = path(session, "/prompt_async");
         let sent = self.client.call(Method::POST, &path, Some(&body), REQUEST_TIMEOUT).await;
-        sent.map(drop).map_err(|error| refused(&error))
+        sent.map(drop).map_err(|error| {
+            let is_refused = matches!(error.fault, RequestFault::Status { .. });
+            (refused(&error), is_refused)
+        })
     }
 
     pub(super) async fn abort(&self, session: &str) {
@@ -85,21 +104,59 @@ impl Run<'_> {
         }
     }
 
+    /// Denies what was asked while no one listened.
+    pub(super) async fn deny_pending(&self, turn: &mut Turn) {
+        for (path, kind) in [("/permission", "permission.asked"), ("/question", "question.asked")] {
+            let pending = self.attempt(Method::GET, path, None).await.unwrap_or_default();
+            for question in pending.as_array().into_iter().flatten() {
+                let events = turn.read_question(kind, question);
+                self.emit(turn, events).await;
+            }
+        }
+        self.deny(turn.take_questions()).await;
+    }
+
     /// Takes the durable events that the stream has missed.
     pub(super) async fn catch_up(&self, turn: &mut Turn) {
-        let position = turn.position();
-        let history = self.attempt(Method::POST, "/sync/history", Some(&position)).await;
-        self.emit(turn.read_history(&history.unwrap_or_default())).await;
+        let history = match self.history(turn).await {
+            Ok(history) => history,
+            Err(error) => {
+                self.warn(&error).await;
+                Value::Null
+            }
+        };
+        self.take_history(turn, &history).await;
+    }
+
+    pub(super) async fn take_history(&self, turn: &mut Turn, history: &Value) {
+        let events = turn.read_history(history);
+        self.emit(turn, events).await;
+    }
+
+    /// Returns the durable events that the turn does not have.
+    pub(super) async fn history(&self, turn: &Turn) -> Result<Value, RequestError> {
+        let mut position = turn.position();
+        // The history of every session that is not named comes whole: those of earlier runs are named.
+        let sessions = self.attempt(Method::GET, SESSIONS, None).await.unwrap_or_default();
+        for session in sessions.as_array().into_iter().flatten() {
+            if let Some(id) = session["id"].as_str()
+                && turn.is_older(session)
+                && let Some(position) = position.as_object_mut()
+            {
+                position.entry(id).or_insert(json!(LAST_EVENT));
+            }
+        }
+        self.client.call(Method::POST, "/sync/history", Some(&position), REQUEST_TIMEOUT).await
     }
 
     /// Returns how the turn has ended, if it has.
-    pub(super) async fn ending(&self, session: &str, turn: &Turn, is_stopped: bool) -> Option<Ending> {
+    pub(super) async fn ending(&self, turn: &Turn, is_stopped: bool) -> Option<Ending> {
         let states = self.attempt(Method::GET, "/session/status", None).await?;
-        let state = states.get(session).and_then(|state| state["type"].as_str());
+        let state = states.get(turn.session()).and_then(|state| state["type"].as_str());
         if state.is_some_and(|state| state != "idle") {
             return None;
         }
-        turn.ending(&self.newest_message(session).await.ok()?, is_stopped)
+        turn.ending(&self.newest_message(turn.session()).await.ok()?, is_stopped)
     }
 
     async fn newest_message(&self, session: &str) -> Result<Value, RequestError> {
@@ -111,10 +168,14 @@ impl Run<'_> {
         match self.client.call(method, path, body, REQUEST_TIMEOUT).await {
             Ok(answer) => Some(answer),
             Err(error) => {
-                self.sink.emit(AgentEventKind::Warning { message: error.to_string() }).await;
+                self.warn(&error).await;
                 None
             }
         }
+    }
+
+    async fn warn(&self, error: &RequestError) {
+        self.run.sink.emit(AgentEventKind::Warning { message: error.to_string() }).await;
     }
 }
 
@@ -150,8 +211,4 @@ fn no_session(session: &str) -> Stop {
 
 fn refused(error: &RequestError) -> Stop {
     failed(FailureReason::StartFailed, format!("The OpenCode server refused to start: {error}"))
-}
-
-fn failed(reason: FailureReason, detail: String) -> Stop {
-    Stop { outcome: Outcome::Failed(reason), detail: Some(detail) }
 }

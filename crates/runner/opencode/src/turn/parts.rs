@@ -77,6 +77,11 @@ impl Turn {
                 parent: parent.clone(),
             });
         }
+        if has_ended {
+            self.running_tools.remove(&part_id);
+        } else if status == "running" {
+            self.running_tools.insert(part_id.clone());
+        }
         if has_ended && self.reported_parts.insert(part_id) {
             let content = if status == "error" { text(state, "error") } else { text(state, "output") };
             events.push(AgentEventKind::ToolResult {

@@ -8,11 +8,14 @@ use std::{fs, str};
 
 use rdev_runner_domain::ports::CodeAgent;
 use rdev_runner_domain::{AgentEventKind, Outcome};
-use rdev_runner_opencode::{OpenCodeAgent, Server};
+use rdev_runner_opencode::DEFAULT_KEEP_IDLE;
 use rdev_runner_testkit::{RecordingSink, draft, run};
 use serde_json::{Value, json};
+use tempfile::TempDir;
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 
+use crate::agent_on;
+use crate::backend::StandInBackend;
 use crate::http::{Answer, serve};
 
 /// Replays a recording in pieces of this size, and returns what the agent makes of it.
@@ -29,6 +32,7 @@ async fn replay(recording: &str, size: usize) -> String {
             *opened.lock().unwrap() = Some(sender);
             Answer::Stream(receiver)
         }
+        "GET /global/health" => Answer::Json(json!({ "version": "1.18.33" })),
         "POST /session" => Answer::Json(json!({ "id": head["session"] })),
         "GET /session/status" => Answer::Json(json!({})),
         target if target.ends_with("/message?limit=1") => Answer::Json(head["messages"].clone()),
@@ -40,12 +44,9 @@ async fn replay(recording: &str, size: usize) -> String {
         _ => Answer::Json(json!(true)),
     }))
     .await;
-    let agent = OpenCodeAgent::new(Server {
-        address,
-        password: String::new(),
-        directory: "/home/agent/project".to_owned(),
-        secrets: Vec::new(),
-    });
+    let folder = TempDir::new().unwrap();
+    let agent =
+        agent_on(Arc::new(StandInBackend::new(address)), folder.path(), Arc::default(), DEFAULT_KEEP_IDLE);
     let sink = RecordingSink::default();
     let result = agent.execute(&run(draft(1, "Hello.")), &sink).await;
     let mut report = String::new();

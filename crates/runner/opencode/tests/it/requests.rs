@@ -1,13 +1,14 @@
 //! What is sent, and what is made of the answers.
 
-use rdev_runner_domain::ports::CodeAgent;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use rdev_runner_domain::{FailureReason, Outcome, PermissionProfile, RequestDraft, Session};
 use rdev_runner_testkit::{command_id, draft};
 use serde_json::json;
 
 use crate::http::{Answer, Answering};
 use crate::stand_in::StandIn;
-use crate::{agent, prompt, run};
+use crate::{prompt, run};
 
 fn session(text: &str) -> rdev_runner_domain::SessionRef {
     text.parse().unwrap()
@@ -18,9 +19,11 @@ async fn every_request_has_the_password_and_the_folder() {
     let server = StandIn::start().await;
     prompt(&server, "say Hello.").await;
     let state = server.state();
-    // opencode:pass-word
-    assert!(state.authorizations.iter().all(|sent| sent == "Basic b3BlbmNvZGU6cGFzcy13b3Jk"));
-    assert!(state.directories.iter().all(|sent| sent == "%2Fhome%2Fagent%2Fmy%20project"));
+    let password = server.backend().variable(0, "OPENCODE_SERVER_PASSWORD");
+    let expected = format!("Basic {}", STANDARD.encode(format!("opencode:{password}")));
+    assert_eq!(password.len(), 64);
+    assert!(state.authorizations.iter().all(|sent| *sent == expected));
+    assert!(state.directories.iter().all(|sent| sent == "%2Fsrv%2Fmy%2Dproject"));
 }
 
 #[tokio::test]
@@ -82,14 +85,14 @@ async fn an_error_names_the_request_and_no_secret() {
     server.answer("POST /session", || Answer::Other {
         status: 500,
         content_type: "application/json",
-        body: "{\"key\":\"sk-secret\",\n\"password\":\"pass-word\"}".to_owned(),
+        body: "{\"key\":\"sk-secret\",\n\"other\":1}".to_owned(),
     });
     let (result, _) = prompt(&server, "say Hello.").await;
     assert_eq!(result.outcome, Outcome::Failed(FailureReason::StartFailed));
     assert_eq!(
         result.detail.unwrap(),
         "The OpenCode server refused to start: POST /session: 500 Internal Server Error: \
-         {\"key\":\"[redacted]\", \"password\":\"[redacted]\"}"
+         {\"key\":\"[redacted]\", \"other\":1}"
     );
 }
 
@@ -101,40 +104,28 @@ async fn a_model_without_a_provider_is_refused() {
 }
 
 #[tokio::test]
-async fn only_a_server_with_a_version_is_available() {
-    let server = StandIn::start().await;
-    assert_eq!(agent(&server).probe().await.unwrap().0, "1.18.33");
+async fn only_a_server_with_a_version_is_used() {
     let page =
         || Answer::Other { status: 200, content_type: "text/html", body: "<!doctype html>".to_owned() };
     let bare = || Answer::Json(json!({ "healthy": true }));
     let unauthorized = || Answer::Other { status: 401, content_type: "text/plain", body: String::new() };
     let answers: [(Answering, &str); 4] = [
         (page, "GET /global/health: an unexpected answer: <!doctype html>"),
-        (bare, "it has no version"),
+        (bare, "its health has no version"),
         (unauthorized, "401"),
         (|| Answer::Silence, "no answer within 5s"),
     ];
     for (answer, complaint) in answers {
+        let server = StandIn::start().await;
         server.answer("GET /global/health", answer);
-        let unavailable = agent(&server).probe().await.unwrap_err().to_string();
-        assert!(unavailable.contains(complaint), "{unavailable}");
+        let (result, _) = prompt(&server, "say Hello.").await;
+        assert_eq!(result.outcome, Outcome::Failed(FailureReason::StartFailed));
+        let detail = result.detail.unwrap();
+        assert!(
+            detail.starts_with("The OpenCode server could not be started: ") && detail.contains(complaint),
+            "{detail}"
+        );
+        // It is stopped and forgotten.
+        assert_eq!((server.backend().running(), server.backend().state().removed.len()), (Vec::new(), 1));
     }
-}
-
-#[tokio::test]
-async fn a_server_that_is_not_there_is_unavailable() {
-    let server = StandIn::start().await;
-    let mut agent = agent(&server);
-    let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    agent = {
-        drop(agent);
-        rdev_runner_opencode::OpenCodeAgent::new(rdev_runner_opencode::Server {
-            address: closed,
-            password: String::new(),
-            directory: "/".to_owned(),
-            secrets: Vec::new(),
-        })
-    };
-    let unavailable = agent.probe().await.unwrap_err().to_string();
-    assert!(unavailable.contains("GET /global/health"), "{unavailable}");
 }

@@ -2,19 +2,24 @@
 //!
 //! The prompt scripts a turn, one line a step: `say TEXT`, `tool NAME`, `ask NAME`, `question`, `retry`,
 //! `garble` (an answer that the agent cannot read), `fail STATUS`, `drop` (the stream drops), `hang` (until it
-//! is aborted). The last line is the last step.
+//! is aborted), `stuck NAME` (a tool that does not end). The last line is the last step.
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard};
 
+use rdev_runner_testkit::ManualClock;
 use serde_json::{Value, json};
+use tempfile::TempDir;
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 
+use crate::backend::StandInBackend;
 use crate::http::{Answer, Answering, Request, serve};
 
 pub(crate) struct StandIn {
-    address: SocketAddr,
+    backend: Arc<StandInBackend>,
+    folder: TempDir,
+    clock: Arc<ManualClock>,
     state: Arc<Mutex<State>>,
 }
 
@@ -30,6 +35,8 @@ pub(crate) struct State {
     /// Whether an abort leaves the last message open, as that of a server that died.
     pub(crate) stays_open: bool,
     has_dropped: bool,
+    /// The questions that wait for an answer, with their kinds.
+    waiting: Vec<(&'static str, Value)>,
     sessions: BTreeMap<String, Session>,
     streams: Vec<UnboundedSender<String>>,
     ids: u32,
@@ -37,6 +44,7 @@ pub(crate) struct State {
 
 #[derive(Default)]
 struct Session {
+    created: i64,
     durable: Vec<Value>,
     messages: Vec<Value>,
     status: Option<&'static str>,
@@ -49,11 +57,46 @@ impl StandIn {
         let state = Arc::new(Mutex::new(State::default()));
         let shared = Arc::clone(&state);
         let address = serve(Arc::new(move |request| shared.lock().unwrap().answer(request))).await;
-        Self { address, state }
+        let backend = Arc::new(StandInBackend::new(address));
+        Self { backend, folder: TempDir::new().unwrap(), clock: Arc::default(), state }
     }
 
-    pub(crate) fn address(&self) -> SocketAddr {
-        self.address
+    /// Returns the backend whose servers it is.
+    pub(crate) fn backend(&self) -> Arc<StandInBackend> {
+        Arc::clone(&self.backend)
+    }
+
+    /// Returns the folder of the agent's state.
+    pub(crate) fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// Returns the clock of its agents.
+    pub(crate) fn clock(&self) -> Arc<ManualClock> {
+        Arc::clone(&self.clock)
+    }
+
+    /// Ends as a server that is killed.
+    pub(crate) fn die(&self) {
+        self.backend.kill();
+        let mut state = self.state();
+        (state.has_dropped, state.stays_away) = (true, true);
+        state.streams.clear();
+    }
+
+    /// Waits for a request whose target begins and ends like this.
+    pub(crate) async fn asked(&self, start: &str, end: &str) {
+        while self.bodies(start, end).is_empty() {
+            tokio::task::yield_now().await;
+        }
+    }
+
+    /// Plays the steps that follow a `hang`.
+    pub(crate) fn go_on(&self) {
+        let mut state = self.state();
+        let waiting = state.sessions.iter().find(|(_, session)| !session.steps.is_empty());
+        let id = waiting.unwrap().0.clone();
+        state.play(&id);
     }
 
     pub(crate) fn state(&self) -> MutexGuard<'_, State> {
@@ -102,9 +145,20 @@ impl State {
             }
             ["POST", "session"] => {
                 let id = self.id("ses");
-                self.sessions.insert(id.clone(), Session::default());
+                let created = i64::from(self.ids);
+                self.sessions.insert(id.clone(), Session { created, ..Session::default() });
                 self.durable(&id, "session.created", &json!({ "info": { "id": id } }));
-                Answer::Json(json!({ "id": id }))
+                Answer::Json(json!({ "id": id, "time": { "created": created, "updated": created } }))
+            }
+            ["GET", "session", "limit=100000"] => {
+                let listed = self.sessions.iter().map(|(id, session)| {
+                    json!({ "id": id, "time": { "created": session.created, "updated": session.created } })
+                });
+                Answer::Json(listed.collect())
+            }
+            ["GET", kind @ ("permission" | "question")] => {
+                let waiting = self.waiting.iter().filter(|(waits, _)| *waits == kind);
+                Answer::Json(waiting.map(|(_, question)| question.clone()).collect())
             }
             ["GET", "session", "status"] => {
                 let busy =
@@ -121,6 +175,7 @@ impl State {
             [_, kind @ ("permission" | "question"), _, _] => {
                 let asking = self.sessions.iter().find(|(_, session)| !session.steps.is_empty());
                 let (id, kind) = (asking.unwrap().0.clone(), format!("{kind}.replied"));
+                self.waiting.clear();
                 self.live(&id, &kind, json!({}));
                 self.play(&id);
                 Answer::Json(json!(true))
@@ -136,7 +191,10 @@ impl State {
 
     fn in_session(&mut self, id: &str, rest: &[&str], request: &Request) -> Answer {
         match rest {
-            [] => Answer::Json(json!({ "id": id })),
+            [] => {
+                let updated = i64::from(self.ids) + 1;
+                Answer::Json(json!({ "id": id, "time": { "created": 0, "updated": updated } }))
+            }
             ["fork"] => {
                 let fork = self.id("ses");
                 let messages = self.sessions[id].messages.clone();
@@ -174,6 +232,7 @@ impl State {
             match word {
                 "say" => self.say(id, rest),
                 "tool" => self.tool(id, rest),
+                "stuck" => return self.stuck_tool(id, rest),
                 "garble" => self.finish_message(id, "unknown", ""),
                 "retry" => {
                     let status = json!({ "type": "retry", "attempt": 1, "message": "busy", "next": 1 });
@@ -184,7 +243,9 @@ impl State {
                     self.fail(id, &json!({ "name": "APIError", "data": data }));
                 }
                 "ask" => {
-                    let asked = json!({ "id": "per_1", "permission": rest, "tool": { "callID": "call_1" } });
+                    let tool = json!({ "callID": "call_1" });
+                    let asked = json!({ "id": "per_1", "sessionID": id, "permission": rest, "tool": tool });
+                    self.waiting.push(("permission", asked.clone()));
                     return self.live(id, "permission.asked", asked);
                 }
                 "question" => {
@@ -227,6 +288,15 @@ impl State {
             "finish": finish, "cost": 0.25, "tokens": tokens,
         });
         self.update_message(id, json!({ "info": info, "parts": [part] }));
+    }
+
+    fn stuck_tool(&mut self, id: &str, name: &str) {
+        let (message, part) = (self.id("msg"), self.id("prt"));
+        let info = json!({ "id": message, "role": "assistant", "time": { "created": 1 } });
+        self.update_message(id, json!({ "info": info, "parts": [] }));
+        let state = json!({ "status": "running", "input": {} });
+        let part = json!({ "id": part, "messageID": message, "type": "tool", "tool": name, "callID": part, "state": state });
+        self.durable(id, "message.part.updated", &json!({ "part": part }));
     }
 
     fn tool(&mut self, id: &str, name: &str) {

@@ -48,3 +48,32 @@ pub async fn nothing_outlives_a_run(harness: &dyn ExecHarness) {
         assert_eq!((end.exit_code, end.signal), if stops { (None, Some(15)) } else { (Some(0), None) });
     }
 }
+
+/// A daemon is killed, while the program, its helper and its tool go on.
+pub async fn what_a_program_has_left_behind_is_swept(harness: &dyn ExecHarness) {
+    let script = "
+        (setsid sh -c 'trap \"\" TERM HUP; echo $$ >new; mv new daemon; exec sleep 600' </dev/null >/dev/null 2>&1 &)
+        sleep 600 & helper=$!
+        setsid sleep 600 & tool=$!
+        until [ -e daemon ]; do sleep 0.01; done
+        echo ready
+        while read line; do
+            for process in $(cat daemon) $helper $tool; do
+                kill -0 $process 2>/dev/null && echo alive || echo dead
+            done
+            echo end of $line
+        done";
+    let run = start(harness, "one", script).await;
+    run.output_with("ready").await;
+    run.write("first\n").await.expect("the input is open");
+    assert_eq!(run.output_with("end of first\n").await, "ready\nalive\nalive\nalive\nend of first\n");
+    for sweep in ["second", "third"] {
+        assert_eq!(run.sweep().await, 1, "{sweep}");
+    }
+    run.write("fourth\n").await.expect("the input is open");
+    let output = run.output_with("end of fourth\n").await;
+    assert!(output.ends_with("first\ndead\nalive\nalive\nend of fourth\n"), "{output}");
+    run.stop().await;
+    run.end().await;
+    assert_eq!(run.sweep().await, 0);
+}

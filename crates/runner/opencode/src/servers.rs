@@ -1,0 +1,345 @@
+//! The servers: one for each project and set of secrets, which its runs share.
+
+mod launch;
+mod server;
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::Duration;
+
+use rdev_core::Entropy;
+use rdev_runner_domain::ports::{Clock, ExecBackend};
+use rdev_runner_domain::{AgentRun, RunName, SecretName, Workspace};
+use secrecy::SecretString;
+use tokio::runtime::Handle;
+use tokio::sync::{Mutex as AsyncMutex, OnceCell};
+use tokio::time::interval;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+pub use launch::{MAX_STEPS, SERVER_LIFETIME, START_TIMEOUT};
+pub(crate) use server::RunningServer;
+
+use crate::records::{Records, ServerRecord};
+use crate::settings::OpenCodeSettings;
+use server::{discard, fingerprint, hex};
+
+/// How often servers without runs are looked for.
+const MAX_IDLE_CHECK: Duration = Duration::from_secs(30);
+
+/// A project in a folder.
+type Place = (String, String);
+
+/// The servers.
+pub(crate) struct Servers {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    backend: Arc<dyn ExecBackend>,
+    settings: OpenCodeSettings,
+    clock: Arc<dyn Clock>,
+    entropy: Arc<dyn Entropy>,
+    records: Records,
+    running: Mutex<Vec<Arc<RunningServer>>>,
+    /// One server of a place starts at a time.
+    starting: Mutex<HashMap<Place, Arc<AsyncMutex<()>>>>,
+    /// The adoption of what earlier runners have started, once.
+    adopted: OnceCell<()>,
+    tasks: TaskTracker,
+    closed: CancellationToken,
+    is_watched: AtomicBool,
+}
+
+impl Servers {
+    pub(crate) fn new(
+        backend: Arc<dyn ExecBackend>,
+        settings: OpenCodeSettings,
+        clock: Arc<dyn Clock>,
+        entropy: Arc<dyn Entropy>,
+    ) -> Self {
+        let records = Records::new(&settings.state);
+        let shared = Shared {
+            backend,
+            settings,
+            clock,
+            entropy,
+            records,
+            running: Mutex::default(),
+            starting: Mutex::default(),
+            adopted: OnceCell::new(),
+            tasks: TaskTracker::new(),
+            closed: CancellationToken::new(),
+            is_watched: AtomicBool::new(false),
+        };
+        Self { shared: Arc::new(shared) }
+    }
+
+    pub(crate) fn records(&self) -> &Records {
+        &self.shared.records
+    }
+
+    /// Returns a server for a run, and counts the run. Starts one where there is none. A start goes on if the
+    /// caller drops the future, for the next run.
+    ///
+    /// # Errors
+    ///
+    /// Returns the reason why no server can be started.
+    pub(crate) async fn enter(&self, run: &AgentRun) -> Result<Entered, String> {
+        let (shared, run) = (Arc::clone(&self.shared), run.clone());
+        let entering = self.shared.tasks.spawn(async move { shared.enter(&run).await });
+        entering.await.map_err(|error| error.to_string())?
+    }
+
+    /// Returns the server of this name for a run that goes on in it, and counts the run. `None` if the server
+    /// is unknown.
+    ///
+    /// # Errors
+    ///
+    /// Returns how the server has ended.
+    pub(crate) async fn enter_again(&self, name: &str) -> Option<Result<Entered, String>> {
+        let record = self.shared.records.find_server(name).ok()?;
+        self.shared.adopt().await;
+        let known = self.shared.running().iter().find(|server| server.name() == name).cloned();
+        let server = match known {
+            Some(server) => server,
+            // It has ended, or another process looks after it.
+            None => match self.shared.find(record?, false).await {
+                Ok(server) => Arc::new(server),
+                Err(fate) => return Some(Err(fate)),
+            },
+        };
+        server.runs().await.count += 1;
+        Some(Ok(Entered { server, tasks: self.shared.tasks.clone(), has_begun: true }))
+    }
+
+    /// Stops the servers without runs, and leaves the others running. Waits for servers that start.
+    pub(crate) async fn close(&self) {
+        self.shared.closed.cancel();
+        self.shared.tasks.close();
+        self.shared.tasks.wait().await;
+        self.shared.stop_idle(Duration::ZERO).await;
+    }
+}
+
+/// A run that is counted in its server. A run that has begun stays counted if this is dropped: it goes on, and
+/// the next runner attaches to it.
+pub(crate) struct Entered {
+    server: Arc<RunningServer>,
+    tasks: TaskTracker,
+    has_begun: bool,
+}
+
+impl Entered {
+    pub(crate) fn server(&self) -> &RunningServer {
+        &self.server
+    }
+
+    /// Marks that the run may have begun.
+    pub(crate) const fn begin(&mut self) {
+        self.has_begun = true;
+    }
+
+    /// Ends the run, by [`RunningServer::end_run`].
+    pub(crate) async fn leave(mut self, has_ended: bool) {
+        self.has_begun = true;
+        self.server.end_run(has_ended).await;
+    }
+}
+
+impl Drop for Entered {
+    fn drop(&mut self) {
+        if !self.has_begun
+            && let Ok(runtime) = Handle::try_current()
+        {
+            let server = Arc::clone(&self.server);
+            self.tasks.spawn_on(async move { server.end_run(true).await }, &runtime);
+        }
+    }
+}
+
+impl Shared {
+    async fn enter(self: &Arc<Self>, run: &AgentRun) -> Result<Entered, String> {
+        self.adopt().await;
+        self.watch_idle();
+        let place = (run.request.draft().project.as_str().to_owned(), directory(&run.workspace)?);
+        let lock = self.lock(&place);
+        let _one_at_a_time = lock.lock().await;
+        let candidates: Vec<_> =
+            self.running().iter().filter(|server| is_for(server, &place, &run.secrets)).cloned().collect();
+        for server in candidates {
+            let mut runs = server.runs().await;
+            let is_young = self.now_ms() - server.record.started_ms < millis(SERVER_LIFETIME / 2);
+            if !server.is_retired() && is_young && server.fate().await.is_none() {
+                runs.count += 1;
+                drop(runs);
+                return Ok(self.entered(server));
+            }
+            server.retire();
+            if runs.count == 0 {
+                drop(runs);
+                self.stop(&server).await;
+            }
+        }
+        let server = Arc::new(self.start(run, &place).await?);
+        server.runs().await.count += 1;
+        self.running().push(Arc::clone(&server));
+        Ok(self.entered(server))
+    }
+
+    fn entered(&self, server: Arc<RunningServer>) -> Entered {
+        Entered { server, tasks: self.tasks.clone(), has_begun: false }
+    }
+
+    /// Starts a server and waits until it answers.
+    async fn start(&self, run: &AgentRun, place: &Place) -> Result<RunningServer, String> {
+        let password = hex(&self.entropy.bytes::<32>());
+        let name = format!("opencode-{}", hex(&self.entropy.bytes::<8>()));
+        let record = ServerRecord {
+            project: place.0.clone(),
+            directory: place.1.clone(),
+            secrets: fingerprint(&password, &run.secrets),
+            started_ms: self.now_ms(),
+            password,
+            name,
+        };
+        let name: RunName = record.name.parse().map_err(|error| format!("{error}"))?;
+        let spec = launch::spec(
+            &self.settings.program,
+            &run.request.draft().project,
+            &run.workspace,
+            &record.password,
+            &run.secrets,
+        );
+        // Before it starts, so that the next runner finds it.
+        let ownership = self.records.add_server(&record).map_err(|error| error.to_string())?;
+        if let Err(error) = self.backend.start(&name, &spec).await {
+            self.records.remove_server(name.as_str());
+            return Err(error.to_string());
+        }
+        let connected = self.connect(&name, record, Some(ownership)).await;
+        if connected.is_err() {
+            discard(&*self.backend, &self.records, &name).await;
+        }
+        connected
+    }
+
+    /// Finds a server of an earlier runner.
+    async fn find(&self, record: ServerRecord, is_owner: bool) -> Result<RunningServer, String> {
+        let name: RunName = record.name.parse().map_err(|error| format!("{error}"))?;
+        let ownership = if is_owner {
+            let owned = self.records.own(&record.name).map_err(|error| error.to_string())?;
+            Some(owned.ok_or("another runner looks after it")?)
+        } else {
+            None
+        };
+        let connected = match launch::fate(&*self.backend, &name).await {
+            Some(fate) => Err(fate),
+            None => self.connect(&name, record, ownership).await,
+        };
+        if connected.is_err() && is_owner {
+            discard(&*self.backend, &self.records, &name).await;
+        }
+        connected
+    }
+
+    async fn connect(
+        &self,
+        name: &RunName,
+        record: ServerRecord,
+        ownership: Option<crate::records::Ownership>,
+    ) -> Result<RunningServer, String> {
+        let address = launch::address(&*self.backend, name).await?;
+        let (backend, records) = (Arc::clone(&self.backend), self.records.clone());
+        let server = RunningServer::new(backend, records, name.clone(), record, address, ownership);
+        launch::version(&server.client(&BTreeMap::new())).await?;
+        Ok(server)
+    }
+
+    /// Takes over the servers that no process looks after.
+    async fn adopt(&self) {
+        let adopting = async {
+            for record in self.records.servers() {
+                if let Ok(server) = self.find(record, true).await {
+                    self.running().push(Arc::new(server));
+                }
+            }
+        };
+        self.adopted.get_or_init(|| adopting).await;
+    }
+
+    /// Starts the task that stops servers without runs, once.
+    fn watch_idle(self: &Arc<Self>) {
+        if self.is_watched.swap(true, Ordering::SeqCst) {
+            return;
+        }
+        let (shared, closed) = (Arc::downgrade(self), self.closed.clone());
+        let every = (self.settings.keep_idle / 4).clamp(Duration::from_millis(50), MAX_IDLE_CHECK);
+        self.tasks.spawn(closed.run_until_cancelled_owned(stop_idle_servers(shared, every)));
+    }
+
+    /// Stops servers that have been without runs for this time.
+    async fn stop_idle(&self, keep: Duration) {
+        let all: Vec<_> = self.running().clone();
+        for server in all {
+            let runs = server.runs().await;
+            if runs.count == 0 && runs.idle_since.elapsed() >= keep {
+                // No run can enter any more.
+                server.retire();
+                drop(runs);
+                self.stop(&server).await;
+            }
+        }
+    }
+
+    /// Stops a server without runs. One that another process looks after is only forgotten.
+    async fn stop(&self, server: &Arc<RunningServer>) {
+        self.running().retain(|other| !Arc::ptr_eq(other, server));
+        if server.is_owned() {
+            server.stop().await;
+        }
+    }
+
+    fn lock(&self, place: &Place) -> Arc<AsyncMutex<()>> {
+        let mut starting = self.starting.lock().unwrap_or_else(PoisonError::into_inner);
+        starting.retain(|_, lock| Arc::strong_count(lock) > 1);
+        Arc::clone(starting.entry(place.clone()).or_default())
+    }
+
+    fn running(&self) -> MutexGuard<'_, Vec<Arc<RunningServer>>> {
+        // A panic cannot leave the list half changed.
+        self.running.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn now_ms(&self) -> i64 {
+        self.clock.now().as_micros() / 1_000
+    }
+}
+
+/// Returns the folder of a workspace, as the server sees it.
+fn directory(workspace: &Workspace) -> Result<String, String> {
+    match workspace {
+        Workspace::Local { path } => Ok(path.as_str().to_owned()),
+        other => Err(format!("the workspace is not on this machine: {other:?}")),
+    }
+}
+
+fn is_for(server: &RunningServer, place: &Place, secrets: &BTreeMap<SecretName, SecretString>) -> bool {
+    let record = &server.record;
+    (&record.project, &record.directory) == (&place.0, &place.1)
+        && record.secrets == fingerprint(&record.password, secrets)
+}
+
+async fn stop_idle_servers(shared: Weak<Shared>, every: Duration) {
+    let mut ticks = interval(every);
+    loop {
+        ticks.tick().await;
+        let Some(shared) = shared.upgrade() else { return };
+        shared.stop_idle(shared.settings.keep_idle).await;
+    }
+}
+
+fn millis(duration: Duration) -> i64 {
+    duration.as_millis().try_into().unwrap_or(i64::MAX)
+}

@@ -1,0 +1,178 @@
+//! A stand-in for a backend: the servers that it starts are stand-ins too.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::{Mutex, MutexGuard};
+
+use async_trait::async_trait;
+use rdev_core::Entropy;
+use rdev_runner_domain::ports::{ExecBackend, ExecError};
+use rdev_runner_domain::{ExecEnd, ExecSpec, ExecState, OutputStream, RunName};
+use secrecy::ExposeSecret;
+use tokio::sync::Notify;
+
+/// What a program does that is started.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) enum Start {
+    /// It listens.
+    #[default]
+    Listens,
+    /// It writes a complaint to the standard error and ends.
+    Fails,
+    /// It prints nothing.
+    SaysNothing,
+}
+
+/// A backend whose programs all listen at one address.
+pub(crate) struct StandInBackend {
+    address: SocketAddr,
+    state: Mutex<State>,
+    changed: Notify,
+}
+
+#[derive(Default)]
+pub(crate) struct State {
+    pub(crate) start: Start,
+    /// What sweeps find, one after the other; nothing at the end.
+    pub(crate) tools: Vec<u32>,
+    pub(crate) sweeps: u32,
+    /// Whether a version is asked for in vain.
+    pub(crate) is_not_installed: bool,
+    pub(crate) specs: Vec<ExecSpec>,
+    pub(crate) removed: Vec<String>,
+    runs: BTreeMap<String, ExecState>,
+}
+
+impl StandInBackend {
+    pub(crate) fn new(address: SocketAddr) -> Self {
+        Self { address, state: Mutex::default(), changed: Notify::new() }
+    }
+
+    pub(crate) fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap()
+    }
+
+    /// Ends all runs, as signal 9 does.
+    pub(crate) fn kill(&self) {
+        for run in self.state().runs.values_mut() {
+            *run = ExecState::Ended(ExecEnd { signal: Some(9), ..ExecEnd::default() });
+        }
+        self.changed.notify_waiters();
+    }
+
+    /// Returns the names of the runs that go on.
+    pub(crate) fn running(&self) -> Vec<String> {
+        let state = self.state();
+        let running = state.runs.iter().filter(|(_, run)| **run == ExecState::Running);
+        running.map(|(name, _)| name.clone()).collect()
+    }
+
+    /// Returns a variable of the environment of the `n`-th program.
+    pub(crate) fn variable(&self, n: usize, name: &str) -> String {
+        self.state().specs[n].env[name].expose_secret().to_owned()
+    }
+
+    fn find(&self, run: &RunName) -> Result<ExecState, ExecError> {
+        self.state().runs.get(run.as_str()).cloned().ok_or_else(|| ExecError::UnknownRun(run.clone()))
+    }
+}
+
+#[async_trait]
+impl ExecBackend for StandInBackend {
+    async fn version(&self, program: &str) -> Result<String, ExecError> {
+        let program = program.to_owned();
+        if self.state().is_not_installed {
+            return Err(ExecError::ProgramNotFound { program });
+        }
+        Ok("1.18.33".to_owned())
+    }
+
+    async fn start(&self, run: &RunName, spec: &ExecSpec) -> Result<(), ExecError> {
+        let mut state = self.state();
+        let begun = match state.start {
+            Start::Fails => ExecState::Ended(ExecEnd { exit_code: Some(1), ..ExecEnd::default() }),
+            _ => ExecState::Running,
+        };
+        state.specs.push(spec.clone());
+        assert_eq!(state.runs.insert(run.as_str().to_owned(), begun), None);
+        Ok(())
+    }
+
+    async fn status(&self, run: &RunName) -> Result<ExecState, ExecError> {
+        self.find(run)
+    }
+
+    async fn wait(&self, run: &RunName) -> Result<ExecState, ExecError> {
+        loop {
+            let changed = self.changed.notified();
+            match self.find(run)? {
+                ExecState::Running => changed.await,
+                state => return Ok(state),
+            }
+        }
+    }
+
+    async fn follow_output(&self, run: &RunName, _: OutputStream, offset: u64) -> Result<Vec<u8>, ExecError> {
+        let start = self.state().start;
+        let state = self.find(run)?;
+        let greeting = format!("Warning: x.\nopencode server listening on http://{}\n", self.address);
+        match (start, state) {
+            (Start::Listens, _) if offset == 0 => Ok(greeting.into_bytes()),
+            (Start::Fails, _) | (_, ExecState::Ended(_) | ExecState::Lost) => Ok(Vec::new()),
+            _ => {
+                self.wait(run).await?;
+                Ok(Vec::new())
+            }
+        }
+    }
+
+    async fn tail_output(&self, _: &RunName, _: OutputStream, _: usize) -> Result<Vec<u8>, ExecError> {
+        match self.state().start {
+            Start::Fails => Ok(b"Error: the configuration\n is broken\n".to_vec()),
+            _ => Ok(Vec::new()),
+        }
+    }
+
+    async fn write_input(&self, _: &RunName, _: &[u8]) -> Result<(), ExecError> {
+        Err(ExecError::InputClosed)
+    }
+
+    async fn close_input(&self, _: &RunName) -> Result<(), ExecError> {
+        Ok(())
+    }
+
+    async fn sweep(&self, run: &RunName) -> Result<u32, ExecError> {
+        self.find(run)?;
+        let mut state = self.state();
+        state.sweeps += 1;
+        Ok(if state.tools.is_empty() { 0 } else { state.tools.remove(0) })
+    }
+
+    async fn terminate(&self, run: &RunName) -> Result<(), ExecError> {
+        self.find(run)?;
+        let end = ExecState::Ended(ExecEnd { signal: Some(15), ..ExecEnd::default() });
+        self.state().runs.insert(run.as_str().to_owned(), end);
+        self.changed.notify_waiters();
+        Ok(())
+    }
+
+    async fn remove(&self, run: &RunName) -> Result<(), ExecError> {
+        let state = self.find(run)?;
+        assert_ne!(state, ExecState::Running);
+        let mut state = self.state();
+        state.runs.remove(run.as_str());
+        state.removed.push(run.as_str().to_owned());
+        Ok(())
+    }
+}
+
+/// Bytes that differ from one call to the next.
+#[derive(Default)]
+pub(crate) struct CountingEntropy(AtomicU8);
+
+impl Entropy for CountingEntropy {
+    fn fill(&self, bytes: &mut [u8]) {
+        bytes.fill(self.0.fetch_add(1, Ordering::SeqCst));
+    }
+}
