@@ -22,6 +22,10 @@ pub const STOP_PATIENCE: Duration = Duration::from_secs(60);
 /// How long a write to the agent's input may take. The agent reads at once, unless it hangs.
 const WRITE_PATIENCE: Duration = Duration::from_secs(2);
 
+/// How often in a row the output may be refused, and how long to wait after each time.
+const MAX_READ_FAILURES: u32 = 60;
+const READ_RETRY_INTERVAL: Duration = Duration::from_secs(1);
+
 /// The part of the standard error that is read, in bytes.
 const STDERR_TAIL: usize = 16 * 1024;
 
@@ -82,8 +86,9 @@ impl<'a> Run<'a> {
     ) -> Result<(), ExecError> {
         let (mut offset, mut count) = (0, 0);
         let mut input_is_open = true;
+        let mut finished_at = None;
         loop {
-            let piece = self.backend.follow_output(self.name, OutputStream::Stdout, offset).await?;
+            let piece = self.next_output(offset).await?;
             offset += piece.len() as u64;
             let events = if piece.is_empty() { stream.finish() } else { stream.push(&piece) };
             activity.send_modify(|activity| activity.phase = Phase::Sink);
@@ -107,16 +112,36 @@ impl<'a> Run<'a> {
                 input_is_open = false;
                 self.close_input().await;
             }
+            finished_at = stream.is_finished().then(|| finished_at.unwrap_or_else(Instant::now));
             activity.send_replace(Activity {
                 phase: match (stream.is_finished(), stream.tool_is_running()) {
                     (true, _) => Phase::Exit,
                     (false, true) => Phase::Tool,
                     (false, false) => Phase::Model,
                 },
-                since: Instant::now(),
+                // What it says after its result gives it no more time.
+                since: finished_at.unwrap_or_else(Instant::now),
                 has_begun: stream.has_begun(),
                 is_refused: stream.credentials_refused(),
             });
+        }
+    }
+
+    /// Returns the next part of the output. A host that refuses it for a moment, because it has too many open
+    /// files perhaps, must not end the run.
+    async fn next_output(&self, offset: u64) -> Result<Vec<u8>, ExecError> {
+        let mut failures = 0;
+        loop {
+            match self.backend.follow_output(self.name, OutputStream::Stdout, offset).await {
+                Err(error @ ExecError::Host { .. }) if failures < MAX_READ_FAILURES => {
+                    if failures == 0 {
+                        tracing::warn!(run = %self.name, %error, "the output of a run cannot be read for now");
+                    }
+                    failures += 1;
+                    sleep(READ_RETRY_INTERVAL).await;
+                }
+                output => return output,
+            }
         }
     }
 

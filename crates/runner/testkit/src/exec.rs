@@ -16,12 +16,11 @@ use async_trait::async_trait;
 use rdev_runner_domain::ports::{ExecBackend, ExecError};
 use rdev_runner_domain::{ExecEnd, ExecSpec, ExecState, OutputStream, RunName, Workspace};
 
+use crate::suite::suite;
+
 pub use ends::*;
 pub use runs::*;
 pub use streams::*;
-
-/// The deadline of one test.
-const DEADLINE: Duration = Duration::from_secs(120);
 
 /// A backend under test.
 #[async_trait]
@@ -33,39 +32,10 @@ pub trait ExecHarness: Send + Sync {
     fn workspace(&self) -> Workspace;
 }
 
-/// Runs one test of the suite within its deadline.
-///
-/// # Panics
-///
-/// Panics if the test takes longer.
-pub async fn run(test: impl Future<Output = ()>) {
-    tokio::time::timeout(DEADLINE, test).await.expect("the test ends within its deadline");
-}
-
-/// Defines [`NAMES`] and the macro that runs the suite.
-macro_rules! suite {
-    ($dollar:tt $($name:ident)+) => {
-        /// The names of all tests of the suite.
-        pub const NAMES: &[&str] = &[$(stringify!($name)),+];
-
-        /// Defines a test for each function of [`exec`](crate::exec). The expression creates an
-        /// [`ExecHarness`](crate::exec::ExecHarness).
-        #[macro_export]
-        macro_rules! exec_contract_tests {
-            ($dollar harness:expr) => {
-                $(
-                    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-                    async fn $name() {
-                        let harness = $dollar harness;
-                        $crate::exec::run($crate::exec::$name(&harness)).await;
-                    }
-                )+
-            };
-        }
-    };
-}
-
 suite! {$
+    /// Defines a test for each function of [`exec`](crate::exec). The expression creates
+    /// an [`ExecHarness`](crate::exec::ExecHarness).
+    exec_contract_tests of exec:
     a_version_is_reported
     a_name_has_one_run
     a_program_has_the_environment_of_its_specification

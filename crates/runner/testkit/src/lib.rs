@@ -11,8 +11,11 @@ mod samples;
 mod sinks;
 #[expect(clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 pub mod stores;
+#[expect(clippy::expect_used, reason = "a test fails by panicking")]
+mod suite;
 
 pub use clock::ManualClock;
 pub use memory::MemoryStore;
 pub use samples::{command_id, draft, project, request, run};
 pub use sinks::{GatedSink, RecordingSink};
+pub use suite::run_test;

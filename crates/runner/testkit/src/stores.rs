@@ -18,15 +18,14 @@ use std::time::Duration;
 use async_trait::async_trait;
 use rdev_runner_domain::ports::{CommandQueue, CommandRepository, CommandSignals, ProjectRepository};
 
+use crate::suite::suite;
+
 pub use claiming::*;
 pub use commands::*;
 pub use events::*;
 pub use leases::*;
 pub use projects::*;
 pub use signals::*;
-
-/// The deadline of one test.
-const DEADLINE: Duration = Duration::from_secs(120);
 
 /// An empty store under test, and its time.
 #[async_trait]
@@ -51,39 +50,10 @@ pub trait StoreHarness: Send + Sync {
     async fn published(&self) -> Vec<(String, String, String)>;
 }
 
-/// Runs one test of the suite within its deadline.
-///
-/// # Panics
-///
-/// Panics if the test takes longer.
-pub async fn run(test: impl Future<Output = ()>) {
-    tokio::time::timeout(DEADLINE, test).await.expect("the test ends within its deadline");
-}
-
-/// Defines [`NAMES`] and the macro that runs the suite.
-macro_rules! suite {
-    ($dollar:tt $($name:ident)+) => {
-        /// The names of all tests of the suite.
-        pub const NAMES: &[&str] = &[$(stringify!($name)),+];
-
-        /// Defines a test for each function of [`stores`](crate::stores). The expression creates a
-        /// [`StoreHarness`](crate::stores::StoreHarness).
-        #[macro_export]
-        macro_rules! store_contract_tests {
-            ($dollar harness:expr) => {
-                $(
-                    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-                    async fn $name() {
-                        let harness = $dollar harness;
-                        $crate::stores::run($crate::stores::$name(&harness)).await;
-                    }
-                )+
-            };
-        }
-    };
-}
-
 suite! {$
+    /// Defines a test for each function of [`stores`](crate::stores). The expression creates
+    /// a [`StoreHarness`](crate::stores::StoreHarness).
+    store_contract_tests of stores:
     a_project_is_kept_exactly
     a_project_is_created_once
     projects_are_shown_to_their_callers_alone

@@ -3,6 +3,7 @@
 mod attaching;
 mod executions;
 mod loads;
+mod refusals;
 mod stand_in;
 mod stops;
 

@@ -14,7 +14,7 @@ mod restarts;
 mod supervisors;
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use nix::unistd::Pid;
@@ -35,18 +35,15 @@ struct Scene {
 impl Scene {
     fn new() -> Self {
         let directory = TempDir::new().unwrap();
-        Self { _directory: None, ..Self::within(directory.path().to_owned()) }.owning(directory)
+        let scene = Self::within(directory.path());
+        Self { _directory: Some(directory), ..scene }
     }
 
     /// Creates a scene in a folder that another process has created.
-    fn within(directory: PathBuf) -> Self {
+    fn within(directory: &Path) -> Self {
         let workspace = directory.join("workspace");
         fs::create_dir_all(&workspace).unwrap();
         Self { root: directory.join("root"), workspace, _directory: None }
-    }
-
-    fn owning(self, directory: TempDir) -> Self {
-        Self { _directory: Some(directory), ..self }
     }
 
     fn settings(&self) -> LocalSettings {

@@ -1,7 +1,7 @@
 //! Runners that die.
 
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 
@@ -22,7 +22,7 @@ const RUNNER_OF: &str = "RDEV_TEST_RUNNER_OF";
 #[ignore = "another test starts it as a process of its own"]
 async fn a_runner() {
     let Some(directory) = std::env::var_os(RUNNER_OF) else { return };
-    let scene = Scene::within(PathBuf::from(directory));
+    let scene = Scene::within(Path::new(&directory));
     let mut spec = spec(&scene, "echo $$; while read line; do echo \"got $line\"; done; exit 5");
     spec.input = "first\n".to_owned();
     start_as(&scene, "one", &spec).await;
@@ -34,7 +34,7 @@ async fn a_runner() {
 #[tokio::test]
 async fn a_run_outlives_its_runner_and_is_found_again() {
     let directory = tempfile::TempDir::new().unwrap();
-    let scene = Scene::within(directory.path().to_owned());
+    let scene = Scene::within(directory.path());
     let mut runner = Command::new(std::env::current_exe().unwrap())
         .args(["--ignored", "--exact", "restarts::a_runner"])
         .env(RUNNER_OF, directory.path())

@@ -6,9 +6,8 @@ use std::time::Duration;
 
 use nix::sys::stat::Mode;
 use rdev_runner_claude_code::{ClaudeCodeAgent, ClaudeCodeSettings};
-use rdev_runner_domain::ports::CodeAgent;
+use rdev_runner_domain::ports::{CodeAgent, ExecBackend};
 use rdev_runner_domain::{AgentResult, AgentRun, LimitSettings, RequestDraft};
-use rdev_runner_exec_local::LocalBackend;
 use rdev_runner_testkit::exec::ExecHarness;
 use rdev_runner_testkit::{RecordingSink, draft, request};
 
@@ -34,9 +33,12 @@ impl Scene {
     }
 
     pub(crate) fn agent_of(&self, program: &str) -> ClaudeCodeAgent {
-        let backend = LocalBackend::new(self.settings()).unwrap();
-        let settings = ClaudeCodeSettings { program: program.to_owned(), ..ClaudeCodeSettings::default() };
-        ClaudeCodeAgent::new(Arc::new(backend), settings)
+        agent_over(self.backend(), program)
+    }
+
+    /// Creates an agent whose backend is another.
+    pub(crate) fn agent_on(&self, backend: Arc<dyn ExecBackend>) -> ClaudeCodeAgent {
+        agent_over(backend, PROGRAM)
     }
 
     pub(crate) fn agent_run(&self, draft: RequestDraft) -> AgentRun {
@@ -74,6 +76,11 @@ impl Scene {
         let entries = fs::read_dir(self.root.join("runs")).unwrap();
         entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
     }
+}
+
+fn agent_over(backend: Arc<dyn ExecBackend>, program: &str) -> ClaudeCodeAgent {
+    let settings = ClaudeCodeSettings { program: program.to_owned(), ..ClaudeCodeSettings::default() };
+    ClaudeCodeAgent::new(backend, settings)
 }
 
 pub(crate) async fn bounded<T>(future: impl Future<Output = T>) -> T {

@@ -132,7 +132,8 @@ async fn refused_credentials_fail_at_the_first_retry() {
 
 #[tokio::test]
 async fn an_agent_that_stays_after_its_result_is_stopped() {
-    let script = "init; message Done; result Done; until_end; exec sleep 600";
+    let script =
+        "init; message Done; result Done; until_end; while :; do say '{\"type\":\"noise\"}'; sleep 1; done";
     let (result, _) = Scene::playing(script).execute(LimitSettings::NONE).await;
     assert_eq!((result.outcome, result.text.as_str()), (Outcome::Completed, "Done"));
 }

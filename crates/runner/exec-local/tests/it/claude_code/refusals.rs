@@ -1,0 +1,87 @@
+//! A host that refuses operations.
+
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use async_trait::async_trait;
+use rdev_runner_domain::ports::{CodeAgent, ExecBackend, ExecError};
+use rdev_runner_domain::{ExecSpec, ExecState, Outcome, OutputStream, RunName};
+use rdev_runner_testkit::exec::ExecHarness;
+use rdev_runner_testkit::{RecordingSink, draft};
+
+use super::stand_in::bounded;
+use crate::Scene;
+
+/// A backend that refuses to read each output for the first time.
+struct Refusing {
+    backend: Arc<dyn ExecBackend>,
+    reads: AtomicU32,
+}
+
+#[async_trait]
+impl ExecBackend for Refusing {
+    async fn version(&self, program: &str) -> Result<String, ExecError> {
+        self.backend.version(program).await
+    }
+
+    async fn start(&self, run: &RunName, spec: &ExecSpec) -> Result<(), ExecError> {
+        self.backend.start(run, spec).await
+    }
+
+    async fn status(&self, run: &RunName) -> Result<ExecState, ExecError> {
+        self.backend.status(run).await
+    }
+
+    async fn wait(&self, run: &RunName) -> Result<ExecState, ExecError> {
+        self.backend.wait(run).await
+    }
+
+    async fn follow_output(
+        &self,
+        run: &RunName,
+        stream: OutputStream,
+        offset: u64,
+    ) -> Result<Vec<u8>, ExecError> {
+        if self.reads.fetch_add(1, Ordering::Relaxed).is_multiple_of(2) {
+            let source = Box::new(io::Error::other("too many open files"));
+            return Err(ExecError::Host { action: "use the folder of a run", source });
+        }
+        self.backend.follow_output(run, stream, offset).await
+    }
+
+    async fn tail_output(
+        &self,
+        run: &RunName,
+        stream: OutputStream,
+        max_bytes: usize,
+    ) -> Result<Vec<u8>, ExecError> {
+        self.backend.tail_output(run, stream, max_bytes).await
+    }
+
+    async fn write_input(&self, run: &RunName, bytes: &[u8]) -> Result<(), ExecError> {
+        self.backend.write_input(run, bytes).await
+    }
+
+    async fn close_input(&self, run: &RunName) -> Result<(), ExecError> {
+        self.backend.close_input(run).await
+    }
+
+    async fn terminate(&self, run: &RunName) -> Result<(), ExecError> {
+        self.backend.terminate(run).await
+    }
+
+    async fn remove(&self, run: &RunName) -> Result<(), ExecError> {
+        self.backend.remove(run).await
+    }
+}
+
+#[tokio::test]
+async fn a_refusal_for_a_moment_ends_no_run() {
+    let scene = Scene::new();
+    let backend = Refusing { backend: scene.backend(), reads: AtomicU32::new(0) };
+    let (agent, run, sink) =
+        (scene.agent_on(Arc::new(backend)), scene.agent_run(draft(1, "Hello.")), RecordingSink::default());
+    let result = bounded(agent.execute(&run, &sink)).await;
+    assert_eq!((result.outcome, result.text.as_str()), (Outcome::Completed, "Hello."));
+}
