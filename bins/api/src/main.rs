@@ -7,11 +7,12 @@ use clap::{Args, Parser, Subcommand};
 use rdev_process::options::{DrainArgs, TelemetryArgs};
 use rdev_process::{Shutdown, cli, program};
 use rdev_webhooks::Database;
+use rdev_webhooks::console::ConsoleOptions;
 use rdev_webhooks::http_api::ApiOptions;
 use rdev_webhooks::keyring::Keyring;
 use rdev_webhooks_options::{
-    ApiKeyArgs, BindArgs, DatabaseUrlArgs, EncryptionKeyArgs, HealthcheckArgs, ServerArgs, SystemArgs,
-    process,
+    ApiKeyArgs, BindArgs, ConsoleArgs, DatabaseUrlArgs, EncryptionKeyArgs, HealthcheckArgs, ServerArgs,
+    SystemArgs, process,
 };
 use secrecy::SecretString;
 
@@ -54,6 +55,8 @@ struct ServeArgs {
     api_key: ApiKeyArgs,
     #[command(flatten)]
     server: ServerArgs,
+    #[command(flatten)]
+    console: ConsoleArgs,
     #[command(flatten)]
     system: SystemArgs,
     #[command(flatten)]
@@ -105,8 +108,9 @@ async fn serve(options: ServeArgs, required: Required) -> Result<(), Box<dyn Err
     let Some((system, listener)) = process::open(builder, listener, &metrics, &shutdown).await? else {
         return Ok(());
     };
-    let router = system.router(ApiOptions::new(api_key).with_metrics(process::source(&metrics)));
     let address = listener.local_addr()?;
+    let api = system.router(ApiOptions::new(api_key.clone()).with_metrics(process::source(&metrics)));
+    let router = options.console.mount(api, &system, ConsoleOptions::new(api_key), address);
     started.log(&system, address).await;
     cli::print(std::io::stdout(), format!("rdev-webhooks-api listens on http://{address}\n"));
     let serving = (process::Role::Api, options.server.to_options());

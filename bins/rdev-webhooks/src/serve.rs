@@ -8,6 +8,7 @@ use std::process::ExitCode;
 
 use rdev_process::{Shutdown, cli, program};
 use rdev_webhooks::Ambient;
+use rdev_webhooks::console::{ConsoleOptions, SignInLink};
 use rdev_webhooks::http_api::ApiOptions;
 use rdev_webhooks_options::{ServeArgs, ServerKeys, process};
 
@@ -46,13 +47,23 @@ async fn serve(options: ServeArgs, keys: ServerKeys, ambient: Ambient) -> Result
         // Without it client commands need --url, and a data dir that only has keys may be read-only.
         let _ = data_dir.announce(&base(address));
     }
-    let router = system.router(ApiOptions::new(keys.api).with_metrics(process::source(&metrics)));
+    let api = system.router(ApiOptions::new(keys.api.clone()).with_metrics(process::source(&metrics)));
+    let (link, path) = SignInLink::new(system.ambient());
+    let console = ConsoleOptions::new(keys.api).with_sign_in_link(link);
+    let router = options.console.mount(api, &system, console, address);
     started.log(&system, address).await;
-    // Output that a program collects must not contain a key.
+    // Output that a program collects must contain neither a key nor a link that signs in.
     let is_read_by_people = std::io::stdout().is_terminal();
+    let console = options.console.url(&base(address));
+    let console = console.map(|url| {
+        if is_read_by_people { format!("{url}{path} (signs in once, within 10 minutes)") } else { url }
+    });
     let is_in_data_dir = keys.data_dir.is_some();
     let (program, find) = commands(is_in_data_dir.then_some(&*options.place.data_dir), address);
-    cli::print(std::io::stdout(), banner(address, &keys.source, (&program, &find), is_read_by_people));
+    cli::print(
+        std::io::stdout(),
+        banner(address, &keys.source, console, (&program, &find), is_read_by_people),
+    );
     let serving = (process::Role::Api, options.server.to_options());
     process::run(system, listener, router, serving, metrics, &shutdown).await
 }

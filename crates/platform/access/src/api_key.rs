@@ -143,6 +143,12 @@ impl ApiKeyHash {
         Self(Sha256::digest(text).into())
     }
 
+    /// Restores a hash from [`Self::as_bytes`].
+    #[must_use]
+    pub const fn from_bytes(bytes: [u8; 32]) -> Self {
+        Self(bytes)
+    }
+
     /// Returns the bare bytes, for a store.
     #[must_use]
     pub const fn as_bytes(&self) -> &[u8; 32] {

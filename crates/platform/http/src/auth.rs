@@ -13,7 +13,9 @@ use axum::routing::MethodRouter;
 use http::header::{AUTHORIZATION, HeaderValue, WWW_AUTHENTICATE};
 use http::request::Parts;
 use http::{HeaderMap, StatusCode};
-use rdev_access::{ApiKeyHash, ApiKeySecret, ApiKeySecretError, ApiKeys, AuthenticationError, Idempotency};
+use rdev_access::{
+    ApiKey, ApiKeyHash, ApiKeySecret, ApiKeySecretError, ApiKeys, AuthenticationError, Idempotency,
+};
 use rdev_core::{Access, ApiKeyId, Scope};
 use secrecy::{ExposeSecret, SecretString};
 
@@ -90,6 +92,51 @@ impl Gate {
             .route_layer(from_fn_with_state(Arc::clone(self), recognize))
     }
 
+    /// Returns whether callers are admitted by keys, and not by a hook.
+    #[must_use]
+    pub fn takes_keys(&self) -> bool {
+        matches!(self.authorization, Authorization::Keys(_))
+    }
+
+    /// Returns the hash of the administrator key; `None` without one.
+    #[must_use]
+    pub fn administrator(&self) -> Option<ApiKeyHash> {
+        match &self.authorization {
+            Authorization::Keys(keys) => keys.administrator,
+            Authorization::Hook(_) => None,
+        }
+    }
+
+    /// Admits the holder of the key with this hash, as a session keeps it. Also returns the key; `None` stands for the
+    /// administrator key.
+    ///
+    /// # Errors
+    ///
+    /// 401 if there is no such key, and the failure of the database.
+    pub async fn admit_key(&self, hash: &ApiKeyHash) -> Result<(Caller, Option<Arc<ApiKey>>), Problem> {
+        let Authorization::Keys(keys) = &self.authorization else {
+            return Err(refusal("The API key does not exist or was deleted.", UNKNOWN));
+        };
+        let key = keys.find(hash).await?;
+        let access = key.as_ref().map_or(&keys.access, |key| &key.access);
+        Ok((self.caller(key.as_ref().map(|key| key.id), Arc::clone(access)), key))
+    }
+
+    /// Admits a request by the hook, and returns the caller with its name; `None` if callers are admitted by keys.
+    ///
+    /// # Errors
+    ///
+    /// The refusal of the hook.
+    pub async fn admit_by_hook(&self, parts: &Parts) -> Option<Result<(Caller, Arc<str>), Problem>> {
+        let Authorization::Hook(hook) = &self.authorization else { return None };
+        let admitted = hook.call(parts).await;
+        Some(admitted.map(|it| (self.caller(Some(it.caller), it.access), it.name)))
+    }
+
+    fn caller(&self, key: Option<ApiKeyId>, access: Arc<Access>) -> Caller {
+        Caller { key, holder: Holder::of(key), access, limits: Arc::clone(&self.limits) }
+    }
+
     fn anonymous(&self) -> Caller {
         let (access, limits) = (Arc::new(Access::everything().clone()), Arc::clone(&self.limits));
         Caller { key: None, holder: Holder::Anybody, access, limits }
@@ -99,11 +146,11 @@ impl Gate {
         let (key, access) = match &self.authorization {
             Authorization::Keys(keys) => keys.check(&parts.headers).await?,
             Authorization::Hook(hook) => {
-                let Authorized { caller, access } = hook.call(parts).await?;
+                let Authorized { caller, access, .. } = hook.call(parts).await?;
                 (Some(caller), access)
             }
         };
-        Ok(Caller { key, holder: Holder::of(key), access, limits: Arc::clone(&self.limits) })
+        Ok(self.caller(key, access))
     }
 }
 
@@ -111,21 +158,30 @@ impl Keys {
     async fn check(&self, headers: &HeaderMap) -> Result<(Option<ApiKeyId>, Arc<Access>), Problem> {
         let text = bearer(headers)?;
         let hash = ApiKeyHash::of(text);
-        if self.administrator == Some(hash) {
-            return Ok((None, Arc::clone(&self.access)));
+        if self.administrator != Some(hash) {
+            ApiKeySecret::check(text).map_err(|error| match error {
+                ApiKeySecretError::Form => refusal(
+                    "The API key is malformed: it must be the administrator key, or `rdev_` and 39 letters and digits.",
+                    MALFORMED,
+                ),
+                ApiKeySecretError::Checksum => refusal(
+                    "The API key's checksum does not match: a character is wrong or missing.",
+                    MALFORMED,
+                ),
+            })?;
         }
-        ApiKeySecret::check(text).map_err(|error| match error {
-            ApiKeySecretError::Form => refusal(
-                "The API key is malformed: it must be the administrator key, or `rdev_` and 39 letters and digits.",
-                MALFORMED,
-            ),
-            ApiKeySecretError::Checksum => refusal(
-                "The API key's checksum does not match: a character is wrong or missing.",
-                MALFORMED,
-            ),
-        })?;
-        match self.api_keys.authenticate(&hash).await {
-            Ok(key) => Ok((Some(key.id), Arc::clone(&key.access))),
+        let found = self.find(&hash).await?;
+        let access = found.as_ref().map_or(&self.access, |key| &key.access);
+        Ok((found.as_ref().map(|key| key.id), Arc::clone(access)))
+    }
+
+    /// Returns the valid key with this hash; `None` stands for the administrator key.
+    async fn find(&self, hash: &ApiKeyHash) -> Result<Option<Arc<ApiKey>>, Problem> {
+        if self.administrator == Some(*hash) {
+            return Ok(None);
+        }
+        match self.api_keys.authenticate(hash).await {
+            Ok(key) => Ok(Some(key)),
             Err(AuthenticationError::Unknown) => {
                 Err(refusal("The API key does not exist or was deleted.", UNKNOWN))
             }

@@ -47,7 +47,7 @@ pub use members::kind;
 pub use observe::Observer;
 pub use page::{ListOf, ListQuery};
 pub use path::{PathId, PathIds, path_parameters};
-pub use problem::{Problem, ProblemBody, ProblemCode};
+pub use problem::{Problem, ProblemBody, ProblemCode, Rendered};
 pub use query::Query;
 pub use response::json;
 pub use server::{ServeOptions, serve};

@@ -18,7 +18,8 @@ use tracing::{Instrument, field};
 use crate::limits::Limits;
 use crate::panics::contain_panics;
 use crate::{
-    Deadline, Holder, Passed, ProbesOnly, Problem, ProblemCode, RequestId, WRITE_TIMEOUT, X_REQUEST_ID,
+    Deadline, Holder, Passed, ProbesOnly, Problem, ProblemCode, Rendered, RequestId, WRITE_TIMEOUT,
+    X_REQUEST_ID,
 };
 use crate::{idempotency, requested_path};
 
@@ -84,8 +85,10 @@ async fn observe(State(observer): State<Arc<Observer>>, mut request: Request, ne
     };
     let problem = response.extensions().get::<Problem>().cloned();
     let response = match &problem {
-        Some(problem) => problem.render(&instance, id.as_str()),
-        None => response,
+        Some(problem) if response.extensions().get::<Rendered>().is_none() => {
+            problem.render(&instance, id.as_str())
+        }
+        _ => response,
     };
     // A response to a request with a key is already counted in that key's share.
     let held = observer.limits.hold(Holder::Anybody, response).await;

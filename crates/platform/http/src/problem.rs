@@ -207,6 +207,24 @@ impl Problem {
         self.0.cause.as_deref()
     }
 
+    /// Returns the sentence that says what is wrong.
+    #[must_use]
+    pub fn detail(&self) -> &str {
+        &self.0.detail
+    }
+
+    /// Returns the faults of the request.
+    #[must_use]
+    pub fn faults(&self) -> &[Fault] {
+        &self.0.faults
+    }
+
+    /// Returns the headers of the response.
+    #[must_use]
+    pub fn headers(&self) -> &HeaderMap {
+        &self.0.headers
+    }
+
     /// Returns the kind of the problem.
     #[must_use]
     pub fn code(&self) -> ProblemCode {
@@ -261,6 +279,10 @@ pub struct ProblemBody<'a> {
     /// The faults in the request, each with its place; at most 100.
     pub errors: &'a [Fault],
 }
+
+/// Response extension: the response already shows its [`Problem`], which is only to be logged.
+#[derive(Debug, Clone, Copy)]
+pub struct Rendered;
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {

@@ -19,7 +19,7 @@ use rdev_webhooks_signing::SigningSecret;
 
 pub use self::error::{MAX_SUBSCRIPTIONS, WebhookError, WebhookViolation};
 use self::error::{expired, secret_of_other_scheme, too_many_subscriptions};
-use crate::{EventDraft, EventTypeRegistry, Publisher};
+use crate::{EventData, EventDraft, EventTypeRegistry, Publisher};
 
 /// How often a test is tried if its event reached no webhook because the webhook was changed in the
 /// meantime.
@@ -252,6 +252,35 @@ impl Webhooks {
 
     /// Sends a signed `webhook.test` event to one webhook, whatever it subscribes to.
     pub async fn test(&self, access: &Access, id: WebhookId, ids: Ids) -> Result<Delivery, WebhookError> {
+        self.test_with(access, id, None, ids).await
+    }
+
+    /// Sends a signed event of another type to one webhook alone, whatever it subscribes to; without one, a
+    /// `webhook.test` event as [`Self::test`] does. The caller must see the event's project.
+    pub async fn test_with(
+        &self,
+        access: &Access,
+        id: WebhookId,
+        event: Option<&(EventType, EventData)>,
+        ids: Ids,
+    ) -> Result<Delivery, WebhookError> {
+        let given = match event {
+            Some((event_type, data)) => {
+                let draft = EventDraft {
+                    event_type: event_type.clone(),
+                    timestamp: None,
+                    key: None,
+                    project: data.project().cloned(),
+                    data: data.as_str().to_owned(),
+                    traceparent: None,
+                };
+                self.event_types.validate(None, vec![draft]).await?.pop()
+            }
+            None => None,
+        };
+        if given.as_ref().is_some_and(|draft| !access.sees_project(draft.project.as_ref())) {
+            return Err(WebhookError::OtherProject);
+        }
         for index in 0..MAX_TEST_TRIES {
             let webhook = self.get(access, id).await?;
             // Its projects may change before the event is stored: send it to the version that was checked.
@@ -259,7 +288,8 @@ impl Webhooks {
                 None => Target::Webhook(id),
                 Some(_) => Target::WebhookAt(id, webhook.version),
             };
-            if let Some(delivery) = self.try_test(access, &webhook, target, ids, index).await? {
+            let draft = given.clone().unwrap_or_else(|| test_event(&webhook));
+            if let Some(delivery) = self.try_test(access, &webhook, draft, target, ids, index).await? {
                 return Ok(delivery);
             }
         }
@@ -272,6 +302,7 @@ impl Webhooks {
         &self,
         access: &Access,
         webhook: &Webhook,
+        draft: EventDraft,
         target: Target,
         ids: Ids,
         index: usize,
@@ -280,16 +311,7 @@ impl Webhooks {
         if webhook.state != WebhookState::Enabled {
             return Err(WebhookError::Disabled);
         }
-        let draft = EventDraft {
-            event_type: EventType::webhook_test(),
-            timestamp: None,
-            key: None,
-            // So that a project-scoped caller who sees the webhook can see the event.
-            project: webhook.settings.projects.first().cloned(),
-            data: format!(r#"{{"webhook_id":"{id}","message":"A test delivery from rdev webhooks."}}"#),
-            traceparent: None,
-        };
-        let project = draft.project.clone();
+        let (event_type, project) = (draft.event_type.clone(), draft.project.clone());
         let published = self.publisher.publish_to(draft, target, ids, index).await?;
         if published.deliveries == 0 {
             return Ok(None);
@@ -302,11 +324,25 @@ impl Webhooks {
         Ok(Some(Delivery {
             id: delivery,
             event_id: published.id,
-            event_type: EventType::webhook_test(),
+            event_type,
             project,
             webhook_id: id,
             attempts: 0,
             state: DeliveryState::Pending { due_at: ids.now(&self.ambient) },
         }))
+    }
+}
+
+/// Returns the event of a test of a webhook.
+fn test_event(webhook: &Webhook) -> EventDraft {
+    let id = webhook.id;
+    EventDraft {
+        event_type: EventType::webhook_test(),
+        timestamp: None,
+        key: None,
+        // So that a project-scoped caller who sees the webhook can see the event.
+        project: webhook.settings.projects.first().cloned(),
+        data: format!(r#"{{"webhook_id":"{id}","message":"A test delivery from rdev webhooks."}}"#),
+        traceparent: None,
     }
 }

@@ -111,6 +111,11 @@ impl RetryPolicy {
         }
     }
 
+    /// Returns the waits between all automatic attempts.
+    pub fn waits(&self) -> impl Iterator<Item = Duration> + '_ {
+        (1..self.max_attempts()).filter_map(|attempt| self.backoff_after(attempt))
+    }
+
     /// Returns the parts of an exponential policy: attempts, initial wait, multiplier, longest wait.
     #[must_use]
     pub fn as_exponential(&self) -> Option<(u32, Duration, f64, Duration)> {

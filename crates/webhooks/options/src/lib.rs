@@ -7,6 +7,7 @@
 // of the whole program.
 #![expect(missing_docs, reason = "see above")]
 
+mod console;
 mod data_dir;
 mod migrate;
 mod place;
@@ -28,6 +29,7 @@ use rdev_webhooks::http_api::ServeOptions;
 use rdev_webhooks::keyring::Keyring;
 use rdev_webhooks::{Builder, Database, ProxyUrl, RdevWebhooks, WorkerOptions};
 
+pub use console::ConsoleArgs;
 pub use data_dir::{DataDir, StoredKey};
 pub use migrate::MigrateArgs;
 pub use place::{BindArgs, PlaceArgs};

@@ -10,7 +10,9 @@ use rdev_webhooks::{Ambient, Database};
 use secrecy::SecretString;
 
 use crate::data_dir::DataDir;
-use crate::{ApiKeyArgs, BindArgs, EncryptionKeyArgs, PlaceArgs, ServerArgs, SystemArgs, WorkerArgs};
+use crate::{
+    ApiKeyArgs, BindArgs, ConsoleArgs, EncryptionKeyArgs, PlaceArgs, ServerArgs, SystemArgs, WorkerArgs,
+};
 
 // The options of the API and the worker in one process.
 #[derive(Debug, Args)]
@@ -26,6 +28,8 @@ pub struct ServeArgs {
     pub encryption_key: EncryptionKeyArgs,
     #[command(flatten)]
     pub server: ServerArgs,
+    #[command(flatten)]
+    pub console: ConsoleArgs,
     #[command(flatten)]
     pub worker: WorkerArgs,
     #[command(flatten)]

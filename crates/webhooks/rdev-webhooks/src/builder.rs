@@ -97,6 +97,8 @@ impl Builder {
         let dispatcher =
             HttpDispatcher::new(self.dispatch).map_err(|error| OpenError::Dispatcher(error.into()))?;
         let dispatcher: Arc<dyn Dispatcher> = Arc::new(dispatcher);
+        #[cfg(feature = "console")]
+        let keyring = self.keyring.clone();
         let store =
             Store::open(self.database?, self.keyring, Arc::clone(&self.ambient.clock), self.retention)
                 .await?;
@@ -161,6 +163,8 @@ impl Builder {
             ambient,
             #[cfg(feature = "worker")]
             upkeep,
+            #[cfg(feature = "console")]
+            keyring,
         ))
     }
 }

@@ -65,6 +65,7 @@
 //! | `sqlite` | the store on SQLite: one system, one file |
 //! | `worker` | `RdevWebhooks::start_worker`: delivery, retries, retention |
 //! | `api` | `RdevWebhooks::router`: the REST API as a router of axum |
+//! | `console` | `RdevWebhooks::console`: pages for browsers as a router of axum; includes `api` |
 //!
 //! With a store alone, the crate compiles without axum and hyper. How connections to Postgres are encrypted is the
 //! host's choice, by a feature of `sqlx` such as `tls-rustls-ring-native-roots`; without one, a URL with
@@ -209,6 +210,12 @@ pub mod http_api {
         ApiOptions, Authorized, MetricsSource, Refusal, Router, ServeOptions, openapi_json, serve,
         waiting_router,
     };
+}
+
+/// The console: pages for browsers.
+#[cfg(feature = "console")]
+pub mod console {
+    pub use rdev_webhooks_console::{Authorized, ConsoleOptions, Hosts, Refusal, Router, SignInLink};
 }
 
 /// Encryption of secrets at rest.

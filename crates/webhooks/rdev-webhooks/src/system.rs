@@ -65,6 +65,8 @@ pub struct RdevWebhooks {
     ambient: Ambient,
     #[cfg(feature = "worker")]
     upkeep: Upkeep,
+    #[cfg(feature = "console")]
+    keyring: Keyring,
     tasks: TaskTracker,
     drain: CancellationToken,
     abort: CancellationToken,
@@ -99,6 +101,7 @@ impl RdevWebhooks {
         #[cfg(feature = "worker")] dispatcher: Arc<dyn Dispatcher>,
         ambient: Ambient,
         #[cfg(feature = "worker")] upkeep: Upkeep,
+        #[cfg(feature = "console")] keyring: Keyring,
     ) -> Self {
         let (drain, abort) = (CancellationToken::new(), CancellationToken::new());
         let (closing, counted) = (CancellationToken::new(), CancellationToken::new());
@@ -132,6 +135,8 @@ impl RdevWebhooks {
             ambient,
             #[cfg(feature = "worker")]
             upkeep,
+            #[cfg(feature = "console")]
+            keyring,
             tasks,
             drain,
             abort,
@@ -197,6 +202,13 @@ impl RdevWebhooks {
     pub fn router<S>(&self, options: ApiOptions) -> Router<S> {
         let entropy = Arc::clone(&self.ambient.entropy);
         rdev_webhooks_http_api::router(self.services.clone(), entropy, options).with_state(())
+    }
+
+    /// Returns the console, to be nested under any path of a router with any state.
+    #[cfg(feature = "console")]
+    pub fn console<S>(&self, options: rdev_webhooks_console::ConsoleOptions) -> Router<S> {
+        let (keyring, ambient) = (self.keyring.clone(), self.ambient.clone());
+        rdev_webhooks_console::router(self.services.clone(), keyring, ambient, options).with_state(())
     }
 
     /// Returns a router with `/healthz`, `/readyz` and, with a source of metrics, `/metrics`, for a process

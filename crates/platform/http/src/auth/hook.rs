@@ -39,6 +39,7 @@ pub struct Hook(Arc<Authorize>);
 #[derive(Debug, Clone)]
 pub struct Authorized {
     pub(super) caller: ApiKeyId,
+    pub(super) name: Arc<str>,
     pub(super) access: Arc<Access>,
 }
 
@@ -55,8 +56,9 @@ impl Authorized {
     /// idempotency keys; the name can be any text, such as the id of a user.
     #[must_use]
     pub fn new(name: impl AsRef<str>, access: Access) -> Self {
-        let caller = ApiKeyId::from_uuid(derive(Uuid::nil(), name.as_ref().as_bytes()));
-        Self { caller, access: Arc::new(access) }
+        let name = name.as_ref();
+        let caller = ApiKeyId::from_uuid(derive(Uuid::nil(), name.as_bytes()));
+        Self { caller, name: name.into(), access: Arc::new(access) }
     }
 }
 

@@ -53,6 +53,9 @@ pub enum WebhookError {
     /// The webhook is disabled, so it receives nothing.
     #[error("the webhook is disabled")]
     Disabled,
+    /// The test event belongs to a project that the caller does not see.
+    #[error("the event must belong to a project of the caller")]
+    OtherProject,
     /// The test event could not be stored.
     #[error(transparent)]
     Publish(#[from] PublishError),

@@ -1,0 +1,297 @@
+// Makes the pages live and quick. Each of them works without this script.
+//
+// The pages say by attributes what they want:
+//   data-copy=ID         a button that copies the element with this id
+//   data-reveal=ID       a button that shows and hides a secret
+//   data-rows            a table body whose rows j and k walk, and which the stream keeps up to date
+//   data-stream=URL      where the changes come from; with data-rows-url, the address that renders rows by id
+//   data-region          an element with an id that is replaced when the page changes; data-every=SECONDS polls it
+//   data-key=r           what the key r presses
+
+const $ = (selector, root = document) => root.querySelector(selector);
+const $$ = (selector, root = document) => [...root.querySelectorAll(selector)];
+// What the server renders is markup; nothing else becomes markup.
+const policy = globalThis.trustedTypes?.createPolicy("rdev", { createHTML: (text) => text });
+const markup = (text) => policy?.createHTML(text) ?? text;
+
+const settings = {
+  get: (name) => { try { return localStorage.getItem(`rdev-${name}`); } catch { return null; } },
+  set: (name, value) => { try { localStorage.setItem(`rdev-${name}`, value); } catch { /* private mode */ } },
+};
+
+// One sentence at most in five seconds.
+const status = { waiting: "", timer: 0 };
+function say(sentence) {
+  status.waiting = sentence;
+  if (status.timer) return;
+  const next = () => {
+    status.timer = 0;
+    if (!status.waiting) return;
+    $("#status").textContent = status.waiting;
+    status.waiting = "";
+    status.timer = setTimeout(next, 5000);
+  };
+  next();
+}
+
+// Times: relative, or absolute in UTC or in local time.
+const pad = (number) => String(number).padStart(2, "0");
+const local = (date) =>
+  `${date.getFullYear()}-${pad(date.getMonth() + 1)}-${pad(date.getDate())} ` +
+  `${pad(date.getHours())}:${pad(date.getMinutes())}:${pad(date.getSeconds())}`;
+function relative(date) {
+  const seconds = (Date.now() - date) / 1000;
+  const span = Math.abs(seconds);
+  if (span < 2) return "just now";
+  const [number, unit] = span < 60 ? [span, "s"] : span < 3600 ? [span / 60, "min"]
+    : span < 86400 ? [span / 3600, "h"] : [span / 86400, "d"];
+  const text = `${Math.floor(number)} ${unit}`;
+  return seconds < 0 ? `in ${text}` : `${text} ago`;
+}
+const MODES = ["relative", "UTC", "local"];
+function showTimes(root = document) {
+  const mode = settings.get("times") ?? "relative";
+  for (const time of $$("time[datetime]", root)) {
+    const date = new Date(time.dateTime);
+    time.dataset.utc ??= time.title;
+    const text = mode === "relative" ? relative(date) : mode === "UTC" ? time.dataset.utc : local(date);
+    if (time.textContent !== text) time.textContent = text;
+    time.title = mode === "relative" ? time.dataset.utc : relative(date);
+  }
+}
+const timesButton = $("[data-times]");
+timesButton.hidden = false;
+const nameTimes = () => { timesButton.textContent = `Times: ${settings.get("times") ?? "relative"}`; };
+timesButton.addEventListener("click", () => {
+  settings.set("times", MODES[(MODES.indexOf(settings.get("times") ?? "relative") + 1) % MODES.length]);
+  nameTimes();
+  showTimes();
+});
+nameTimes();
+setInterval(() => { if (!document.hidden) showTimes(); }, 5000);
+
+// Copying and revealing.
+async function copy(element) {
+  const text = element.value ?? element.textContent;
+  if (navigator.clipboard && isSecureContext) return navigator.clipboard.writeText(text);
+  // Over plain HTTP there is no clipboard: select the text and use the old command.
+  const area = document.createElement("textarea");
+  area.value = text;
+  document.body.append(area);
+  area.select();
+  const done = document.execCommand("copy");
+  area.remove();
+  if (!done) throw new Error("not copied");
+}
+function enableButtons(root = document) {
+  for (const button of $$("[data-copy], [data-reveal]", root)) button.hidden = false;
+}
+document.addEventListener("click", async (event) => {
+  const button = event.target.closest("[data-copy], [data-reveal]");
+  if (!button) return;
+  if (button.dataset.reveal) {
+    const secret = document.getElementById(button.dataset.reveal);
+    const hide = secret.type === "text";
+    secret.type = hide ? "password" : "text";
+    button.textContent = hide ? "Show" : "Hide";
+    return;
+  }
+  const label = button.dataset.label ??= button.textContent;
+  try {
+    await copy(document.getElementById(button.dataset.copy));
+    button.textContent = "Copied";
+    say("Copied.");
+  } catch {
+    button.textContent = "Select it and copy";
+  }
+  setTimeout(() => { button.textContent = label; }, 2000);
+});
+
+// A form is sent once; a page that comes back from the history can send it again.
+document.addEventListener("submit", (event) => {
+  if (event.target.method !== "post") return;
+  setTimeout(() => $$("button", event.target).forEach((button) => { button.disabled = true; }));
+});
+addEventListener("pageshow", (event) => {
+  if (event.persisted) $$("button:disabled").forEach((button) => { button.disabled = false; });
+});
+// An unset filter is no part of the address.
+for (const form of $$("form[data-filter]")) {
+  form.addEventListener("submit", () => {
+    for (const field of form.elements) if (!field.value && field.name) field.disabled = true;
+    setTimeout(() => { for (const field of form.elements) field.disabled = false; });
+  });
+}
+
+// The keyboard.
+const dialog = $("#keys");
+const keysOn = $("#keys-on");
+keysOn.checked = settings.get("keys") !== "off";
+keysOn.addEventListener("change", () => settings.set("keys", keysOn.checked ? "on" : "off"));
+const keysButton = $("[data-keys]");
+keysButton.hidden = false;
+keysButton.addEventListener("click", () => dialog.showModal());
+function walk(step) {
+  const links = $$("[data-rows] tr").map((row) => $("a", row)).filter(Boolean);
+  if (!links.length) return;
+  const at = links.findIndex((link) => link.closest("tr").contains(document.activeElement));
+  const next = at < 0 ? (step > 0 ? 0 : links.length - 1) : Math.min(Math.max(at + step, 0), links.length - 1);
+  links[next].focus();
+  links[next].closest("tr").scrollIntoView({ block: "nearest" });
+}
+document.addEventListener("keydown", (event) => {
+  if (event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented) return;
+  if (!keysOn.checked || dialog.open) return;
+  if (event.target.closest("input, textarea, select, [contenteditable]")) return;
+  const actions = {
+    "/": () => $("[data-search]")?.focus(),
+    "?": () => dialog.showModal(),
+    j: () => walk(1),
+    k: () => walk(-1),
+    r: () => ($("[data-key=r]", document.activeElement?.closest("tr") ?? document.createElement("p"))
+      ?? $("main [data-key=r]"))?.click(),
+  };
+  const action = actions[event.key];
+  if (!action) return;
+  event.preventDefault();
+  action();
+});
+
+// Fetching parts of pages.
+async function part(url) {
+  const response = await fetch(url, { headers: { "x-rdev-part": "1" }, cache: "no-store" });
+  if (response.status === 401) return location.reload();
+  if (!response.ok) throw new Error(String(response.status));
+  const template = document.createElement("template");
+  template.innerHTML = markup(await response.text());
+  return template.content;
+}
+// Replaces an element, and keeps the focus and what is unfolded in it.
+function replace(old, next) {
+  if (old.isEqualNode(next)) return;
+  const focused = old.contains(document.activeElement) ? document.activeElement : null;
+  if (focused?.matches("input, textarea, select")) return;
+  const place = focused && $$("a, button, summary", old).indexOf(focused);
+  const open = new Set($$("details[open][id]", old).map((details) => details.id));
+  for (const details of $$("details[id]", next)) if (open.has(details.id)) details.open = true;
+  old.replaceWith(next);
+  enableButtons(next);
+  showTimes(next);
+  if (focused) ($$("a, button, summary", next)[place] ?? $("#main")).focus({ preventScroll: true });
+}
+async function refreshRegions(selector = "[data-region]") {
+  const fresh = await part(location.href);
+  for (const old of $$(selector)) {
+    const next = fresh?.getElementById(old.id);
+    if (next) replace(old, next);
+  }
+}
+
+// Live: what changes on the server changes here, while the page can be seen.
+class Live {
+  constructor(element) {
+    this.element = element;
+    this.element.hidden = false;
+    this.rows = $("[data-rows][data-rows-url]");
+    this.changed = new Set();
+    this.fresh = new Set();
+    this.wait = 1000;
+    this.paused = false;
+    this.button = $("button", element);
+    this.button.addEventListener("click", () => {
+      this.paused = !this.paused;
+      this.button.textContent = this.paused ? "Resume" : "Pause";
+      if (this.paused) this.close("paused", "Paused"); else this.open();
+    });
+    document.addEventListener("visibilitychange", () => {
+      if (document.hidden) this.close("paused", "Paused"); else if (!this.paused) this.open();
+    });
+    // A page that the browser keeps for "back" must not keep its connection.
+    addEventListener("pagehide", () => this.close("paused", "Paused"));
+    addEventListener("pageshow", (event) => { if (event.persisted && !this.paused) this.open(); });
+    if (!document.hidden) this.open();
+  }
+  show(state, text) {
+    this.element.dataset.state = state;
+    const label = $("span:last-of-type", this.element);
+    if (label.textContent !== text) label.textContent = text;
+  }
+  open() {
+    this.close();
+    const source = this.source = new EventSource(this.element.dataset.stream);
+    this.show("away", this.since ? this.away() : "Connecting");
+    source.addEventListener("open", () => {
+      if (this.since) say("Live again.");
+      this.since = null;
+      this.wait = 1000;
+      this.show("live", "Live");
+      // What was missed meanwhile.
+      if (this.rows) for (const row of $$("tr[id]", this.rows)) this.changed.add(row.id);
+      this.later();
+    });
+    source.addEventListener("delivery", (event) => this.take(JSON.parse(event.data)));
+    source.addEventListener("error", () => {
+      this.since ??= new Date();
+      this.show("away", this.away());
+      if (source.readyState !== EventSource.CLOSED || this.source !== source) return;
+      this.retry = setTimeout(() => this.open(), this.wait);
+      this.wait = Math.min(this.wait * 2, 30000);
+    });
+  }
+  away() {
+    return `Reconnecting since ${pad(this.since.getHours())}:${pad(this.since.getMinutes())}:${pad(this.since.getSeconds())}`;
+  }
+  close(state, text) {
+    clearTimeout(this.retry);
+    this.source?.close();
+    this.source = null;
+    if (state) this.show(state, text);
+  }
+  take({ id, matches }) {
+    if (!this.rows || document.getElementById(id)) this.changed.add(id);
+    else if (matches) this.fresh.add(id);
+    this.later();
+  }
+  later() {
+    this.timer ??= setTimeout(async () => {
+      this.timer = null;
+      try { await this.update(); } catch { /* the next change tries again */ }
+    }, 300);
+  }
+  async update() {
+    const ids = [...this.changed].slice(0, 100);
+    this.changed.clear();
+    if (!this.rows) return refreshRegions();
+    if (ids.length) {
+      const content = await part(`${this.rows.dataset.rowsUrl}?${ids.map((id) => `id=${id}`).join("&")}`);
+      for (const next of $$("tr[id]", content ?? document.createElement("p"))) {
+        const old = document.getElementById(next.id);
+        if (!old) continue;
+        const before = old.dataset.status;
+        replace(old, next);
+        if (before !== next.dataset.status) next.classList.add("fresh");
+      }
+      showTimes();
+    }
+    const link = $("[data-new]");
+    if (!link || !this.fresh.size) return;
+    const text = `${this.fresh.size > 99 ? "99+" : this.fresh.size} new`;
+    if (link.textContent === text) return;
+    link.hidden = false;
+    link.textContent = text;
+    say(`${text} deliveries.`);
+  }
+}
+const live = $("[data-stream]");
+if (live) new Live(live);
+function poll() {
+  const region = $("[data-every]");
+  if (!region) return;
+  setTimeout(async () => {
+    if (!document.hidden) try { await refreshRegions(); } catch { /* the next turn tries again */ }
+    poll();
+  }, region.dataset.every * 1000);
+}
+poll();
+enableButtons();
+showTimes();

@@ -1,0 +1,52 @@
+//! The style sheet and the script, embedded under names that change with their content.
+
+use std::fmt::Write;
+use std::sync::LazyLock;
+
+use axum::extract::Path;
+use axum::response::{IntoResponse, Response};
+use http::StatusCode;
+use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
+use sha2::{Digest, Sha256};
+
+/// An embedded file.
+pub(crate) struct Asset {
+    /// The name with the hash of the content.
+    pub(crate) name: String,
+    media_type: HeaderValue,
+    text: &'static str,
+}
+
+pub(crate) static STYLE: LazyLock<Asset> =
+    LazyLock::new(|| Asset::new("console", "css", "text/css", include_str!("../assets/console.css")));
+pub(crate) static SCRIPT: LazyLock<Asset> =
+    LazyLock::new(|| Asset::new("console", "mjs", "text/javascript", include_str!("../assets/console.mjs")));
+
+const IMMUTABLE: HeaderValue = HeaderValue::from_static("public, max-age=31536000, immutable");
+
+impl Asset {
+    fn new(stem: &str, suffix: &str, media_type: &'static str, text: &'static str) -> Self {
+        let digest = Sha256::digest(text.as_bytes());
+        let hash = digest.iter().take(8).fold(String::new(), |mut hash, byte| {
+            // Writing to a String cannot fail.
+            let _ = write!(hash, "{byte:02x}");
+            hash
+        });
+        Self {
+            name: format!("{stem}-{hash}.{suffix}"),
+            media_type: HeaderValue::from_static(media_type),
+            text,
+        }
+    }
+}
+
+/// Serves an embedded file by its name.
+pub(crate) async fn serve(Path(name): Path<String>) -> Response {
+    match [&*STYLE, &*SCRIPT].into_iter().find(|asset| asset.name == name) {
+        Some(asset) => {
+            let headers = [(CONTENT_TYPE, asset.media_type.clone()), (CACHE_CONTROL, IMMUTABLE)];
+            (headers, asset.text).into_response()
+        }
+        None => StatusCode::NOT_FOUND.into_response(),
+    }
+}

@@ -1,0 +1,121 @@
+//! The headers of every response, and the refusal of requests that others have caused.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use axum::extract::{Request, State};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use http::header::{
+    CONTENT_SECURITY_POLICY, CONTENT_TYPE, HOST, HeaderName, HeaderValue, REFERRER_POLICY,
+    X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
+};
+use http::{HeaderMap, StatusCode, Uri};
+use rdev_http::{Problem, ProblemCode};
+
+const POLICY: HeaderValue = HeaderValue::from_static(
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; \
+     form-action 'self'; base-uri 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'",
+);
+
+/// The headers of every response.
+const HEADERS: [(HeaderName, HeaderValue); 6] = [
+    (CONTENT_SECURITY_POLICY, POLICY),
+    (HeaderName::from_static("cross-origin-opener-policy"), HeaderValue::from_static("same-origin")),
+    (HeaderName::from_static("cross-origin-resource-policy"), HeaderValue::from_static("same-origin")),
+    // Nothing reaches other origins. `no-referrer` would also take the origin from our own forms, by which a browser
+    // without HTTPS shows that they are ours.
+    (REFERRER_POLICY, HeaderValue::from_static("same-origin")),
+    (X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
+    (X_FRAME_OPTIONS, HeaderValue::from_static("DENY")),
+];
+
+/// Adds the headers to a response.
+pub(crate) async fn secure(request: Request, next: Next) -> Response {
+    let mut response = next.run(request).await;
+    response.headers_mut().extend(HEADERS);
+    response
+}
+
+/// The host names under which the pages are served.
+#[derive(Debug, Clone, Default)]
+pub struct Hosts(Option<Vec<String>>);
+
+impl Hosts {
+    /// Accepts every name: the server is reachable from elsewhere, so names are no secret.
+    #[must_use]
+    pub const fn any() -> Self {
+        Self(None)
+    }
+
+    /// Accepts the names of this machine's loopback addresses, and `others`, under which a proxy on this machine serves
+    /// the pages. A site whose name resolves to a loopback address cannot reach them through a browser.
+    #[must_use]
+    pub fn loopback_and(others: impl IntoIterator<Item = String>) -> Self {
+        Self(Some(others.into_iter().map(|name| name.to_ascii_lowercase()).collect()))
+    }
+
+    fn accepts(&self, name: &str) -> bool {
+        let Some(others) = &self.0 else { return true };
+        let name = name.to_ascii_lowercase();
+        let address = name.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
+        name == "localhost"
+            || name.ends_with(".localhost")
+            || address.is_ok_and(|address| address.is_loopback())
+            || others.contains(&name)
+    }
+}
+
+/// Refuses a request under another host name.
+pub(crate) async fn check_host(State(hosts): State<Arc<Hosts>>, request: Request, next: Next) -> Response {
+    if hosts.accepts(&host(request.uri(), request.headers())) {
+        return next.run(request).await;
+    }
+    let text = "This host name is not one of this server's. Open the console by localhost or 127.0.0.1, or name this \
+                host by --console-host.\n";
+    let headers = [(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"))];
+    (StatusCode::MISDIRECTED_REQUEST, headers, text).into_response()
+}
+
+/// Returns the host that a request names, without its port.
+fn host(target: &Uri, headers: &HeaderMap) -> String {
+    let named = headers.get(HOST).and_then(|value| value.to_str().ok());
+    let authority = named.and_then(|name| name.parse::<http::uri::Authority>().ok());
+    let authority = authority.or_else(|| target.authority().cloned());
+    authority.map(|authority| authority.host().to_owned()).unwrap_or_default()
+}
+
+/// Returns the response to a change that another site has caused.
+pub(crate) fn cross_origin() -> Response {
+    let detail = "The request came from another site. Open this page by its own address and repeat it there.";
+    Problem::new(ProblemCode::FORBIDDEN, detail).into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_loopback_server_accepts_its_own_names_alone() {
+        let hosts = Hosts::loopback_and(["Hooks.Example".to_owned()]);
+        for name in
+            ["localhost", "LOCALHOST", "a.localhost", "127.0.0.1", "127.9.9.9", "[::1]", "hooks.example"]
+        {
+            assert!(hosts.accepts(name), "{name}");
+        }
+        for name in ["", "evil.example", "127.0.0.1.evil.example", "10.0.0.1", "localhost.evil.example"] {
+            assert!(!hosts.accepts(name), "{name}");
+            assert!(Hosts::any().accepts(name), "{name}");
+        }
+    }
+
+    #[test]
+    fn the_host_is_that_of_the_header() {
+        let headers = |host: &str| HeaderMap::from_iter([(HOST, HeaderValue::from_str(host).unwrap())]);
+        for (given, name) in
+            [("127.0.0.1:8080", "127.0.0.1"), ("[::1]:80", "[::1]"), ("a.b", "a.b"), ("a b", "")]
+        {
+            assert_eq!(host(&"/x".parse().unwrap(), &headers(given)), name);
+        }
+    }
+}

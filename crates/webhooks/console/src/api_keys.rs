@@ -1,0 +1,18 @@
+//! API keys, which administrators create and delete.
+
+mod change;
+mod list;
+
+pub(crate) use change::{confirm, create, delete, new};
+pub(crate) use list::list;
+
+use rdev_access::ApiKeyError;
+use rdev_http::Problem;
+
+fn failed(error: ApiKeyError) -> Problem {
+    match error {
+        ApiKeyError::NotFound => Problem::not_found("The API key does not exist, or was deleted."),
+        ApiKeyError::Store(error) => error.into(),
+        other => Problem::internal().caused_by(other),
+    }
+}

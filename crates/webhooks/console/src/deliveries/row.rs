@@ -1,0 +1,138 @@
+//! Deliveries as rows of a table.
+
+use std::collections::{BTreeSet, HashMap};
+
+use askama::Template;
+use futures_util::future::join_all;
+use rdev_http::Problem;
+use rdev_pages::{Badge, Moment, View, duration};
+use rdev_webhooks_app::Services;
+use rdev_webhooks_domain::{
+    Access, Attempt, Delivery, DeliveryId, Health, PageRequest, Timestamp, WaitingFor, Webhook,
+    WebhookFilter, WebhookId,
+};
+
+use crate::{failure, words};
+
+/// The number of last attempts that are read at the same time.
+const CONCURRENT_READS: usize = 4;
+
+/// A delivery as a row.
+#[derive(Template)]
+#[template(path = "deliveries/row.html")]
+pub(crate) struct Row {
+    id: DeliveryId,
+    path: String,
+    pub(super) status: Badge,
+    status_name: &'static str,
+    event_type: String,
+    project: Option<String>,
+    webhook: Target,
+    answer: String,
+    duration: String,
+    pub(super) attempts: String,
+    trigger: &'static str,
+    accepted: Moment,
+    pub(super) next: Option<String>,
+    pub(super) next_at: Option<Moment>,
+}
+
+impl Row {
+    /// Returns the status and the answer.
+    pub(crate) fn result(self) -> (Badge, String) {
+        (self.status, self.answer)
+    }
+}
+
+/// The receiver of a row.
+struct Target {
+    path: String,
+    label: String,
+}
+
+/// What the rows of several deliveries are made of.
+pub(crate) struct Rows<'a> {
+    view: &'a View,
+    webhooks: HashMap<WebhookId, (Webhook, Health)>,
+    attempts: HashMap<DeliveryId, Attempt>,
+    now: Timestamp,
+}
+
+impl<'a> Rows<'a> {
+    /// Reads the webhooks and the last attempts of these deliveries.
+    pub(crate) async fn load(
+        services: &Services,
+        access: &Access,
+        view: &'a View,
+        deliveries: &[Delivery],
+    ) -> Result<Self, Problem> {
+        let ids: BTreeSet<_> = deliveries.iter().map(|delivery| delivery.webhook_id).collect();
+        let found = match u32::try_from(ids.len()) {
+            Ok(limit @ 1..) => {
+                let filter = WebhookFilter { ids: Some(ids), ..WebhookFilter::default() };
+                let page = PageRequest { limit, before: None };
+                services.webhooks.list(access, &filter, page).await.map_err(failure::of_webhook)?.items
+            }
+            _ => Vec::new(),
+        };
+        let ids: Vec<_> = found.iter().map(|webhook| webhook.id).collect();
+        let (healths, now) = services.webhooks.health(&ids).await.map_err(failure::of_webhook)?;
+        let webhooks = ids.into_iter().zip(found.into_iter().zip(healths)).collect();
+        let begun = deliveries.iter().filter(|delivery| delivery.attempts > 0).map(|delivery| delivery.id);
+        let begun: Vec<DeliveryId> = begun.collect();
+        let mut attempts = HashMap::with_capacity(begun.len());
+        for ids in begun.chunks(CONCURRENT_READS) {
+            let newest = PageRequest { limit: 1, before: None };
+            let read: Vec<_> = ids.iter().map(|id| services.history.attempts(*id, newest)).collect();
+            for (id, last) in ids.iter().zip(join_all(read).await) {
+                attempts.extend(last?.items.into_iter().next().map(|last| (*id, last)));
+            }
+        }
+        Ok(Self { view, webhooks, attempts, now })
+    }
+
+    /// Returns a delivery as a row.
+    pub(crate) fn row(&self, delivery: &Delivery) -> Row {
+        let last = self.attempts.get(&delivery.id);
+        let known = self.webhooks.get(&delivery.webhook_id);
+        let waiting =
+            known.and_then(|(webhook, health)| WaitingFor::new(delivery, webhook, health, self.now));
+        let next_at = match waiting {
+            Some((_, at)) => at,
+            None => delivery.state.next_attempt_at(),
+        };
+        let next = match (waiting, next_at) {
+            (Some((waiting, _)), _) => Some(words::waiting(waiting).to_owned()),
+            (None, Some(_)) => Some("Next attempt".to_owned()),
+            (None, None) => words::reason(&delivery.state).map(str::to_owned),
+        };
+        let most = known.map(|(webhook, _)| webhook.settings.retry.max_attempts());
+        Row {
+            id: delivery.id,
+            path: self.view.url(&format!("/deliveries/{}", delivery.id)),
+            status: words::status(delivery.state.status()),
+            status_name: delivery.state.status().as_str(),
+            event_type: delivery.event_type.to_string(),
+            project: delivery.project.as_ref().map(ToString::to_string),
+            webhook: Target {
+                path: self.view.url(&format!("/webhooks/{}", delivery.webhook_id)),
+                label: known.map_or("deleted".to_owned(), |(webhook, _)| webhook.settings.url.to_string()),
+            },
+            answer: last.map(words::answer).unwrap_or_default(),
+            duration: last.map(|last| duration(last.duration)).unwrap_or_default(),
+            attempts: match most {
+                Some(most) if delivery.attempts <= most => format!("{} of {most}", delivery.attempts),
+                _ => delivery.attempts.to_string(),
+            },
+            trigger: last.map_or("", |last| words::trigger(last.trigger)),
+            accepted: self.view.moment(delivery.id.time()),
+            next,
+            next_at: next_at.map(|at| self.view.moment(at)),
+        }
+    }
+
+    /// Returns the webhook of a delivery, unless it was deleted.
+    pub(crate) fn webhook(&self, id: WebhookId) -> Option<&Webhook> {
+        self.webhooks.get(&id).map(|(webhook, _)| webhook)
+    }
+}

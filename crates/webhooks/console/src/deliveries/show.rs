@@ -1,0 +1,221 @@
+//! One delivery: its attempts, the request and the response, and what can be done.
+
+use std::time::Duration;
+
+use askama::Template;
+use axum::extract::{Path, State};
+use axum::response::Response;
+use rdev_http::{Caller, Problem};
+use rdev_pages::{Badge, Icon, Input, Moment, PageQuery, Tone, View, duration};
+use rdev_webhooks_app::Services;
+use rdev_webhooks_app::deliver::sent_headers;
+use rdev_webhooks_domain::{
+    Attempt, CustomHeaders, Delivery, DeliveryId, DeliveryRecord, DeliveryState, PageRequest, Webhook, scopes,
+};
+
+use super::row::{Row, Rows};
+use super::verify::Verdict;
+use super::{curl, find, hint};
+use crate::body::Body;
+use crate::{Shared, words};
+
+/// The number of attempts that the page shows.
+const MAX_ATTEMPTS: u32 = 50;
+
+/// The width of the bar of the longest attempt.
+const BAR_WIDTH: f64 = 1_000.0;
+
+/// The content of the page.
+#[derive(Template)]
+#[template(path = "deliveries/show.html")]
+pub(super) struct ShowPage<'a> {
+    view: &'a View,
+    delivery: Delivery,
+    path: String,
+    webhook: Option<Webhook>,
+    accepted: Moment,
+    row: Row,
+    attempts: Vec<Step>,
+    has_more: bool,
+    selected: Option<Selected>,
+    body: Body,
+    verdict: Option<Verdict>,
+    verify: [Input; 2],
+    can_redeliver: bool,
+    can_cancel: bool,
+    stream: String,
+}
+
+/// An attempt in the timeline.
+struct Step {
+    number: u32,
+    address: String,
+    is_selected: bool,
+    badge: Badge,
+    answer: String,
+    trigger: &'static str,
+    started: Moment,
+    duration: String,
+    phases: Vec<Phase>,
+    sentence: String,
+}
+
+/// A phase of an attempt as a part of its bar.
+struct Phase {
+    name: &'static str,
+    class: &'static str,
+    text: String,
+    x: String,
+    width: String,
+}
+
+/// The attempt whose request and response are shown.
+struct Selected {
+    number: u32,
+    sentence: String,
+    hint: Option<&'static str>,
+    headers: Vec<(String, String)>,
+    curl: Option<String>,
+    signed: Moment,
+    response: Option<Answer>,
+}
+
+/// A response as the page shows it.
+struct Answer {
+    status: u16,
+    headers: Vec<(String, String)>,
+    body: Body,
+    is_truncated: bool,
+}
+
+pub(crate) async fn show(
+    State(services): State<Shared>,
+    view: View,
+    caller: Caller,
+    Path(id): Path<String>,
+    PageQuery(query): PageQuery,
+) -> Result<Response, Problem> {
+    let id: DeliveryId = id.parse().map_err(|error| Problem::not_found(format!("The id {error}.")))?;
+    let record = find(&services, &caller.access, id).await?;
+    let number = query.text("attempt").parse().ok();
+    let content = load(&services, &caller, &view, record, number, |_, _| None).await?;
+    view.page("Delivery", &content)
+}
+
+/// Reads what the page shows: the attempt with this number, or the last one. `verdict` may judge that attempt.
+pub(super) async fn load<'a>(
+    services: &Services,
+    caller: &Caller,
+    view: &'a View,
+    record: DeliveryRecord,
+    number: Option<u32>,
+    verdict: impl FnOnce(&DeliveryRecord, Option<&Attempt>) -> Option<Verdict>,
+) -> Result<ShowPage<'a>, Problem> {
+    let delivery = record.delivery.clone();
+    let first = PageRequest { limit: MAX_ATTEMPTS, before: None };
+    let found = services.history.attempts(delivery.id, first).await?;
+    let rows = Rows::load(services, &caller.access, view, std::slice::from_ref(&delivery)).await?;
+    let webhook = rows.webhook(delivery.webhook_id).cloned();
+    let selected = match number {
+        Some(number) => found.items.iter().find(|attempt| attempt.number == number),
+        None => found.items.first(),
+    };
+    let longest = found.items.iter().map(|attempt| attempt.duration).max().unwrap_or_default();
+    let path = format!("/deliveries/{}", delivery.id);
+    let steps = found.items.iter().map(|attempt| Step {
+        number: attempt.number,
+        address: view.url(&format!("{path}?attempt={}#attempt", attempt.number)),
+        is_selected: selected.is_some_and(|selected| selected.number == attempt.number),
+        badge: match attempt.outcome.is_success() {
+            true => Badge { tone: Tone::Good, icon: Icon::Ok, word: "Accepted" },
+            false => Badge { tone: Tone::Bad, icon: Icon::No, word: "Failed" },
+        },
+        answer: words::answer(attempt),
+        trigger: words::trigger(attempt.trigger),
+        started: view.moment(attempt.started_at),
+        duration: duration(attempt.duration),
+        phases: phases(attempt, longest),
+        sentence: hint::sentence(attempt),
+    });
+    let may_write = view.allows(&scopes::WEBHOOKS_WRITE);
+    let is_in_flight = matches!(delivery.state, DeliveryState::InFlight { .. });
+    let may_be_sent =
+        webhook.as_ref().is_some_and(|webhook| webhook.state == rdev_webhooks_domain::WebhookState::Enabled);
+    Ok(ShowPage {
+        view,
+        accepted: view.moment(delivery.id.time()),
+        row: rows.row(&delivery),
+        attempts: steps.collect(),
+        has_more: found.has_more,
+        selected: selected.map(|attempt| select(&record, webhook.as_ref(), attempt, view)),
+        body: Body::new(&record.request_body()),
+        verdict: verdict(&record, selected),
+        verify: [
+            Input::secret("secret", "Secret or public key of the receiver")
+                .required()
+                .help("It is not stored."),
+            Input::area("body", "Body as it arrived", 3)
+                .help("Leave it empty to check the body that was sent."),
+        ],
+        can_redeliver: may_write && may_be_sent && !is_in_flight,
+        can_cancel: may_write && delivery.state.next_attempt_at().is_some(),
+        stream: view.url(&format!("/live?webhook={}&event={}", delivery.webhook_id, delivery.event_id)),
+        path: view.url(&path),
+        webhook,
+        delivery,
+    })
+}
+
+fn select(record: &DeliveryRecord, webhook: Option<&Webhook>, attempt: &Attempt, view: &View) -> Selected {
+    let none = CustomHeaders::default();
+    let custom = webhook.map_or(&none, |webhook| &webhook.settings.headers);
+    let headers = sent_headers(record, attempt, custom);
+    let body = record.request_body();
+    let curl = webhook.zip(std::str::from_utf8(&body).ok());
+    Selected {
+        number: attempt.number,
+        sentence: hint::sentence(attempt),
+        hint: hint::hint(attempt),
+        curl: curl.map(|(webhook, body)| curl::command(webhook.settings.url.as_str(), &headers, body)),
+        headers,
+        signed: view.moment(attempt.started_at),
+        response: attempt.outcome.response.as_ref().map(|response| Answer {
+            status: response.status,
+            headers: response.headers.clone(),
+            body: Body::new(&response.body),
+            is_truncated: response.truncated,
+        }),
+    }
+}
+
+/// Returns the phases of an attempt as parts of a bar; the longest attempt fills it.
+fn phases(attempt: &Attempt, longest: Duration) -> Vec<Phase> {
+    let known = attempt.phases;
+    let parts = [
+        ("DNS", "p0", known.dns),
+        ("Connect", "p1", known.connect),
+        ("TLS", "p2", known.tls),
+        ("First byte", "p3", known.first_byte),
+    ];
+    let sum: Duration = parts.iter().filter_map(|(_, _, part)| *part).sum();
+    let rest = attempt.duration.saturating_sub(sum);
+    let parts = parts.into_iter().chain([("Rest", "p4", Some(rest))]);
+    let scale = BAR_WIDTH / longest.as_secs_f64().max(1e-6);
+    let mut x = 0.0;
+    let parts = parts.filter_map(|(name, class, part)| Some((name, class, part?)));
+    parts
+        .filter(|(_, _, part)| !part.is_zero())
+        .map(|(name, class, part)| {
+            let width = (part.as_secs_f64() * scale).max(2.0);
+            let phase = Phase {
+                name,
+                class,
+                text: duration(part),
+                x: format!("{x:.1}"),
+                width: format!("{width:.1}"),
+            };
+            x += width;
+            phase
+        })
+        .collect()
+}

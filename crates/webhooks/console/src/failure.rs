@@ -1,0 +1,26 @@
+//! Errors of use cases as problems, which the shell shows as pages.
+
+use rdev_http::{Problem, ProblemCode, StatusCode};
+use rdev_webhooks_app::WebhookError;
+
+/// The state of what was to be changed does not allow it.
+pub(crate) const CONFLICT: ProblemCode = ProblemCode::new(
+    "conflict",
+    StatusCode::CONFLICT,
+    "Not possible now",
+    "The state of what was to be changed does not allow it.",
+);
+
+/// Returns the problem of a failed operation on a webhook, whose violations a form shows.
+pub(crate) fn of_webhook(error: WebhookError) -> Problem {
+    match error {
+        WebhookError::NotFound => Problem::not_found("The webhook does not exist, or was deleted."),
+        WebhookError::VersionMismatch => Problem::new(
+            CONFLICT,
+            "The webhook was changed in the meantime. Look at it again, then repeat this.",
+        ),
+        WebhookError::Disabled => Problem::new(CONFLICT, "The webhook is disabled. Enable it first."),
+        WebhookError::Store(error) => error.into(),
+        other => Problem::internal().caused_by(other),
+    }
+}

@@ -1,0 +1,50 @@
+//! Enabling and disabling a webhook.
+
+use axum::extract::{Path, State};
+use axum::response::Response;
+use rdev_http::{Caller, Problem, ProblemCode};
+use rdev_pages::{Notice, View};
+use rdev_webhooks_app::{Services, WebhookError};
+
+use super::find;
+use crate::{Shared, failure};
+
+pub(crate) async fn enable(
+    State(services): State<Shared>,
+    view: View,
+    caller: Caller,
+    Path(id): Path<String>,
+) -> Result<Response, Problem> {
+    let text = "The webhook is enabled. What waited for it is delivered now.";
+    set(&services, &view, &caller, &id, true, text).await
+}
+
+pub(crate) async fn disable(
+    State(services): State<Shared>,
+    view: View,
+    caller: Caller,
+    Path(id): Path<String>,
+) -> Result<Response, Problem> {
+    let text = "The webhook is disabled. It gets no new events, and what waits for it is kept.";
+    set(&services, &view, &caller, &id, false, text).await
+}
+
+async fn set(
+    services: &Services,
+    view: &View,
+    caller: &Caller,
+    id: &str,
+    enabled: bool,
+    text: &str,
+) -> Result<Response, Problem> {
+    let webhook = find(services, &caller.access, id).await?;
+    match services.webhooks.update(&webhook, webhook.settings.clone(), enabled).await {
+        Ok(_) => Ok(view.redirect_with(&format!("/webhooks/{}", webhook.id), &Notice::new(text))),
+        Err(WebhookError::Invalid(found)) => {
+            let detail =
+                found.iter().map(|violation| format!("The webhook {violation}.")).collect::<Vec<_>>();
+            Err(Problem::new(ProblemCode::VALIDATION_FAILED, detail.join(" ")))
+        }
+        Err(error) => Err(failure::of_webhook(error)),
+    }
+}

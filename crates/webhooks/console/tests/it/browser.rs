@@ -1,0 +1,122 @@
+//! A browser without a script: it keeps cookies and sends forms.
+
+use std::collections::BTreeMap;
+
+use axum::body::Body;
+use http::header::{CONTENT_TYPE, COOKIE, HOST, LOCATION, SET_COOKIE};
+use http::{HeaderMap, Request, StatusCode};
+use http_body_util::BodyExt;
+use rdev_webhooks::console::Router;
+use tower::ServiceExt;
+use url::form_urlencoded::Serializer;
+
+/// A browser of one reader.
+pub(crate) struct Browser {
+    router: Router,
+    pub(crate) cookies: BTreeMap<String, String>,
+    /// Headers of each request.
+    pub(crate) headers: Vec<(&'static str, String)>,
+}
+
+/// What came back.
+pub(crate) struct Page {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    pub(crate) text: String,
+}
+
+impl Page {
+    /// Returns where it leads to.
+    pub(crate) fn location(&self) -> &str {
+        let location = self.headers.get(LOCATION);
+        location.unwrap_or_else(|| panic!("{}: {}", self.status, self.text)).to_str().unwrap()
+    }
+
+    /// Fails unless the page has this text.
+    #[track_caller]
+    pub(crate) fn shows(&self, text: &str) -> &Self {
+        assert!(self.text.contains(text), "{} without {text:?}:\n{}", self.status, self.text);
+        self
+    }
+
+    /// Fails if the page has this text.
+    #[track_caller]
+    pub(crate) fn hides(&self, text: &str) -> &Self {
+        assert!(!self.text.contains(text), "{} with {text:?}:\n{}", self.status, self.text);
+        self
+    }
+}
+
+impl Browser {
+    pub(crate) fn new(router: Router) -> Self {
+        Self { router, cookies: BTreeMap::new(), headers: Vec::new() }
+    }
+
+    /// Opens an address.
+    pub(crate) async fn get(&mut self, address: &str) -> Page {
+        self.send("GET", address, None).await
+    }
+
+    /// Opens an address that must be a page.
+    #[track_caller]
+    pub(crate) fn open<'a>(&'a mut self, address: &'a str) -> impl Future<Output = Page> + 'a {
+        let at = std::panic::Location::caller();
+        async move {
+            let page = self.get(address).await;
+            assert_eq!(page.status, StatusCode::OK, "{address} at {at}: {}", page.text);
+            page
+        }
+    }
+
+    /// Sends a form.
+    pub(crate) async fn post(&mut self, address: &str, fields: &[(&str, &str)]) -> Page {
+        let form = Serializer::new(String::new()).extend_pairs(fields).finish();
+        self.send("POST", address, Some(form)).await
+    }
+
+    /// Sends a form, and follows where it leads to.
+    pub(crate) async fn submit(&mut self, address: &str, fields: &[(&str, &str)]) -> Page {
+        let answer = self.post(address, fields).await;
+        assert_eq!(answer.status, StatusCode::SEE_OTHER, "{address}: {}", answer.text);
+        let mut page = answer;
+        while page.status == StatusCode::SEE_OTHER {
+            let next = page.location().to_owned();
+            page = self.get(&next).await;
+        }
+        page
+    }
+
+    /// Signs in with an API key.
+    pub(crate) async fn sign_in(&mut self, key: &str) {
+        let answer = self.post("/console/sign-in", &[("key", key)]).await;
+        assert_eq!(answer.status, StatusCode::SEE_OTHER, "{}", answer.text);
+    }
+
+    async fn send(&mut self, method: &str, address: &str, form: Option<String>) -> Page {
+        let cookies: Vec<_> = self.cookies.iter().map(|(name, value)| format!("{name}={value}")).collect();
+        let mut request = Request::builder().method(method).uri(address).header(COOKIE, cookies.join("; "));
+        if !self.headers.iter().any(|(name, _)| *name == "host") {
+            request = request.header(HOST, "127.0.0.1:8080");
+        }
+        for (name, value) in &self.headers {
+            request = request.header(*name, value);
+        }
+        if form.is_some() {
+            request = request.header(CONTENT_TYPE, "application/x-www-form-urlencoded");
+        }
+        let request = request.body(Body::from(form.unwrap_or_default())).unwrap();
+        let (parts, body) = self.router.clone().oneshot(request).await.unwrap().into_parts();
+        for cookie in parts.headers.get_all(SET_COOKIE) {
+            let text = cookie.to_str().unwrap();
+            let (name, value) = text.split(';').next().unwrap().split_once('=').unwrap();
+            if text.contains("Max-Age=0") {
+                self.cookies.remove(name);
+            } else {
+                self.cookies.insert(name.to_owned(), value.to_owned());
+            }
+        }
+        let bytes = body.collect().await.unwrap().to_bytes();
+        let text = String::from_utf8_lossy(&bytes).into_owned();
+        Page { status: parts.status, headers: parts.headers, text }
+    }
+}
