@@ -1,13 +1,11 @@
 //! `rdev-webhooks serve`, from the first `curl` to the last attempt.
 
-use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use http::Method;
-use rdev_webhooks_testkit::receiver::{ReceivedRequest, Receiver, Reply, Script};
-use rdev_webhooks_tests::{AllInOne, Process, python};
+use rdev_webhooks_testkit::receiver::{Receiver, Reply, Script};
+use rdev_webhooks_tests::{AllInOne, Process, verified_by_python};
 use serde_json::json;
-use tokio::io::AsyncWriteExt;
 use tokio::process::Command;
 
 const SEED_DATA: &str =
@@ -68,37 +66,6 @@ async fn the_receiver_gets_the_seeds_event_and_the_python_package_verifies_it() 
     let mut forged = request;
     forged.body = forged.body.iter().rev().copied().collect();
     assert!(verified_by_python(&secret, &forged).await.is_err(), "a changed body does not verify");
-}
-
-/// Verifies a request with the reference implementation, as an endpoint in Python would.
-async fn verified_by_python(secret: &str, request: &ReceivedRequest) -> Result<(), String> {
-    const PROGRAM: &str = r#"
-import json, sys
-from standardwebhooks import Webhook
-given = json.load(sys.stdin)
-Webhook(given["secret"]).verify(given["body"].encode(), given["headers"])
-"#;
-    let header = |name: &str| request.header(name).to_owned();
-    let given = json!({
-        "secret": secret,
-        "body": String::from_utf8_lossy(&request.body),
-        "headers": {
-            "webhook-id": header("webhook-id"),
-            "webhook-timestamp": header("webhook-timestamp"),
-            "webhook-signature": header("webhook-signature"),
-        },
-    });
-    let mut program = Command::new(python())
-        .args(["-c", PROGRAM])
-        .stdin(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    program.stdin.take().unwrap().write_all(given.to_string().as_bytes()).await.unwrap();
-    let output = program.wait_with_output().await.unwrap();
-    let complaint = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(output.status.success() || complaint.contains("WebhookVerificationError"), "{complaint}");
-    output.status.success().then_some(()).ok_or(complaint)
 }
 
 #[tokio::test]

@@ -30,6 +30,7 @@ mod operational;
 mod plaintext;
 mod postgres;
 mod races;
+mod rdev;
 mod receivers;
 mod replays;
 mod rotation;

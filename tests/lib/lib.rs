@@ -20,6 +20,6 @@ pub use deployment::Deployment;
 pub use log::Log;
 pub use node::{node, node_folder, node_program};
 pub use process::{Process, binary};
-pub use python::python;
+pub use python::{python, verified_by_python};
 pub use stream::{Event, EventStream};
 pub use terminal::Terminal;

@@ -5,9 +5,17 @@ use std::fmt;
 #[cfg(feature = "sqlite")]
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+use std::time::Duration;
 
 #[cfg(feature = "postgres")]
 use rdev_webhooks_store_postgres::Address;
+
+use crate::{OpenError, PublishPool};
+
+/// How long a connection of [`Database::pool`] waits for the database, or for its lock.
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+const POOL_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// A database for webhooks, events and deliveries.
 ///
@@ -173,6 +181,32 @@ impl Database {
             #[cfg(feature = "postgres")]
             Location::Postgres(_) => None,
             Location::Sqlite(path) => Some(path),
+        }
+    }
+
+    /// Returns a pool of connections for statements of the host, beside those of the system: at most this many. Of
+    /// several hosts of a Postgres URL it uses the first that takes writes now. A file of SQLite must exist.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the database cannot be reached.
+    pub async fn pool(&self, max_connections: u32) -> Result<PublishPool, OpenError> {
+        match &self.0 {
+            #[cfg(feature = "postgres")]
+            Location::Postgres(address) => {
+                let host = address.writable_host(POOL_TIMEOUT).await?;
+                let options = sqlx::postgres::PgPoolOptions::new();
+                let options = options.max_connections(max_connections).acquire_timeout(POOL_TIMEOUT);
+                Ok(PublishPool::Postgres(options.connect_lazy_with(host)))
+            }
+            #[cfg(feature = "sqlite")]
+            Location::Sqlite(path) => {
+                let file = sqlx::sqlite::SqliteConnectOptions::new().filename(path);
+                let file = file.busy_timeout(POOL_TIMEOUT).pragma("mmap_size", "0");
+                let options = sqlx::sqlite::SqlitePoolOptions::new();
+                let options = options.max_connections(max_connections).acquire_timeout(POOL_TIMEOUT);
+                Ok(PublishPool::Sqlite(options.connect_with(file).await?))
+            }
         }
     }
 

@@ -180,7 +180,8 @@ mod system;
 /// API keys.
 pub mod access {
     pub use rdev_access::{
-        ApiKey, ApiKeyCreated, ApiKeyError, ApiKeySecret, ApiKeyViolation, ApiKeys, Ids, NewApiKey,
+        ApiKey, ApiKeyCreated, ApiKeyError, ApiKeySecret, ApiKeyViolation, ApiKeys, Idempotency, Ids,
+        NewApiKey,
     };
 }
 
@@ -234,7 +235,7 @@ pub mod signing {
     };
 }
 
-pub use rdev_app::Ambient;
+pub use rdev_app::{Ambient, Outages};
 #[cfg(feature = "worker")]
 pub use rdev_webhooks_app::deliver::WorkerOptions;
 pub use rdev_webhooks_app::{DraftViolation, EventViolation, PublishError as EventRefused, SchemaViolation};

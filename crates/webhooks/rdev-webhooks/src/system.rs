@@ -5,8 +5,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use futures_util::FutureExt;
+#[cfg(feature = "api")]
+use rdev_access::Idempotency;
 use rdev_access::{ApiKeys, LastUsedRecorder};
 use rdev_app::Ambient;
+#[cfg(feature = "api")]
+use rdev_app::Outages;
 use rdev_app::periodic::Stagger;
 use rdev_keyring::Keyring;
 #[cfg(feature = "worker")]
@@ -161,6 +165,20 @@ impl RdevWebhooks {
     #[must_use]
     pub fn api_keys(&self) -> &ApiKeys {
         &self.services.api_keys
+    }
+
+    /// Returns the service that executes requests under idempotency keys, for an API of the host beside this one.
+    #[cfg(feature = "api")]
+    #[must_use]
+    pub fn idempotency(&self) -> &Idempotency {
+        &self.services.idempotency
+    }
+
+    /// Returns the current failures of the database, for an API of the host beside this one.
+    #[cfg(feature = "api")]
+    #[must_use]
+    pub fn outages(&self) -> &Outages {
+        &self.services.outages
     }
 
     /// Returns the service that lists and registers event types.

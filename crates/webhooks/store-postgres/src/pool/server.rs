@@ -137,11 +137,24 @@ impl Server {
 }
 
 impl Server {
+    /// Returns the host that responded last.
+    fn last_good(&self) -> PgConnectOptions {
+        let number = self.last_good.load(Ordering::Relaxed);
+        self.hosts.get(number).cloned().unwrap_or_default()
+    }
+
+    /// Returns the first host that takes writes, without the settings of our sessions.
+    pub(crate) async fn writable_host(&self, limit: Duration) -> Result<PgConnectOptions, ConnectFailure> {
+        let session = Session::new(session::Purpose::Write, limit);
+        let (conn, _) = self.connect(&session, limit).await?;
+        // Its end says nothing about the host.
+        let _ = conn.close().await;
+        Ok(self.last_good())
+    }
+
     /// Returns a pool of one connection to the host that responded last, for functions of the driver that
     /// need a pool.
     pub(crate) fn pool_of_one(&self, session: &Arc<Session>, timeout: Duration) -> PgPool {
-        let number = self.last_good.load(Ordering::Relaxed);
-        let host = self.hosts.get(number).cloned().unwrap_or_default();
         let session = Arc::clone(session);
         PgPoolOptions::new()
             .max_connections(1)
@@ -152,7 +165,7 @@ impl Server {
                 let session = Arc::clone(&session);
                 Box::pin(async move { session.set(conn).await.map(|_| ()) })
             })
-            .connect_lazy_with(host)
+            .connect_lazy_with(self.last_good())
     }
 }
 

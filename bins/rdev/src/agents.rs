@@ -1,0 +1,65 @@
+//! The agents of this host.
+
+use std::error::Error;
+use std::path::Path;
+use std::sync::Arc;
+
+use rdev_runner_app::{AgentRegistry, DemoAgent};
+use rdev_runner_claude_code::{ClaudeCodeAgent, ClaudeCodeSettings};
+use rdev_runner_domain::AgentProvider;
+use rdev_runner_domain::ports::ExecBackend;
+use rdev_runner_exec_local::{LocalBackend, LocalSettings, SupervisorCommand, runs_as_root};
+use rdev_runner_opencode::{DEFAULT_KEEP_IDLE, OpenCodeAgent, OpenCodeSettings};
+use rdev_webhooks::Ambient;
+
+use crate::options::AgentArgs;
+
+/// The name of the agent that needs no installation.
+const DEMO: &str = "demo";
+
+/// The agents of this host.
+pub(crate) struct Agents {
+    pub(crate) registry: Arc<AgentRegistry>,
+    opencode: Arc<OpenCodeAgent>,
+}
+
+impl Agents {
+    /// Registers the agents, Claude Code as the default. Their homes and runs are in `folder`.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the folder cannot be used.
+    pub(crate) fn new(options: &AgentArgs, folder: &Path, ambient: &Ambient) -> Result<Self, Box<dyn Error>> {
+        let backend: Arc<dyn ExecBackend> = Arc::new(LocalBackend::new(LocalSettings {
+            root: folder.to_owned(),
+            supervisor: SupervisorCommand {
+                program: std::env::current_exe()?,
+                args: vec!["supervise".to_owned()],
+            },
+            path: std::env::var("PATH").unwrap_or_default(),
+            agent_home: options.agent_home.clone(),
+        })?);
+        let claude = ClaudeCodeSettings {
+            program: options.claude_path.clone(),
+            runs_as_root: runs_as_root(),
+            ..ClaudeCodeSettings::default()
+        };
+        let opencode = OpenCodeSettings {
+            program: options.opencode_path.clone(),
+            state: folder.join("opencode"),
+            keep_idle: DEFAULT_KEEP_IDLE,
+        };
+        let (clock, entropy) = (Arc::clone(&ambient.clock), Arc::clone(&ambient.entropy));
+        let opencode = Arc::new(OpenCodeAgent::new(Arc::clone(&backend), opencode, clock, entropy));
+        let registry = AgentRegistry::new();
+        registry.register(Arc::new(ClaudeCodeAgent::new(backend, claude)))?;
+        registry.register(Arc::<OpenCodeAgent>::clone(&opencode))?;
+        registry.register(Arc::new(DemoAgent::new(DEMO.parse::<AgentProvider>()?)))?;
+        Ok(Self { registry: Arc::new(registry), opencode })
+    }
+
+    /// Stops what no run needs. Runs go on.
+    pub(crate) async fn close(&self) {
+        self.opencode.close().await;
+    }
+}

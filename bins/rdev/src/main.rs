@@ -1,0 +1,39 @@
+//! `rdev`: runs coding agents on projects, and reports them by webhooks.
+
+mod agents;
+mod api;
+mod banner;
+mod cli;
+mod migrate;
+mod options;
+mod runner;
+mod serve;
+mod services;
+mod store;
+
+use std::process::ExitCode;
+
+use cli::{Cli, Command};
+use rdev_process::cli::parse_or_exit;
+
+/// Each delivery allocates dozens of small blocks, often freed by another thread than allocated them.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> ExitCode {
+    let cli: Cli = parse_or_exit();
+    match cli.command {
+        None => serve::run(cli.serve),
+        Some(Command::Serve(options)) => serve::run(*options),
+        Some(Command::Api(options)) => api::run(*options),
+        Some(Command::Runner(options)) => runner::run(*options),
+        Some(Command::Migrate(options)) => migrate::run(*options),
+        Some(Command::Rekey(options)) => options.run(),
+        Some(Command::Healthcheck { bind, check }) => check.run(bind.bind),
+        Some(Command::Supervise { folder }) => match rdev_runner_exec_local::supervise(&folder) {
+            Ok(()) => ExitCode::SUCCESS,
+            // No one reads its output; without a record of the end the run counts as lost.
+            Err(_) => ExitCode::FAILURE,
+        },
+    }
+}

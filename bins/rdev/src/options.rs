@@ -1,0 +1,138 @@
+//! The options of the servers.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::Args;
+use rdev_process::options::{DrainArgs, TelemetryArgs, bind_address, positive_duration};
+use rdev_runner_domain::SecretName;
+use rdev_webhooks_options::{ApiKeyArgs, BindArgs, EncryptionKeyArgs, PlaceArgs, ServerArgs, SystemArgs};
+
+// The options of everything in one process.
+#[derive(Debug, Args)]
+// The name is taken by the flattened options.
+#[group(skip)]
+pub(crate) struct ServeArgs {
+    #[command(flatten)]
+    pub(crate) webhooks: rdev_webhooks_options::ServeArgs,
+    #[command(flatten)]
+    pub(crate) agents: AgentArgs,
+    #[command(flatten)]
+    pub(crate) workspaces: WorkspaceArgs,
+    #[command(flatten)]
+    pub(crate) limits: LimitArgs,
+    #[command(flatten)]
+    pub(crate) runner: RunnerArgs,
+}
+
+// The options of the API alone.
+#[derive(Debug, Args)]
+pub(crate) struct ApiArgs {
+    #[command(flatten)]
+    pub(crate) place: PlaceArgs,
+    #[command(flatten)]
+    pub(crate) encryption_key: EncryptionKeyArgs,
+    #[command(flatten)]
+    pub(crate) bind: BindArgs,
+    #[command(flatten)]
+    pub(crate) api_key: ApiKeyArgs,
+    #[command(flatten)]
+    pub(crate) server: ServerArgs,
+    #[command(flatten)]
+    pub(crate) system: SystemArgs,
+    #[command(flatten)]
+    pub(crate) agents: AgentArgs,
+    #[command(flatten)]
+    pub(crate) workspaces: WorkspaceArgs,
+    #[command(flatten)]
+    pub(crate) limits: LimitArgs,
+    #[command(flatten)]
+    pub(crate) drain: DrainArgs,
+    #[command(flatten)]
+    pub(crate) telemetry: TelemetryArgs,
+}
+
+// The options of a runner alone.
+#[derive(Debug, Args)]
+pub(crate) struct RunArgs {
+    #[command(flatten)]
+    pub(crate) place: PlaceArgs,
+    #[command(flatten)]
+    pub(crate) encryption_key: EncryptionKeyArgs,
+    #[command(flatten)]
+    pub(crate) admin: AdminArgs,
+    #[command(flatten)]
+    pub(crate) system: SystemArgs,
+    #[command(flatten)]
+    pub(crate) agents: AgentArgs,
+    #[command(flatten)]
+    pub(crate) limits: LimitArgs,
+    #[command(flatten)]
+    pub(crate) runner: RunnerArgs,
+    #[command(flatten)]
+    pub(crate) drain: DrainArgs,
+    #[command(flatten)]
+    pub(crate) telemetry: TelemetryArgs,
+}
+
+// The address of a process without an API.
+#[derive(Debug, Args)]
+pub(crate) struct AdminArgs {
+    /// Address of /healthz, /readyz and /metrics
+    #[arg(long, env = "RDEV_ADMIN_BIND", value_name = "ADDRESS", default_value = "127.0.0.1:9091",
+          value_parser = bind_address)]
+    pub(crate) admin_bind: SocketAddr,
+}
+
+// The agents of a host.
+#[derive(Debug, Args)]
+pub(crate) struct AgentArgs {
+    /// Claude Code's program: a path, or a name to find on the PATH
+    #[arg(long, env = "RDEV_CLAUDE_PATH", value_name = "PROGRAM", default_value = "claude")]
+    pub(crate) claude_path: String,
+
+    /// OpenCode's program: a path, or a name to find on the PATH
+    #[arg(long, env = "RDEV_OPENCODE_PATH", value_name = "PROGRAM", default_value = "opencode")]
+    pub(crate) opencode_path: String,
+
+    /// Home directory from which the agents' sign-in is copied into the home of each project
+    #[arg(long, env = "RDEV_AGENT_HOME", value_name = "DIR")]
+    pub(crate) agent_home: Option<PathBuf>,
+}
+
+// The place of workspaces.
+#[derive(Debug, Args)]
+pub(crate) struct WorkspaceArgs {
+    /// Directory below which local workspaces lie; only the administrator key may name others [default:
+    /// DATA_DIR/workspaces]
+    #[arg(long, env = "RDEV_WORKSPACE_ROOT", value_name = "DIR")]
+    pub(crate) workspace_root: Option<PathBuf>,
+}
+
+// The limits that the API explains and runners keep.
+#[derive(Debug, Args)]
+pub(crate) struct LimitArgs {
+    /// Maximum commands that run at once, over all runners of the database: 1 to 1000
+    #[arg(long, env = "RDEV_MAX_RUNNING", value_name = "N", default_value = "4",
+          value_parser = clap::value_parser!(u32).range(1..=1_000))]
+    pub(crate) max_running: u32,
+}
+
+// The options of a runner.
+#[derive(Debug, Args)]
+pub(crate) struct RunnerArgs {
+    /// How long after the end of its lease a command is lost that no runner has taken over
+    #[arg(long, env = "RDEV_LOST_AFTER", value_name = "DURATION", default_value = "10m",
+          value_parser = positive_duration)]
+    pub(crate) lost_after: Duration,
+
+    /// How long ended commands are kept, with their events
+    #[arg(long, env = "RDEV_COMMAND_RETENTION", value_name = "DURATION", default_value = "30d",
+          value_parser = positive_duration)]
+    pub(crate) command_retention: Duration,
+
+    /// Variable of this process's environment that commands may name as a secret; may be repeated
+    #[arg(long, env = "RDEV_SECRET_ENV", value_name = "NAME", value_delimiter = ',')]
+    pub(crate) secret_env: Vec<SecretName>,
+}

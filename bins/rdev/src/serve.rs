@@ -1,0 +1,85 @@
+//! `rdev serve`: everything in one process.
+
+use std::error::Error;
+use std::io::IsTerminal;
+use std::process::ExitCode;
+
+use rdev_process::{Shutdown, cli, program};
+use rdev_webhooks::Ambient;
+use rdev_webhooks_options::{DataDir, ServerKeys, process};
+
+use crate::agents::Agents;
+use crate::banner::banner;
+use crate::options::ServeArgs;
+use crate::services;
+use crate::store::Store;
+
+/// Serves until it is stopped. Reports errors of the configuration before anything is opened (exit code 2),
+/// and later errors with exit code 1.
+pub(crate) fn run(options: ServeArgs) -> ExitCode {
+    options.webhooks.telemetry.init();
+    let ambient = Ambient::system();
+    let found = DataDir::open(&options.webhooks.place.data_dir)
+        .and_then(|data_dir| Ok((data_dir, ServerKeys::find(&options.webhooks, &ambient)?)));
+    match found {
+        Ok((data_dir, keys)) => {
+            program::run(async { process::exit_code(serve(options, data_dir, keys, ambient).await) })
+        }
+        Err(message) => cli::fail(message),
+    }
+}
+
+async fn serve(
+    options: ServeArgs,
+    data_dir: DataDir,
+    keys: ServerKeys,
+    ambient: Ambient,
+) -> Result<(), Box<dyn Error>> {
+    let ServeArgs { webhooks, agents, workspaces, limits, runner } = options;
+    let shutdown = Shutdown::install(webhooks.drain.stop_times())?;
+    let metrics = process::metrics()?;
+    let listener = process::listen(webhooks.bind.bind, "--bind").await?;
+    let address = listener.local_addr()?;
+    let mut system = webhooks.system;
+    if address.ip().to_canonical().is_loopback() {
+        system.allow_loopback();
+    }
+    let started = process::Started::new("rdev", &keys.database, &keys.encryption, &system.allow_destination);
+    let builder = system.builder(keys.database.clone(), keys.encryption).ambient(ambient);
+    let Some((system, listener)) = process::open(builder, listener, &metrics, &shutdown).await? else {
+        return Ok(());
+    };
+    let store = Store::open(&keys.database, system.ambient()).await?;
+    let folder = data_dir.path().join("agents");
+    let agents = Agents::new(&agents, &folder, system.ambient())?;
+    let workspaces = workspaces.workspace_root.unwrap_or_else(|| data_dir.path().join("workspaces"));
+    let source = process::source(&metrics);
+    let (router, watching) =
+        services::router(&system, &store, &agents.registry, &workspaces, &limits, (keys.api, source))?;
+    let runner = services::runner(&system, &store, &agents.registry, &folder, &limits, &runner).await?;
+    webhooks.worker.start(&system);
+    // Without it client commands need --url.
+    let _ = data_dir.announce(&crate::banner::base(address));
+    started.log(&system, address).await;
+    // Output that a program collects must not contain a key.
+    let is_read_by_people = std::io::stdout().is_terminal();
+    cli::print(std::io::stdout(), banner(address, &keys.source, is_read_by_people));
+    let (running, watching) = (runner.start(), tokio::spawn(watching.run(shutdown.drain())));
+    let serving = async {
+        let limits = webhooks.server.to_options();
+        let served =
+            process::run(system, listener, router, (process::Role::Api, limits), metrics, &shutdown).await;
+        shutdown.request();
+        served
+    };
+    let stopping = async {
+        shutdown.drain().cancelled().await;
+        let stopped = running.stop().await;
+        agents.close().await;
+        stopped
+    };
+    let (served, stopped, watched) = tokio::join!(serving, stopping, watching);
+    served?;
+    stopped?;
+    Ok(watched?)
+}

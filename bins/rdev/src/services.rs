@@ -1,0 +1,88 @@
+//! The parts of a server, put together.
+
+use std::error::Error;
+use std::path::Path;
+use std::sync::Arc;
+
+use rdev_runner_api::Services;
+use rdev_runner_app::{
+    AgentRegistry, Commands, EnvironmentSecrets, Projects, Providers, Runner, RunnerHost, RunnerOptions,
+    RunnerPorts, WatchTask, Watches, Workspaces,
+};
+use rdev_runner_domain::QueueLimits;
+use rdev_webhooks::RdevWebhooks;
+use rdev_webhooks::http_api::{ApiOptions, MetricsSource, Router};
+use secrecy::SecretString;
+
+use crate::options::{LimitArgs, RunnerArgs};
+use crate::store::Store;
+
+/// Returns the API: that of the webhooks, and that of the runner at its side; and the task that must run for it.
+pub(crate) fn router(
+    system: &RdevWebhooks,
+    store: &Store,
+    agents: &Arc<AgentRegistry>,
+    workspaces: &Path,
+    limits: &LimitArgs,
+    (api_key, metrics): (SecretString, MetricsSource),
+) -> Result<(Router, WatchTask), Box<dyn Error>> {
+    let workspaces = Workspaces::open(workspaces)
+        .map_err(|error| format!("cannot use {} (--workspace-root): {error}", workspaces.display()))?;
+    let (watches, watching) = Watches::new(Arc::clone(&store.commands));
+    let services = Services {
+        projects: Projects::new(
+            Arc::clone(&store.projects),
+            Arc::clone(agents),
+            Arc::new(workspaces),
+            system.ambient().clone(),
+        ),
+        commands: Commands::new(
+            Arc::clone(&store.commands),
+            Arc::clone(&store.queue),
+            Arc::clone(&store.projects),
+            Arc::clone(agents),
+            queue_limits(agents, limits),
+            system.ambient().clone(),
+        ),
+        providers: Providers::new(Arc::clone(agents)),
+        watches,
+        api_keys: system.api_keys().clone(),
+        idempotency: system.idempotency().clone(),
+        outages: system.outages().clone(),
+    };
+    let entropy = Arc::clone(&system.ambient().entropy);
+    let runner =
+        rdev_runner_api::router(services, entropy, rdev_runner_api::ApiOptions::new(api_key.clone()));
+    let webhooks: Router = system.router(ApiOptions::new(api_key).with_metrics(metrics));
+    Ok((webhooks.merge(runner), watching.with_outages(system.outages().clone())))
+}
+
+fn queue_limits(agents: &AgentRegistry, limits: &LimitArgs) -> QueueLimits {
+    let providers = agents.agents();
+    let providers = providers.iter().map(|agent| (agent.provider().clone(), limits.max_running)).collect();
+    QueueLimits { max_running: limits.max_running, providers }
+}
+
+/// Returns the runner of this host, which is the only one with this folder.
+pub(crate) async fn runner(
+    system: &RdevWebhooks,
+    store: &Store,
+    agents: &Arc<AgentRegistry>,
+    folder: &Path,
+    limits: &LimitArgs,
+    options: &RunnerArgs,
+) -> Result<Runner, Box<dyn Error>> {
+    let host = RunnerHost::exclusive(folder, &*system.ambient().entropy).await?;
+    let ports = RunnerPorts {
+        queue: Arc::clone(&store.queue),
+        commands: Arc::clone(&store.commands),
+        projects: Arc::clone(&store.projects),
+        signals: Arc::clone(&store.signals),
+        secrets: Arc::new(EnvironmentSecrets::new(options.secret_env.iter().cloned())),
+    };
+    let options = RunnerOptions::new(host)
+        .with_max_running(limits.max_running)
+        .with_lost_after(options.lost_after)
+        .with_retention(options.command_retention);
+    Ok(Runner::new(ports, Arc::clone(agents), system.ambient().clone(), options, system.outages().clone()))
+}
