@@ -115,7 +115,7 @@ impl RunFolder {
 /// Removes a folder with all of its content, also what its owner may not read or change.
 pub(crate) fn remove_tree(path: &Path) -> io::Result<()> {
     match std::fs::remove_dir_all(path) {
-        Err(error) if error.kind() == ErrorKind::PermissionDenied => {
+        Err(error) if matches!(error.kind(), ErrorKind::PermissionDenied | ErrorKind::DirectoryNotEmpty) => {
             open_folders(path);
             std::fs::remove_dir_all(path)
         }

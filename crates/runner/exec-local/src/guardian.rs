@@ -42,13 +42,12 @@ pub fn supervise(folder: &Path) -> io::Result<()> {
     let status =
         Command::new("/proc/self/exe").args(std::env::args_os().skip(1)).env(GUARDED, "1").status()?;
     let (swept, left) = sweep(SWEEP_LIMIT);
-    let has_begun = folder.exists(SUPERVISOR);
-    if !has_begun || folder.exists(EXIT) {
-        return if status.success() {
-            Ok(())
-        } else {
-            Err(io::Error::other(format!("supervisor: {status}")))
-        };
+    if status.success() {
+        // The end is recorded, so the folder may be removed at any moment.
+        return Ok(());
+    }
+    if !folder.exists(SUPERVISOR) || folder.exists(EXIT) {
+        return Err(io::Error::other(format!("supervisor: {status}")));
     }
     folder.remove_temporary();
     let duration_ms = started_at.elapsed().as_millis().try_into().unwrap_or(u64::MAX);

@@ -4,6 +4,7 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::os::fd::AsFd;
 use std::process::{Command, Stdio};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -43,9 +44,10 @@ pub(crate) fn supervise(folder: &RunFolder) -> io::Result<()> {
 
     let started_at = Instant::now();
     let agent = start(folder, &spec);
+    let mut writing = None;
     let ended = begin(folder).map(|signals| match agent {
         Ok(agent) => {
-            write_input(folder, writer, spec.input);
+            writing = Some(write_input(folder, writer, spec.input));
             Supervisor { folder, agent, input: Some(input), signals }.watch(spec.wall_ms, started_at)
         }
         Err(error) => {
@@ -54,6 +56,10 @@ pub(crate) fn supervise(folder: &RunFolder) -> io::Result<()> {
     });
     let duration_ms = started_at.elapsed().as_millis().try_into().unwrap_or(u64::MAX);
     let (swept, left) = sweep(SWEEP_LIMIT);
+    // Without a reader it ends at once. Once the end is recorded, the folder may be removed at any moment.
+    if let Some(writing) = writing.filter(|_| left == 0) {
+        let _ = writing.join();
+    }
     folder.remove_temporary();
     folder.write(EXIT, &Exit { swept, left, duration_ms, ..ended? })
 }
@@ -85,13 +91,13 @@ fn start(folder: &RunFolder, spec: &RunSpec) -> io::Result<Pid> {
 
 /// Writes the beginning of the agent's input, as fast as the agent reads it. Ends with this process, if the
 /// agent reads no more.
-fn write_input(folder: &RunFolder, mut input: File, text: String) {
+fn write_input(folder: &RunFolder, mut input: File, text: String) -> JoinHandle<()> {
     let folder = folder.clone();
     std::thread::spawn(move || {
         // An agent that has closed its input does not want it.
         let _ = input.write_all(text.as_bytes());
         let _ = folder.set_input_ready();
-    });
+    })
 }
 
 struct Supervisor<'a> {

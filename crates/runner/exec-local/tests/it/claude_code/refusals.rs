@@ -67,6 +67,10 @@ impl ExecBackend for Refusing {
         self.backend.close_input(run).await
     }
 
+    async fn sweep(&self, run: &RunName) -> Result<u32, ExecError> {
+        self.backend.sweep(run).await
+    }
+
     async fn terminate(&self, run: &RunName) -> Result<(), ExecError> {
         self.backend.terminate(run).await
     }
