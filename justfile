@@ -35,10 +35,11 @@ doc *args:
 prepare:
     scripts/sqlx-prepare
 
-# Rewrite the committed copy of the API description
+# Rewrite the committed copies of the API descriptions
 openapi:
     cargo build --quiet --locked
     "${CARGO_TARGET_DIR:-target}"/debug/rdev-webhooks openapi > docs/openapi.json
+    cargo run --quiet --locked -p rdev-runner-api --example openapi > docs/openapi-runner.json
 
 # Check the dependencies against the database of advisories, which this downloads
 advisories:

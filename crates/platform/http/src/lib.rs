@@ -6,6 +6,7 @@
 //!   defines what is read and describes it in the API description, by the [kinds](mod@kind) of its members;
 //!   [`schema`] has what names types there, and [`Text`] and [`Number`] are what responses show.
 //! - [`event_stream`] writes server-sent events.
+//! - [`openapi`] completes the description of an API.
 //! - [`auth`] authenticates callers, and requires scopes of them. It gives each request its [`Caller`], and
 //!   executes a request under an idempotency key once. [`OperationIds`] are the ids of what a request creates.
 //! - [`limits`] bound what the requests of each caller use.
@@ -25,6 +26,7 @@ mod idempotency;
 pub mod limits;
 pub mod members;
 mod observe;
+pub mod openapi;
 pub mod page;
 mod panics;
 mod path;

@@ -105,7 +105,7 @@ impl ProblemCode {
         IDEMPOTENCY_KEY_IN_USE = "idempotency_key_in_use", CONFLICT, "Idempotency key in use";
         /// The `Idempotency-Key` was used for a different request.
         IDEMPOTENCY_KEY_REUSED = "idempotency_key_reused", UNPROCESSABLE_ENTITY, "Idempotency key reused";
-        /// `If-Match` does not match the webhook's current version.
+        /// `If-Match` does not match the resource's current version.
         VERSION_MISMATCH = "version_mismatch", PRECONDITION_FAILED, "Version mismatch";
         /// The body is larger than the limit.
         BODY_TOO_LARGE = "body_too_large", PAYLOAD_TOO_LARGE, "Body too large";

@@ -1,7 +1,8 @@
 //! The REST API of the command runner, over axum: projects, commands, their events, and providers.
 //!
 //! [`router`] builds it from [`Services`]. An application merges that router with the one of the webhooks' API, which
-//! has the fallback, and the routes for API keys, health, metrics and the API description:
+//! has the fallback, and the routes for API keys, health and metrics. Each has its own description: `/openapi.json` is the
+//! webhooks', and `/openapi-runner.json` this one's:
 //!
 //! ```no_run
 //! # fn nest(webhooks: axum::Router, services: rdev_runner_api::Services) {
@@ -15,6 +16,7 @@
 pub mod codes;
 mod failure;
 mod keys;
+mod openapi;
 mod options;
 mod path;
 mod routes;
@@ -33,6 +35,7 @@ use rdev_runner_app::{Commands, Projects, Providers, Watches};
 
 /// The router type, which [`router`] returns.
 pub use axum::Router;
+pub use openapi::openapi_json;
 pub use options::ApiOptions;
 
 /// All services that the API needs. Cheap to clone.
@@ -68,21 +71,14 @@ pub fn router<S>(services: Services, entropy: Arc<dyn Entropy>, options: ApiOpti
         limits,
         histogram: "rdev_runner_http_request_duration_seconds",
     };
-    let routes = gate.guard(routes::guarded().router);
+    let routes = gate.guard(routes::guarded().router).merge(routes::open().router);
     let routes = routes.method_not_allowed_fallback(fallback::method_not_allowed);
     observer.observe(routes).with_state(services)
-}
-
-/// Returns the handlers' own descriptions.
-#[doc(hidden)]
-#[must_use]
-pub fn described() -> utoipa::openapi::OpenApi {
-    <routes::Described as utoipa::OpenApi>::openapi()
 }
 
 /// Returns the paths of all routes, so that tests can cover every one.
 #[doc(hidden)]
 #[must_use]
 pub fn route_paths() -> Vec<&'static str> {
-    routes::guarded().paths
+    [routes::guarded(), routes::open()].into_iter().flat_map(|routes| routes.paths).collect()
 }

@@ -11,9 +11,11 @@ use axum::routing::{MethodRouter, delete, get, patch, post};
 use rdev_access::scopes;
 use rdev_http::auth::needs;
 use rdev_http::body::takes_batch;
+use rdev_http::kind;
 use rdev_http::limits::bounded_reads;
+use utoipa::openapi::{RefOr, Schema};
 
-use crate::Services;
+use crate::{Services, openapi};
 
 /// The handlers' own descriptions.
 #[derive(utoipa::OpenApi)]
@@ -31,8 +33,18 @@ use crate::Services;
     commands::run_again::run_again,
     commands::delete::delete,
     providers::list,
+    crate::openapi::show,
 ))]
 pub(crate) struct Described;
+
+/// Returns the schemas of the objects within bodies.
+pub(crate) fn named_kinds() -> [(String, RefOr<Schema>); 3] {
+    [
+        kind::named::<limits::LimitsBody, _>(),
+        kind::named::<projects::request::WorkspaceBody, _>(),
+        kind::named::<commands::request::SessionBody, _>(),
+    ]
+}
 
 /// Routes and their paths.
 #[derive(Default)]
@@ -67,4 +79,9 @@ pub(crate) fn guarded() -> Routes {
         .route("/commands/{id}/run-again", run(post(commands::run_again)))
         .route("/commands/{id}/events", read(get(commands::events)))
         .route("/providers", probe(get(providers::list)))
+}
+
+/// Returns the routes that require no key.
+pub(crate) fn open() -> Routes {
+    Routes::default().route("/openapi-runner.json", get(openapi::show))
 }

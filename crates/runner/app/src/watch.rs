@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rdev_app::{NoPermit, StreamPermit, StreamPermits};
 use rdev_core::ApiKeyId;
-use rdev_runner_domain::ports::{CommandRepository, StoreError};
+use rdev_runner_domain::ports::{CommandRepository, CommandSignals, Signal, StoreError};
 use rdev_runner_domain::{Access, AgentEvent, Command, CommandId};
 use tokio::sync::{Semaphore, mpsc, watch};
 
@@ -83,9 +83,11 @@ struct Topics {
 }
 
 impl Watches {
-    /// Creates the use case over this port, and the task that must run for it.
+    /// Creates the use case over these ports, and the task that must run for it. The reader of a command looks for new
+    /// events at each signal of the command, and from time to time without one: the process of its runner may be
+    /// another.
     #[must_use]
-    pub fn new(commands: Arc<dyn CommandRepository>) -> (Self, WatchTask) {
+    pub fn new(commands: Arc<dyn CommandRepository>, signals: &dyn CommandSignals) -> (Self, WatchTask) {
         let (starts, started) = mpsc::channel(MAX_WATCHERS);
         let shared = Arc::new(Shared {
             commands,
@@ -95,7 +97,7 @@ impl Watches {
             reads: Semaphore::new(MAX_READS),
             starts,
         });
-        (Self(Arc::clone(&shared)), WatchTask::new(shared, started))
+        (Self(Arc::clone(&shared)), WatchTask::new(shared, started, signals.subscribe()))
     }
 
     /// Watches a command with an API key, from the event after number `after` on.
@@ -125,13 +127,6 @@ impl Watches {
         }
         let topic = self.0.open(&found, after)?;
         Ok(self.watch_on(topic, permit, after))
-    }
-
-    /// Reads the events of a watched command now rather than at the reader's next look.
-    pub fn wake(&self, command: CommandId) {
-        if let Some(topic) = self.0.topics().open.get(&command) {
-            topic.wake();
-        }
     }
 
     fn watch_on(&self, topic: Arc<Topic>, permit: StreamPermit, after: u64) -> Watch {
@@ -174,11 +169,22 @@ impl Shared {
             return Ok(Arc::clone(topic));
         }
         let topic = Arc::new(Topic::new(command.id, command.project.clone(), after));
+        // A reader without a watcher ends, so the watcher comes first.
+        topic.join_always();
         // There are no more topics than watchers, so the channel has room, unless the task has ended.
         self.starts.try_send(Arc::clone(&topic)).map_err(|_| WatchError::Stopped)?;
-        topic.join_always();
         topics.open.insert(command.id, Arc::clone(&topic));
         Ok(topic)
+    }
+
+    /// Wakes the readers of what has changed.
+    fn wake(&self, signal: Signal) {
+        let topics = self.topics();
+        match signal {
+            Signal::Changed(command) => topics.open.get(&command).into_iter().for_each(|topic| topic.wake()),
+            Signal::Missed => topics.open.values().for_each(|topic| topic.wake()),
+            Signal::Queue | Signal::Cancelled(_) => {}
+        }
     }
 
     /// Leaves the watchers of a command. The last one closes the topic.

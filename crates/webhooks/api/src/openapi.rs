@@ -1,21 +1,18 @@
 //! The API description, in OpenAPI 3.1.
 //!
-//! Each handler declares what is specific to it, and its views and bodies declare their shape; [`finish`]
+//! Each handler declares what is specific to it, and its views and bodies declare their shape; [`rdev_http::openapi`]
 //! adds what all operations share. The document is built once, on first use.
 
-mod access;
-mod common;
 mod examples;
-mod finish;
 mod page;
-mod problems;
 mod receivers;
 mod routes;
 
 use std::sync::LazyLock;
 
+use rdev_http::openapi::{self, Api};
 use serde_json::Value;
-use utoipa::openapi::{Components, Contact, Info, License, OpenApi, Server, Tag};
+use utoipa::openapi::{Components, OpenApi};
 
 pub(crate) use routes::{root, routes};
 
@@ -40,41 +37,34 @@ fn url_of_server(path: &str) -> String {
 }
 
 fn document() -> OpenApi {
-    let mut info = Info::new("rdev webhooks", env!("CARGO_PKG_VERSION"));
-    info.description = Some(include_str!("openapi/introduction.md").trim_end().to_owned());
-    info.license = Some(License::builder().name("Apache-2.0").identifier(Some("Apache-2.0")).build());
-    info.contact = Some(Contact::builder().name(Some("rdev webhooks")).build());
-    let server =
-        Server::builder().url("/").description(Some("The server that this document comes from.")).build();
-    let mut document = OpenApi::builder().info(info).servers(Some([server])).tags(Some(tags())).build();
+    let introduction = include_str!("openapi/introduction.md");
+    let mut document = openapi::document("rdev webhooks", env!("CARGO_PKG_VERSION"), introduction, &TAGS);
     document.merge(crate::routes::described());
     document.merge(<routes::Described as utoipa::OpenApi>::openapi());
     let components = document.components.get_or_insert_with(Components::new);
-    components.schemas.extend(problems::schemas());
     components.schemas.extend(receivers::schemas());
     components.schemas.extend(rdev_http::schema::types::kinds());
     components.schemas.extend(crate::schema_types::kinds());
     components.schemas.extend(crate::routes::named_kinds());
-    components.responses.extend(problems::responses());
-    components.headers.extend(common::headers());
-    components.parameters.extend(common::parameters());
-    components.security_schemes.extend(common::security_schemes());
     document.webhooks = Some(receivers::webhooks());
-    finish::finish(&mut document);
+    let api = Api {
+        codes: crate::codes::ALL,
+        examples: examples::all(),
+        instance: "/webhooks/whk_01jhmvbd40fr7s8x1gt0nzcfaw",
+        pointer: "/events/0",
+    };
+    api.complete(&mut document);
     document
 }
 
-fn tags() -> Vec<Tag> {
-    let tag = |name: &str, meaning: &str| Tag::builder().name(name).description(Some(meaning)).build();
-    vec![
-        tag("events", "What happened: publish, list and follow events."),
-        tag("webhooks", "Where events are delivered."),
-        tag("deliveries", "One event sent to one webhook, attempt by attempt."),
-        tag("event types", "The event types, and the JSON Schemas of their data."),
-        tag("api keys", "Keys, and what each may do. Requires the scope `admin`."),
-        tag("replays", "Redeliver a time range of a webhook's deliveries."),
-        tag("receivers", "The requests that an endpoint receives."),
-        tag("description", "The API's own description. Requires no API key."),
-        tag("health", "Liveness, readiness and metrics of a process. Requires no API key."),
-    ]
-}
+const TAGS: [(&str, &str); 9] = [
+    ("events", "What happened: publish, list and follow events."),
+    ("webhooks", "Where events are delivered."),
+    ("deliveries", "One event sent to one webhook, attempt by attempt."),
+    ("event types", "The event types, and the JSON Schemas of their data."),
+    ("api keys", "Keys, and what each may do. Requires the scope `admin`."),
+    ("replays", "Redeliver a time range of a webhook's deliveries."),
+    ("receivers", "The requests that an endpoint receives."),
+    ("description", "The API's own description. Requires no API key."),
+    ("health", "Liveness, readiness and metrics of a process. Requires no API key."),
+];

@@ -7,7 +7,7 @@ pub(super) mod delete;
 pub(super) mod events;
 pub(super) mod get;
 pub(super) mod list;
-mod request;
+pub(super) mod request;
 pub(super) mod run_again;
 
 pub(super) use cancel::cancel;

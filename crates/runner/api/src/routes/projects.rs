@@ -5,7 +5,7 @@ pub(super) mod delete;
 pub(super) mod get;
 pub(super) mod list;
 pub(super) mod patch;
-mod request;
+pub(super) mod request;
 
 pub(super) use create::create;
 pub(super) use delete::delete;

@@ -337,6 +337,5 @@ async fn the_last_events_come_before_the_end() {
     let kinds = (0..130).map(|number| message(&number.to_string())).collect();
     scene.report(&leased, 0, kinds, Progress::Running).await;
     scene.report(&leased, 130, vec![message("last")], ended(Outcome::Completed)).await;
-    scene.watches.wake(leased.lease.command);
     assert_eq!(stream.to_end().await.0, (1..=131).collect::<Vec<_>>());
 }

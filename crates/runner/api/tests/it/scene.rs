@@ -15,7 +15,10 @@ use rdev_app::{Ambient, Outages};
 use rdev_core::{LeaseToken, Scope};
 use rdev_runner_api::{ApiOptions, Services, router};
 use rdev_runner_app::{AgentRegistry, Commands, Projects, Providers, Watches, Workspaces};
-use rdev_runner_domain::ports::{AgentVersion, CodeAgent, CommandQueue, EventSink, Unavailable};
+use rdev_runner_domain::ports::{
+    AgentVersion, CodeAgent, CommandQueue, CommandRepository, CommandSignals, EventSink, ProjectRepository,
+    Unavailable,
+};
 use rdev_runner_domain::{
     Access, AgentEventKind, AgentProvider, AgentResult, AgentRun, Capabilities, ClaimRequest, CommandId,
     LeaseState, LeasedCommand, Outcome, Progress, QueueLimits, RunReport, Timestamp, Usage,
@@ -74,10 +77,15 @@ impl CodeAgent for Agent {
     async fn cancel(&self, _: CommandId) {}
 }
 
+/// A store with all ports.
+pub(crate) trait Store: CommandRepository + CommandQueue + CommandSignals + ProjectRepository {}
+
+impl<T: CommandRepository + CommandQueue + CommandSignals + ProjectRepository> Store for T {}
+
 /// An API with all its services.
 pub(crate) struct Scene {
     pub(crate) router: Router,
-    pub(crate) store: Arc<MemoryStore>,
+    pub(crate) store: Arc<dyn Store>,
     pub(crate) counting: Arc<Counting>,
     pub(crate) registry: Arc<AgentRegistry>,
     pub(crate) agents: Vec<Arc<Agent>>,
@@ -93,13 +101,23 @@ pub(crate) struct Scene {
 impl Scene {
     /// Creates a scene. Must run inside a runtime, which runs the readers.
     pub(crate) fn new() -> Self {
+        let clock = Arc::new(ManualClock::default());
+        Self::made(Arc::new(MemoryStore::new(clock.clone())), clock)
+    }
+
+    /// Creates a scene over this store, with a project.
+    pub(crate) async fn over(store: Arc<dyn Store>) -> Self {
+        let scene = Self::made(store, Arc::default());
+        scene.post("/projects", r#"{"name":"my-project"}"#).await.expect(201);
+        scene
+    }
+
+    fn made(store: Arc<dyn Store>, clock: Arc<ManualClock>) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let workspaces = Workspaces::open(&folder.path().join("workspaces")).unwrap();
         let root = workspaces.root().to_owned();
-        let clock = Arc::new(ManualClock::default());
         let entropy = Arc::new(SeededEntropy::new(7));
         let ambient = Ambient { clock: clock.clone(), entropy: entropy.clone() };
-        let store = Arc::new(MemoryStore::new(clock.clone()));
         let counting = Arc::new(Counting::new(store.clone()));
         let keys = Arc::new(rdev_webhooks_testkit::MemoryStore::new(Arc::new(
             rdev_webhooks_testkit::ManualClock::default(),
@@ -108,7 +126,7 @@ impl Scene {
         let (api_keys, recorder) =
             ApiKeys::new(keys.clone(), Ambient { clock: Arc::new(rdev_app::SystemClock), ..ambient.clone() });
         tokio::spawn(recorder.run());
-        let (watches, task) = Watches::new(counting.clone());
+        let (watches, task) = Watches::new(counting.clone(), &*store);
         let drain = CancellationToken::new();
         tokio::spawn(task.run(drain.clone()));
         let providers = ["claude", "opencode"].map(|name| (name.parse().unwrap(), 2));
@@ -232,13 +250,11 @@ impl Scene {
     pub(crate) async fn say(&self, leased: &LeasedCommand, after: u64, texts: &[String]) {
         let kinds = texts.iter().map(|text| message(text)).collect();
         self.report(leased, after, kinds, Progress::Running).await;
-        self.watches.wake(leased.lease.command);
     }
 
     /// Ends a command as completed.
     pub(crate) async fn complete(&self, leased: &LeasedCommand, after: u64) {
         self.report(leased, after, Vec::new(), ended(Outcome::Completed)).await;
-        self.watches.wake(leased.lease.command);
     }
 
     /// Returns a command as the API shows it.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use rdev_app::Outages;
 use rdev_runner_domain::Access;
-use rdev_runner_domain::ports::StoreError;
+use rdev_runner_domain::ports::{SignalStream, StoreError};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -13,7 +13,8 @@ use tokio_util::sync::CancellationToken;
 use super::topic::{End, Topic};
 use super::{Shared, Topics};
 
-/// The pause between two looks for new events: the shortest one after news, twice as long after each look without any.
+/// The pause between two looks for new events without a signal: the shortest one after news, twice as long after each
+/// look without any.
 const MIN_PAUSE: Duration = Duration::from_millis(50);
 const MAX_PAUSE: Duration = Duration::from_secs(1);
 /// The pause after a failure of the database.
@@ -26,12 +27,17 @@ const OPERATION: &str = "read the events of a watched command";
 pub struct WatchTask {
     shared: Arc<Shared>,
     started: mpsc::Receiver<Arc<Topic>>,
+    signals: Box<dyn SignalStream>,
     outages: Outages,
 }
 
 impl WatchTask {
-    pub(super) fn new(shared: Arc<Shared>, started: mpsc::Receiver<Arc<Topic>>) -> Self {
-        Self { shared, started, outages: Outages::default() }
+    pub(super) fn new(
+        shared: Arc<Shared>,
+        started: mpsc::Receiver<Arc<Topic>>,
+        signals: Box<dyn SignalStream>,
+    ) -> Self {
+        Self { shared, started, signals, outages: Outages::default() }
     }
 
     /// Reports failures of the database to `outages`.
@@ -51,6 +57,7 @@ impl WatchTask {
                     let reader = Reader { shared: Arc::clone(&self.shared), topic, outages: self.outages.clone() };
                     readers.spawn(reader.run());
                 }
+                signal = self.signals.next() => self.shared.wake(signal),
                 Some(_) = readers.join_next() => {}
             }
         }

@@ -1,13 +1,10 @@
 //! Examples of bodies and responses, by the name of their schema.
 
-use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
+use rdev_http::openapi::Examples;
 use serde::Serialize;
-use serde_json::{Value, json};
-
-/// The examples of each schema, by what they show.
-pub(super) type Examples = BTreeMap<String, BTreeMap<String, Value>>;
+use serde_json::Value;
 
 pub(super) fn all() -> &'static Examples {
     static EXAMPLES: LazyLock<Examples> =
@@ -61,17 +58,4 @@ pub(super) fn put_delivered(json: &str) -> String {
         text.push('\n');
     }
     text
-}
-
-/// Returns the examples of a schema; those of a list are made of its elements'.
-pub(super) fn of(schema: &str) -> BTreeMap<String, Value> {
-    match (all().get(schema), schema.strip_suffix("List")) {
-        (Some(examples), _) => examples.clone(),
-        (None, None) => BTreeMap::new(),
-        (None, Some(element)) => {
-            let data: Vec<Value> = of(element).into_values().collect();
-            let page = json!({ "data": data, "has_more": false, "next_cursor": null });
-            if data.is_empty() { BTreeMap::new() } else { BTreeMap::from([("page".to_owned(), page)]) }
-        }
-    }
 }

@@ -7,11 +7,11 @@ use utoipa::openapi::request_body::RequestBody;
 use utoipa::openapi::schema::{ObjectBuilder, Ref, Schema, Type};
 use utoipa::openapi::{Content, RefOr, Required, Response, Responses};
 
-use super::common::header_parameter;
 use super::examples;
 use crate::schema_types as types;
 use rdev_http::kind::{self, reference};
 use rdev_http::members::{self, Described};
+use rdev_http::openapi::header_parameter;
 
 const TEST: (&str, &str) = (builtin::WEBHOOK_TEST, "A test delivery was requested.");
 

@@ -9,15 +9,14 @@ use utoipa::openapi::path::{Operation, Parameter, ParameterIn, PathItem};
 use utoipa::openapi::schema::{Ref, Schema};
 use utoipa::openapi::{Content, OpenApi, RefOr, Response};
 
-use super::{access, examples, problems};
-use crate::codes;
-use rdev_http::ProblemCode;
+use super::{Api, access, examples, problems};
+use crate::ProblemCode;
 
 /// The extension in which a handler names its specific error codes. It is removed from the document.
 const PROBLEMS: &str = "x-problems";
 
 /// Completes every operation.
-pub(super) fn finish(document: &mut OpenApi) {
+pub(super) fn finish(document: &mut OpenApi, api: &Api) {
     for item in document.paths.paths.values_mut() {
         if let Some(post) = item.post.as_mut().filter(|post| access::is_guarded(post)) {
             let parameters = post.parameters.get_or_insert_default();
@@ -29,7 +28,7 @@ pub(super) fn finish(document: &mut OpenApi) {
             }
         }
         for operation in operations(item) {
-            complete(operation);
+            complete(operation, api);
         }
     }
 }
@@ -44,18 +43,18 @@ fn operations(item: &mut PathItem) -> impl Iterator<Item = &mut Operation> {
     [get, put, post, patch, delete].into_iter().flatten()
 }
 
-fn complete(operation: &mut Operation) {
+fn complete(operation: &mut Operation, api: &Api) {
     let mut codes = BTreeMap::<u16, Vec<ProblemCode>>::new();
-    for code in problem_codes(operation) {
+    for code in problem_codes(operation, api) {
         codes.entry(code.status().as_u16()).or_default().push(code);
     }
     for response in operation.responses.responses.values_mut() {
         if let RefOr::T(response) = response {
-            complete_answer(response);
+            complete_answer(response, api);
         }
     }
     for (status, codes) in codes {
-        operation.responses.responses.insert(status.to_string(), problems::answer(&codes));
+        operation.responses.responses.insert(status.to_string(), problems::answer(&codes, api));
     }
     let parameters = operation.parameters.get_or_insert_default();
     parameters.iter_mut().for_each(by_reference);
@@ -68,12 +67,12 @@ fn complete(operation: &mut Operation) {
     access::describe(operation);
     for content in bodies(operation) {
         not_null(&mut content.schema);
-        add_examples(content);
+        add_examples(content, api);
     }
 }
 
-/// Returns the possible errors of an operation, in the order of [`codes::ALL`].
-fn problem_codes(operation: &mut Operation) -> Vec<ProblemCode> {
+/// Returns the possible errors of an operation, in the order of [`Api::codes`].
+fn problem_codes(operation: &mut Operation, api: &Api) -> Vec<ProblemCode> {
     let named = operation.extensions.as_mut().and_then(|extensions| extensions.remove(PROBLEMS));
     operation.extensions.take_if(|extensions| extensions.is_empty());
     let has = |place: &ParameterIn| {
@@ -104,17 +103,17 @@ fn problem_codes(operation: &mut Operation) -> Vec<ProblemCode> {
         let mut names = named.iter().filter_map(Value::as_array).flatten();
         names.any(|name| name == code.as_str())
     };
-    let all = codes::ALL.iter().copied();
+    let all = api.codes.iter().copied();
     all.filter(|code| is_possible(*code) || is_named(*code)).collect()
 }
 
 /// Replaces the headers that a handler names by references to their shared descriptions.
-fn complete_answer(response: &mut Response) {
+fn complete_answer(response: &mut Response, api: &Api) {
     for (name, described) in &mut response.headers {
         *described = header(name);
     }
     response.headers.insert("X-Request-Id".to_owned(), header("X-Request-Id"));
-    response.content.values_mut().filter_map(inline).for_each(add_examples);
+    response.content.values_mut().filter_map(inline).for_each(|content| add_examples(content, api));
 }
 
 /// Describes a header by reference.
@@ -154,7 +153,7 @@ fn inline(content: &mut RefOr<Content>) -> Option<&mut Content> {
 }
 
 /// Adds the examples of its schema to a body or response, unless it has its own.
-fn add_examples(content: &mut Content) {
+fn add_examples(content: &mut Content, api: &Api) {
     let Some(RefOr::Ref(schema)) = &content.schema else {
         return;
     };
@@ -162,7 +161,7 @@ fn add_examples(content: &mut Content) {
         return;
     }
     let name = schema.ref_location.rsplit('/').next().unwrap_or_default();
-    let mut examples = examples::of(name);
+    let mut examples = examples::of(api.examples, name);
     if examples.len() == 1 {
         content.example = examples.pop_first().map(|(_, example)| example);
     }

@@ -7,8 +7,8 @@ use utoipa::openapi::schema::{ObjectBuilder, Ref, Schema, Type};
 use utoipa::openapi::{Content, RefOr, Response};
 use utoipa::{PartialSchema, ToSchema};
 
-use crate::codes;
-use rdev_http::{Fault, Place, ProblemBody, ProblemCode};
+use super::Api;
+use crate::{Fault, Place, ProblemBody, ProblemCode};
 
 /// The responses that many operations share, each with a name for references.
 const SHARED: [(&str, &[ProblemCode]); 12] = [
@@ -27,8 +27,8 @@ const SHARED: [(&str, &[ProblemCode]); 12] = [
 ];
 
 /// Returns the schema of a code, with all codes of this API.
-fn code_schema() -> RefOr<Schema> {
-    let codes: Vec<_> = codes::ALL.iter().map(|code| format!("`{}`", code.as_str())).collect();
+fn code_schema(api: &Api) -> RefOr<Schema> {
+    let codes: Vec<_> = api.codes.iter().map(|code| format!("`{}`", code.as_str())).collect();
     let meaning = format!(
         "The machine-readable kind of problem. Later versions may add to these: {}.",
         codes.join(", ")
@@ -38,33 +38,33 @@ fn code_schema() -> RefOr<Schema> {
 }
 
 /// Returns the schemas of a problem.
-pub(super) fn schemas() -> Vec<(String, RefOr<Schema>)> {
+pub(super) fn schemas(api: &Api) -> Vec<(String, RefOr<Schema>)> {
     let mut schemas = vec![(ProblemBody::name().into_owned(), ProblemBody::schema())];
     ProblemBody::schemas(&mut schemas);
     schemas.retain(|(name, _)| *name != ProblemCode::name());
-    schemas.push((ProblemCode::name().into_owned(), code_schema()));
+    schemas.push((ProblemCode::name().into_owned(), code_schema(api)));
     schemas
 }
 
-pub(super) fn responses() -> impl Iterator<Item = (String, RefOr<Response>)> {
-    SHARED.into_iter().map(|(name, codes)| (name.to_owned(), RefOr::T(response(codes))))
+pub(super) fn responses(api: &Api) -> impl Iterator<Item = (String, RefOr<Response>)> {
+    SHARED.into_iter().map(|(name, codes)| (name.to_owned(), RefOr::T(response(codes, api))))
 }
 
 /// Returns the response for these codes, which share one status.
-pub(super) fn answer(codes: &[ProblemCode]) -> RefOr<Response> {
+pub(super) fn answer(codes: &[ProblemCode], api: &Api) -> RefOr<Response> {
     match SHARED.iter().find(|(_, shared)| *shared == codes) {
         Some((name, _)) => RefOr::Ref(Ref::new(format!("#/components/responses/{name}"))),
-        None => RefOr::T(response(codes)),
+        None => RefOr::T(response(codes, api)),
     }
 }
 
-fn response(codes: &[ProblemCode]) -> Response {
+fn response(codes: &[ProblemCode], api: &Api) -> Response {
     let meanings: Vec<_> =
         codes.iter().map(|code| format!("`{}`: {}", code.as_str(), code.meaning())).collect();
     // The schema is the same for every code, so that a client has one type of error.
     let mut content = Content::builder().schema(Some(Ref::from_schema_name(ProblemBody::name())));
     for code in codes {
-        let example = Example::builder().summary(code.title()).value(Some(example(*code))).build();
+        let example = Example::builder().summary(code.title()).value(Some(example(*code, api))).build();
         content = content.examples_from_iter([(code.as_str(), example)]);
     }
     let mut response = Response::builder()
@@ -90,9 +90,9 @@ fn headers(codes: &[ProblemCode]) -> impl Iterator<Item = &'static str> {
     .filter_map(|(name, is_there)| is_there.then_some(name))
 }
 
-fn example(code: ProblemCode) -> Value {
+fn example(code: ProblemCode, api: &Api) -> Value {
     let place = if code == ProblemCode::VALIDATION_FAILED {
-        Some(Place::Pointer("/events/0".to_owned()))
+        Some(Place::Pointer(api.pointer.to_owned()))
     } else if [ProblemCode::IDEMPOTENCY_KEY_IN_USE, ProblemCode::IDEMPOTENCY_KEY_REUSED].contains(&code) {
         Some(Place::Header("Idempotency-Key"))
     } else if code == ProblemCode::VERSION_MISMATCH {
@@ -107,7 +107,7 @@ fn example(code: ProblemCode) -> Value {
         title: code.title(),
         status: code.status().as_u16(),
         detail: code.meaning(),
-        instance: "/webhooks/whk_01jhmvbd40fr7s8x1gt0nzcfaw",
+        instance: api.instance,
         code: code.as_str(),
         request_id: "req_5f0c9a1be2d34c6788aa0d3b1e7f2c44",
         errors: &errors,

@@ -34,7 +34,7 @@ const PARAMETERS: [(&str, &str, &str); 6] = [
          visible ASCII characters, new for each operation. Keys are kept for 24 hours.",
         "6f2d8c1e-9d0b-4f57-a1f3-0c2f5c8b7e11",
     ),
-    ("If-Match", "Applies the change only if the webhook still has this `ETag`'s version.", "\"3\""),
+    ("If-Match", "Applies the change only if the resource still has this `ETag`'s version.", "\"3\""),
     ("If-None-Match", "Returns 304 if the resource still has this `ETag`.", "\"3\""),
     (
         "traceparent",
@@ -63,11 +63,8 @@ pub(super) fn parameters() -> impl Iterator<Item = (String, RefOr<Parameter>)> {
 }
 
 /// Returns the parameter for a request header.
-pub(super) fn header_parameter(
-    name: &str,
-    meaning: &str,
-    schema: impl Into<RefOr<Schema>>,
-) -> ParameterBuilder {
+#[must_use]
+pub fn header_parameter(name: &str, meaning: &str, schema: impl Into<RefOr<Schema>>) -> ParameterBuilder {
     Parameter::builder()
         .name(name)
         .parameter_in(ParameterIn::Header)
@@ -77,7 +74,8 @@ pub(super) fn header_parameter(
 
 pub(super) fn security_schemes() -> [(String, RefOr<SecurityScheme>); 1] {
     let meaning = "`Authorization: Bearer <key>`. Each operation names the scope that it requires. \
-                   `webhooks:write` includes `webhooks:read`, and `admin` includes every scope.";
+                   `webhooks:write` includes `webhooks:read`, `commands:write` includes `commands:read`, and `admin` includes \
+                   every scope.";
     let scheme = Http::builder().scheme(HttpAuthScheme::Bearer).description(Some(meaning)).build();
     [(API_KEY.to_owned(), RefOr::T(SecurityScheme::Http(scheme)))]
 }

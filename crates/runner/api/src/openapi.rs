@@ -1,0 +1,83 @@
+//! The API description, in OpenAPI 3.1, and `GET /openapi-runner.json`, which serves it.
+//!
+//! Each handler declares what is specific to it, and its views and bodies declare their shape; [`rdev_http::openapi`]
+//! adds what all operations share. The document is built once, on first use.
+
+use std::sync::LazyLock;
+
+use axum::response::{IntoResponse, Response};
+use http::header::{CONTENT_TYPE, ETAG, HeaderValue};
+use http::{HeaderMap, StatusCode};
+use rdev_http::limits::Counted;
+use rdev_http::openapi::{self, Api, Examples};
+use rdev_http::tag;
+use utoipa::openapi::{Components, OpenApi};
+
+const TAGS: [(&str, &str); 4] = [
+    ("projects", "Where agents work, and the settings of their commands."),
+    ("commands", "Runs of an agent on a project: queue, follow, cancel and repeat them."),
+    ("providers", "The registered agents."),
+    ("description", "The API's own description. Requires no API key."),
+];
+
+/// Returns the API description as a JSON document, OpenAPI 3.1, that ends in a line break.
+#[must_use]
+pub fn openapi_json() -> &'static str {
+    static JSON: LazyLock<String> = LazyLock::new(|| {
+        // Serialising maps with string keys and plain values cannot fail.
+        document().to_pretty_json().unwrap_or_default() + "\n"
+    });
+    &JSON
+}
+
+fn document() -> OpenApi {
+    let introduction = include_str!("openapi/introduction.md");
+    let mut document =
+        openapi::document("rdev command runner", env!("CARGO_PKG_VERSION"), introduction, &TAGS);
+    document.merge(<crate::routes::Described as utoipa::OpenApi>::openapi());
+    let components = document.components.get_or_insert_with(Components::new);
+    components.schemas.extend(rdev_http::schema::types::kinds());
+    components.schemas.extend(crate::schema_types::kinds());
+    components.schemas.extend(crate::routes::named_kinds());
+    let api = Api {
+        codes: crate::codes::ALL,
+        examples: examples(),
+        instance: "/projects/my-project/commands",
+        pointer: "/prompt",
+    };
+    api.complete(&mut document);
+    document
+}
+
+fn examples() -> &'static Examples {
+    static EXAMPLES: LazyLock<Examples> =
+        // A test checks the structure of the file.
+        LazyLock::new(|| serde_json::from_str(include_str!("openapi/examples.json")).unwrap_or_default());
+    &EXAMPLES
+}
+
+/// Get the OpenAPI description of the runner
+///
+/// This document, in OpenAPI 3.1. That of the webhooks at the same server is `/openapi.json`.
+#[utoipa::path(
+    get,
+    path = "/openapi-runner.json",
+    tag = "description",
+    operation_id = "describeRunner",
+    params(("If-None-Match" = Option<String>, Header)),
+    responses(
+        (status = 200, description = "The document.", body = Object, headers(("ETag"))),
+        (status = 304, description = "Not modified: `If-None-Match` matches the current `ETag`.", headers(("ETag")))
+    )
+)]
+pub(crate) async fn show(headers: HeaderMap) -> Response {
+    static TAG: LazyLock<HeaderValue> = LazyLock::new(|| tag::of_text(openapi_json()));
+    const JSON: HeaderValue = HeaderValue::from_static("application/json");
+    if tag::is_known(&headers, &TAG) {
+        return (StatusCode::NOT_MODIFIED, [(ETAG, TAG.clone())]).into_response();
+    }
+    let mut response = ([(ETAG, TAG.clone()), (CONTENT_TYPE, JSON)], openapi_json()).into_response();
+    // All responses share one text.
+    response.extensions_mut().insert(Counted);
+    response
+}
