@@ -63,7 +63,10 @@ impl LocalBackend {
     ///
     /// Fails if a folder cannot be created.
     pub fn new(settings: LocalSettings) -> Result<Self, ExecError> {
-        let (homes, runs) = (settings.root.join("homes"), settings.root.join("runs"));
+        // Programs have another working directory than this process.
+        let root =
+            std::path::absolute(&settings.root).map_err(host("find the folders of the local backend"))?;
+        let (homes, runs) = (root.join("homes"), root.join("runs"));
         for folder in [&homes, &runs] {
             home::private_folder(folder).map_err(host("create the folders of the local backend"))?;
         }

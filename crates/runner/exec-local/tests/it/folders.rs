@@ -2,8 +2,9 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
+use rdev_runner_domain::ExecState;
 use rdev_runner_domain::ports::{ExecBackend, ExecError};
 use rdev_runner_exec_local::{LocalBackend, LocalSettings, SupervisorCommand};
 use rdev_runner_testkit::exec::{ExecHarness, spec, start_as};
@@ -56,6 +57,21 @@ async fn a_home_has_the_sign_in_of_the_agent_home() {
     backend.wait(&run).await.unwrap();
     let output = backend.tail_output(&run, rdev_runner_domain::OutputStream::Stdout, 1_000).await.unwrap();
     assert_eq!(output, b"signed in.agent\n");
+}
+
+#[tokio::test]
+async fn a_relative_root_is_made_absolute() {
+    let scene = Scene::new();
+    // The way from the working directory to the root of the file system, and on to the scene.
+    let up: PathBuf = std::env::current_dir().unwrap().iter().skip(1).map(|_| "..").collect();
+    let root = up.join(scene.root.strip_prefix("/").unwrap());
+    let backend = LocalBackend::new(LocalSettings { root, ..scene.settings() }).unwrap();
+    let run = "one".parse().unwrap();
+    let script = "echo kept > \"$HOME/file\" && echo x > \"$TMPDIR/file\"";
+    backend.start(&run, &spec(&scene, script)).await.unwrap();
+    let ExecState::Ended(end) = backend.wait(&run).await.unwrap() else { panic!("it has not ended") };
+    assert_eq!(end.exit_code, Some(0));
+    assert_eq!(fs::read_dir(scene.root.join("homes")).unwrap().count(), 1);
 }
 
 #[tokio::test]
