@@ -28,7 +28,7 @@ pub(crate) fn router(
 ) -> Result<(Router, WatchTask), Box<dyn Error>> {
     let workspaces = Workspaces::open(workspaces)
         .map_err(|error| format!("cannot use {} (--workspace-root): {error}", workspaces.display()))?;
-    let (watches, watching) = Watches::new(Arc::clone(&store.commands));
+    let (watches, watching) = Watches::new(Arc::clone(&store.commands), &*store.signals);
     let services = Services {
         projects: Projects::new(
             Arc::clone(&store.projects),
