@@ -14,6 +14,7 @@ mod architecture;
 mod client_verbs;
 mod clients;
 mod command_line;
+mod console;
 mod crashes;
 mod deploy;
 mod description;

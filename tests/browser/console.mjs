@@ -1,0 +1,345 @@
+// The console in headless Chromium, against a running server: `node console.mjs SCENARIO` with the server's address in
+// RDEV_URL and its administrator key in RDEV_API_KEY. A scenario fails by an exception; so does a message in the
+// browser's console, which a violation of the content security policy causes too.
+
+import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { createServer } from "node:http";
+import { createRequire } from "node:module";
+import { Browser, Builder, By, Key, logging, until } from "selenium-webdriver";
+import { Options, ServiceBuilder } from "selenium-webdriver/chrome.js";
+
+const URL_OF_SERVER = process.env.RDEV_URL;
+const KEY = process.env.RDEV_API_KEY;
+const PATIENCE = 20_000;
+
+/** Starts a browser; without `script` it runs no JavaScript of pages. */
+async function browser({ script = true } = {}) {
+  const options = new Options();
+  options.addArguments("--headless=new", "--no-sandbox", "--disable-background-networking", "--disable-gpu");
+  options.addArguments("--window-size=1280,900");
+  options.setBinaryPath("/usr/bin/chromium");
+  if (!script) options.setUserPreferences({ "profile.managed_default_content_settings.javascript": 2 });
+  const kept = new logging.Preferences();
+  kept.setLevel(logging.Type.BROWSER, logging.Level.ALL);
+  options.setLoggingPrefs(kept);
+  const service = new ServiceBuilder("/usr/bin/chromedriver");
+  const driver = await new Builder().forBrowser(Browser.CHROME).setChromeOptions(options).setChromeService(service).build();
+  return new Reader(driver);
+}
+
+/** Someone at a browser. */
+class Reader {
+  constructor(driver) {
+    this.driver = driver;
+  }
+  open(path) {
+    return this.driver.get(`${URL_OF_SERVER}/console${path}`);
+  }
+  find(css) {
+    return this.driver.wait(until.elementLocated(By.css(css)), PATIENCE, `no ${css}`);
+  }
+  async click(css) {
+    await (await this.find(css)).click();
+  }
+  /** Clicks a button or a link by its text. */
+  async press(text) {
+    const path = `//main//*[self::button or self::a][normalize-space()="${text}"]`;
+    await (await this.driver.wait(until.elementLocated(By.xpath(path)), PATIENCE, `no ${text}`)).click();
+  }
+  async type(id, text) {
+    const field = await this.find(`#${id}`);
+    await field.clear();
+    await field.sendKeys(text);
+  }
+  text() {
+    return this.driver.findElement(By.css("body")).getText();
+  }
+  /** Waits until the page shows a text, without a reload. */
+  async shows(text) {
+    const shown = async () => {
+      try {
+        return (await this.text()).includes(text);
+      } catch {
+        return false;
+      }
+    };
+    await this.driver.wait(shown, PATIENCE).catch(async () => {
+      assert.fail(`no «${text}» on ${await this.driver.getCurrentUrl()}:\n${await this.text()}`);
+    });
+  }
+  keys(...keys) {
+    return this.driver.actions().sendKeys(...keys).perform();
+  }
+  async path() {
+    const { pathname, search } = new URL(await this.driver.getCurrentUrl());
+    return pathname.replace(/^\/console/, "") + search;
+  }
+  async signIn(key = KEY) {
+    await this.open("/sign-in");
+    await this.type("key", key);
+    await this.press("Sign in");
+    await this.shows("Sign out");
+  }
+  /** Fails if the browser's console has a message. */
+  async isQuiet() {
+    const entries = await this.driver.manage().logs().get(logging.Type.BROWSER);
+    // Chromium's advice for password managers, and pages that are refused on purpose.
+    const loud = entries.filter(({ message }) => !/\[DOM\] Password|the server responded with a status of 4/.test(message));
+    assert.deepEqual(loud.map(({ message }) => message), []);
+  }
+  quit() {
+    return this.driver.quit();
+  }
+}
+
+/** A receiver whose answer can be changed. */
+async function receiver() {
+  const state = { status: 500, requests: [] };
+  const server = createServer((request, response) => {
+    request.resume();
+    request.on("end", () => {
+      state.requests.push(request.headers);
+      response.writeHead(state.status, { "content-type": "application/json" }).end('{"from":"the receiver"}');
+    });
+  });
+  await new Promise((listening) => server.listen(0, "127.0.0.1", listening));
+  state.url = `http://127.0.0.1:${server.address().port}/hook`;
+  state.close = () => server.close();
+  return state;
+}
+
+async function api(method, path, body) {
+  const headers = { authorization: `Bearer ${KEY}`, "content-type": "application/json" };
+  const answer = await fetch(URL_OF_SERVER + path, { method, headers, body: body && JSON.stringify(body) });
+  assert.ok(answer.ok, `${method} ${path}: ${answer.status} ${await answer.clone().text()}`);
+  return answer.status === 204 ? null : answer.json();
+}
+
+const publish = (event = "command.completed") => api("POST", "/events", { event, data: { command_id: "cmd-1", project: "shop" } });
+
+const once = { retry: { max_attempts: 1 }, events: ["command.*"] };
+
+const scenarios = {
+  /** A new user's path from the first page to a mended, redelivered failure. */
+  async flows(reader) {
+    const target = await receiver();
+    await reader.signIn();
+    await reader.press("Create the first webhook");
+    await reader.type("url", target.url);
+    await reader.type("events", "command.*");
+    await reader.type("attempts", "1");
+    await reader.type("waits", " ");
+    await reader.press("Create webhook");
+    await reader.shows("The webhook was created.");
+    const secret = await (await reader.find("#secret")).getAttribute("value");
+    assert.match(secret, /^whsec_/);
+    const webhook = await reader.path();
+
+    await reader.press("Send test");
+    await reader.press("Send test");
+    await reader.shows("Failed");
+    await reader.press("Request and response");
+    await reader.shows("The receiver failed.");
+    target.status = 200;
+    await reader.press("Redeliver");
+    await reader.shows("Attempt 2");
+    await reader.shows("Succeeded");
+
+    // A list is live: rows change in place, and new ones are counted.
+    await reader.open("/deliveries");
+    await reader.shows("Live");
+    const rows = (await reader.driver.findElements(By.css("tbody tr"))).length;
+    await publish();
+    await reader.shows("1 new");
+    assert.equal((await reader.driver.findElements(By.css("tbody tr"))).length, rows);
+    await reader.press("1 new");
+    await reader.shows("command.completed");
+
+    // A replay with its preview.
+    await reader.open(`${webhook.split("?")[0]}/replays/new`);
+    await (await reader.find("#status option[value=succeeded]")).click();
+    await reader.press("Preview");
+    await reader.shows("2 succeeded deliveries");
+    await reader.press("Start this replay");
+    await reader.shows("Completed");
+
+    // A conflict while editing.
+    await reader.open(`${webhook}/edit`);
+    await api("PATCH", `/webhooks/${webhook.split("/").pop()}`, { description: "from elsewhere" });
+    await reader.type("description", "mine");
+    await reader.press("Save");
+    await reader.shows("Someone changed this webhook");
+    assert.equal(await (await reader.find("textarea[name=description]")).getAttribute("value"), "mine");
+    await reader.press("Save what I typed");
+    await reader.shows("The webhook was saved.");
+
+    await reader.press("Rotate secret");
+    await reader.press("Rotate");
+    await reader.shows("The old one also signs until");
+    assert.notEqual(await (await reader.find("#secret")).getAttribute("value"), secret);
+
+    // Another session ends with its key.
+    const created = await api("POST", "/api-keys", { name: "colleague", scopes: ["webhooks:read"] });
+    const other = await browser();
+    try {
+      await other.signIn(created.key);
+      await reader.open(`/api-keys/${created.id}/delete`);
+      await reader.press("Delete API key");
+      await reader.shows("The API key was deleted.");
+      await other.open("/deliveries");
+      await other.shows("The session has the rights of the key");
+    } finally {
+      await other.quit();
+    }
+    target.close();
+  },
+
+  /** The same by the keyboard alone. */
+  async keyboard(reader) {
+    const target = await receiver();
+    await api("POST", "/webhooks", { url: target.url, ...once });
+    await publish();
+    await reader.open("/sign-in");
+    await reader.keys(KEY, Key.ENTER);
+    await reader.shows("Overview");
+    // The first stop of the page leads past the navigation.
+    await reader.keys(Key.TAB);
+    assert.equal(await reader.driver.switchTo().activeElement().getText(), "Skip to the content");
+    await reader.open("/deliveries?status=failed");
+    await reader.shows("command.completed");
+    await reader.keys("/");
+    assert.equal(await reader.driver.switchTo().activeElement().getAttribute("id"), "status");
+    await reader.keys(Key.ESCAPE, Key.TAB, Key.TAB, Key.TAB, Key.TAB);
+    await reader.keys("j");
+    await reader.keys("k", Key.ENTER);
+    await reader.shows("Attempt 1");
+    target.status = 200;
+    await reader.keys("r");
+    await reader.shows("Attempt 2");
+    await reader.shows("Succeeded");
+    await reader.keys("?");
+    await reader.shows("Use these keys");
+    await reader.keys(Key.ESCAPE);
+    // The keys can be switched off.
+    await reader.keys("?");
+    await reader.click("#keys-on");
+    await reader.keys(Key.ESCAPE);
+    await reader.keys("?");
+    assert.equal(await (await reader.find("#keys")).isDisplayed(), false);
+    target.close();
+  },
+
+  /** The changes without JavaScript. */
+  async noscript(reader) {
+    const target = await receiver();
+    await reader.signIn();
+    await reader.open("/webhooks/new");
+    assert.equal(await (await reader.find("[data-times]")).isDisplayed(), false, "the script runs");
+    await reader.type("url", target.url);
+    await reader.type("events", "command.*");
+    await reader.type("attempts", "1");
+    await reader.type("waits", " ");
+    await reader.press("Create webhook");
+    await reader.shows("The webhook was created.");
+    await (await reader.find("noscript summary, .secret ~ noscript summary")).click();
+    await reader.shows("whsec_");
+    await reader.press("Disable");
+    await reader.shows("Someone disabled it.");
+    await reader.press("Enable");
+    await reader.press("Send test");
+    await reader.press("Send test");
+    const failed = async () => {
+      await reader.driver.navigate().refresh();
+      return (await reader.text()).includes("Failed");
+    };
+    await reader.driver.wait(failed, PATIENCE);
+    await reader.press("Request and response");
+    target.status = 200;
+    await reader.press("Redeliver");
+    await reader.shows("The delivery is sent again now");
+    const succeeded = async () => {
+      await reader.driver.navigate().refresh();
+      return (await reader.text()).includes("Succeeded");
+    };
+    await reader.driver.wait(succeeded, PATIENCE);
+    target.close();
+  },
+
+  /** Eight open tabs: the visible one is live, and none hangs. */
+  async tabs(reader) {
+    const target = await receiver();
+    target.status = 200;
+    await api("POST", "/webhooks", { url: target.url, ...once });
+    await publish();
+    await reader.signIn();
+    for (let tab = 0; tab < 8; tab += 1) {
+      await reader.driver.switchTo().newWindow("tab");
+      await reader.open("/deliveries");
+      await reader.shows("Live");
+    }
+    await publish();
+    await reader.shows("1 new");
+    const [first] = (await reader.driver.getAllWindowHandles()).slice(1);
+    await reader.driver.switchTo().window(first);
+    await reader.shows("Live");
+    await publish();
+    await reader.shows("new");
+    target.close();
+  },
+
+  /** axe-core on every page, light and dark, wide and narrow; nothing scrolls sideways. */
+  async accessibility(reader) {
+    const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
+    const target = await receiver();
+    const webhook = await api("POST", "/webhooks", { url: target.url, ...once, description: "Billing" });
+    const event = await publish();
+    const key = await api("POST", "/api-keys", { name: "shop", scopes: ["webhooks:read"], projects: ["shop"] });
+    await reader.open("/sign-in");
+    const strangers = ["/sign-in", "/sign-in/link?token=x"];
+    const path = `/webhooks/${webhook.id}`;
+    const delivery = (await api("GET", `/events/${event.id}`)).deliveries.data[0].id;
+    const replay = await api("POST", `${path}/replay`, { status: "succeeded", since: "2020-01-01T00:00:00Z" });
+    const pages = [
+      "/overview", "/webhooks", "/webhooks/new", path, `${path}/edit`, `${path}/secret`, `${path}/delete`,
+      `${path}/test?type=command.completed&delivery=${delivery}`, `${path}/replays`,
+      `${path}/replays/new?status=failed&since=1h`, `${path}/replays/${replay.id}`,
+      "/deliveries", "/deliveries?status=cancelled", "/deliveries?code=x", `/deliveries/${delivery}`,
+      "/events", `/events/${event.id}`, "/events/new", "/event-types", "/event-types/command.completed",
+      "/event-types/new", "/api-keys", "/api-keys/new", `/api-keys/${key.id}/delete`, "/nothing",
+    ];
+    const check = async (page) => {
+      for (const width of [1280, 360]) {
+        for (const mode of ["light", "dark"]) {
+          await reader.driver.sendDevToolsCommand("Emulation.setDeviceMetricsOverride", { width, height: 900, deviceScaleFactor: 1, mobile: false });
+          await reader.driver.sendDevToolsCommand("Emulation.setEmulatedMedia", { features: [{ name: "prefers-color-scheme", value: mode }] });
+          await reader.open(page);
+          // The driver's scripts are not those of the page, so its policy does not forbid them.
+          await reader.driver.executeScript(axe);
+          const found = await reader.driver.executeAsyncScript(`const done = arguments[arguments.length - 1];
+            axe.run(document, { runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"] })
+              .then(({ violations }) => done(violations.map(({ id, nodes }) => id + ": " + nodes.map(({ html, any }) => html.slice(0, 160) + " " + (any[0]?.message ?? "")).join(" | "))));`);
+          assert.deepEqual(found, [], `${page} at ${width} px, ${mode}`);
+          const wide = await reader.driver.executeScript("return document.documentElement.scrollWidth");
+          assert.ok(wide <= width, `${page} scrolls sideways: ${wide} of ${width} px`);
+        }
+      }
+    };
+    for (const page of strangers) await check(page);
+    await reader.signIn();
+    for (const page of pages) await check(page);
+    target.close();
+  },
+};
+
+const [name] = process.argv.slice(2);
+const reader = await browser({ script: name !== "noscript" });
+try {
+  await scenarios[name](reader);
+  await reader.isQuiet();
+} catch (error) {
+  console.error(error);
+  process.exitCode = 1;
+} finally {
+  await reader.quit();
+}
