@@ -8,12 +8,12 @@ use rdev_webhooks_options::KeySource;
 use secrecy::ExposeSecret;
 
 /// Returns the banner: the address, the key, and commands to copy. `program` is this program as it was called, and
-/// `options` are those by which its client commands find this server. `console` is its address, if it is served. A new key is shown only on a terminal: other
+/// `options` are those by which its client commands find this server. `console` is the line of the console. A new key is shown only on a terminal: other
 /// output is stored and read by others.
 pub(crate) fn banner(
     address: SocketAddr,
     key: &KeySource,
-    console: Option<String>,
+    console: &str,
     (program, options): (&str, &str),
     is_read_by_people: bool,
 ) -> String {
@@ -23,9 +23,7 @@ pub(crate) fn banner(
         let _ =
             writeln!(text, "It is reachable from other machines: {address} means all addresses of this one.");
     }
-    if let Some(console) = console {
-        let _ = writeln!(text, "Console: {console}");
-    }
+    text.push_str(console);
     let _ = writeln!(text, "API reference: {base}/docs");
     let bearer = match key {
         KeySource::File(file) => {
@@ -95,16 +93,16 @@ mod tests {
     fn a_key_is_shown_only_when_it_is_new_and_on_a_terminal() {
         let address = "0.0.0.0:8080".parse().unwrap();
         let new_file = KeySource::NewFile("/d/api-key".into(), "rdev_secret".into());
-        let collected = banner(address, &new_file, None, ("rdev-webhooks", ""), false);
+        let collected = banner(address, &new_file, "", ("rdev-webhooks", ""), false);
         assert!(collected.contains("reachable from other machines"));
         assert!(!collected.contains("rdev_secret") && collected.contains("/d/api-key"));
-        let new = banner(address, &new_file, Some("CONSOLE".into()), ("rdev-webhooks", ""), true);
+        let new = banner(address, &new_file, "Console: CONSOLE\n", ("rdev-webhooks", ""), true);
         assert!(new.contains("Console: CONSOLE\n") && !collected.contains("Console"));
         assert!(new.contains("API key: rdev_secret") && new.contains("http://127.0.0.1:8080/events"));
         let later = banner(
             "127.0.0.1:8080".parse().unwrap(),
             &KeySource::File("/a dir/it's/api-key".into()),
-            None,
+            "",
             ("rdev-webhooks", " --data-dir x"),
             true,
         );

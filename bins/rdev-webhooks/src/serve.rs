@@ -54,15 +54,12 @@ async fn serve(options: ServeArgs, keys: ServerKeys, ambient: Ambient) -> Result
     started.log(&system, address).await;
     // Output that a program collects must contain neither a key nor a link that signs in.
     let is_read_by_people = std::io::stdout().is_terminal();
-    let console = options.console.url(&base(address));
-    let console = console.map(|url| {
-        if is_read_by_people { format!("{url}{path} (signs in once, within 10 minutes)") } else { url }
-    });
+    let console = options.console.line(&base(address), &path, is_read_by_people);
     let is_in_data_dir = keys.data_dir.is_some();
     let (program, find) = commands(is_in_data_dir.then_some(&*options.place.data_dir), address);
     cli::print(
         std::io::stdout(),
-        banner(address, &keys.source, console, (&program, &find), is_read_by_people),
+        banner(address, &keys.source, &console, (&program, &find), is_read_by_people),
     );
     let serving = (process::Role::Api, options.server.to_options());
     process::run(system, listener, router, serving, metrics, &shutdown).await

@@ -8,13 +8,14 @@ use secrecy::ExposeSecret;
 
 /// Returns the banner: the address, the key, and commands to copy. A new key is shown only on a terminal: other output
 /// is stored and read by others.
-pub(crate) fn banner(address: SocketAddr, key: &KeySource, is_read_by_people: bool) -> String {
+pub(crate) fn banner(address: SocketAddr, key: &KeySource, console: &str, is_read_by_people: bool) -> String {
     let base = base(address);
     let mut text = format!("rdev {} listens on {base}\n", env!("CARGO_PKG_VERSION"));
     if address.ip().is_unspecified() {
         let _ =
             writeln!(text, "It is reachable from other machines: {address} means all addresses of this one.");
     }
+    text.push_str(console);
     let _ = writeln!(text, "API reference: {base}/docs");
     let _ = match key {
         KeySource::File(file) => writeln!(text, "API key: in {}", file.display()),

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 
 use rdev_process::{Shutdown, cli, program};
 use rdev_webhooks::Ambient;
+use rdev_webhooks::console::{ConsoleOptions, SignInLink};
 use rdev_webhooks_options::{DataDir, ServerKeys, process};
 
 use crate::agents::Agents;
@@ -54,16 +55,26 @@ async fn serve(
     let agents = Agents::new(&agents, &folder, system.ambient())?;
     let workspaces = workspaces.workspace_root.unwrap_or_else(|| data_dir.path().join("workspaces"));
     let source = process::source(&metrics);
-    let (router, watching) =
-        services::router(&system, &store, &agents.registry, &workspaces, &limits, (keys.api, source))?;
+    let (router, watching) = services::router(
+        &system,
+        &store,
+        &agents.registry,
+        &workspaces,
+        &limits,
+        (keys.api.clone(), source),
+    )?;
+    let (link, path) = SignInLink::new(system.ambient());
+    let console = ConsoleOptions::new(keys.api).with_sign_in_link(link);
+    let router = webhooks.console.mount(router, &system, console, address);
     let runner = services::runner(&system, &store, &agents.registry, &folder, &limits, &runner).await?;
     webhooks.worker.start(&system);
     // Without it client commands need --url.
     let _ = data_dir.announce(&crate::banner::base(address));
     started.log(&system, address).await;
-    // Output that a program collects must not contain a key.
+    // Output that a program collects must contain neither a key nor a link that signs in.
     let is_read_by_people = std::io::stdout().is_terminal();
-    cli::print(std::io::stdout(), banner(address, &keys.source, is_read_by_people));
+    let console = webhooks.console.line(&crate::banner::base(address), &path, is_read_by_people);
+    cli::print(std::io::stdout(), banner(address, &keys.source, &console, is_read_by_people));
     let (running, watching) = (runner.start(), tokio::spawn(watching.run(shutdown.drain())));
     let serving = async {
         let limits = webhooks.server.to_options();

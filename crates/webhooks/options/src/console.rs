@@ -43,9 +43,14 @@ impl ConsoleArgs {
         api.nest_service(MOUNT, system.console::<()>(options.with_hosts(hosts)))
     }
 
-    /// Returns the address of the console of the server at `base`; `None` if it is switched off.
+    /// Returns the line of a banner with the address of the console of the server at `base`; nothing if it is switched
+    /// off. The path of a link that signs in is shown to people alone: other output is stored and read by others.
     #[must_use]
-    pub fn url(&self, base: &str) -> Option<String> {
-        (!self.no_console).then(|| format!("{base}{MOUNT}"))
+    pub fn line(&self, base: &str, link: &str, is_read_by_people: bool) -> String {
+        match (self.no_console, is_read_by_people) {
+            (true, _) => String::new(),
+            (false, false) => format!("Console: {base}{MOUNT}\n"),
+            (false, true) => format!("Console: {base}{MOUNT}{link} (signs in once, within 10 minutes)\n"),
+        }
     }
 }
