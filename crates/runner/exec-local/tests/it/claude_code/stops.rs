@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use rdev_runner_domain::ports::CodeAgent;
-use rdev_runner_domain::{FailureReason, LimitSettings, Outcome, Timeout};
+use rdev_runner_domain::{FailureReason, LimitSettings, Outcome, RequestDraft, Timeout};
 use rdev_runner_testkit::{GatedSink, RecordingSink, command_id, draft};
 
 use super::stand_in::bounded;
@@ -98,22 +98,25 @@ async fn each_silence_has_its_limit() {
 
 #[tokio::test]
 async fn a_tool_may_be_silent_for_longer_than_the_model() {
-    let limits = LimitSettings { idle: SHORT, ..LimitSettings::NONE };
-    let script = "init; tool; sleep 1; returned; message Done; result Done; until_end";
+    let limits = LimitSettings { idle: Some(Duration::from_secs(2)), ..LimitSettings::NONE };
+    let script = "init; tool; sleep 3; returned; message Done; result Done; until_end";
     assert_eq!(Scene::playing(script).execute(limits).await.0.outcome, Outcome::Completed);
 }
 
 #[tokio::test]
 async fn a_slow_sink_is_no_silence_of_the_agent() {
-    let scene = Scene::playing("init; message Done; result Done; until_end");
-    let limits = LimitSettings { idle: SHORT, start: SHORT, ..LimitSettings::NONE };
-    let limits = LimitSettings { start: Some(Duration::from_secs(30)), ..limits };
-    let run = scene.agent_run(rdev_runner_domain::RequestDraft { limits, ..draft(1, "Hello.") });
+    let scene = Scene::playing("init; meet half; message Done; result Done; until_end");
+    let limits = LimitSettings { idle: Some(Duration::from_secs(2)), ..LimitSettings::NONE };
+    let run = scene.agent_run(RequestDraft { limits, ..draft(1, "Hello.") });
     let (agent, sink) = (scene.agent(), GatedSink::new());
+    // The model speaks, and its first message finds no room.
+    sink.open(1);
     let execution = agent.execute(&run, &sink);
     tokio::pin!(execution);
-    let early = tokio::time::timeout(Duration::from_secs(1), &mut execution).await;
-    assert!(early.is_err(), "{early:?}");
+    let early = tokio::time::timeout(Duration::from_secs(3), async {
+        tokio::join!(&mut execution, scene.meet("half"))
+    });
+    assert!(early.await.is_err());
     sink.open(1_000);
     assert_eq!(bounded(execution).await.outcome, Outcome::Completed);
 }
