@@ -9,3 +9,4 @@
 
 mod claude_code;
 mod harness;
+mod opencode;

@@ -36,6 +36,10 @@ pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
 /// 10 s.
 pub const HEARTBEAT_TIMEOUT: Duration = Duration::from_secs(30);
 
+/// How long the stream of events may take to greet. Without a greeting events at its beginning may be missing,
+/// and then the history has them.
+const GREETING_TIMEOUT: Duration = Duration::from_secs(2);
+
 /// The largest answer, 64 MiB: the history of a session contains whole results of tools.
 pub const MAX_RESPONSE_BYTES: usize = 64 * 1024 * 1024;
 
@@ -125,12 +129,17 @@ impl Client {
         if !is_stream {
             return Err(failed(RequestFault::Foreign { excerpt: "no stream of events".to_owned() }));
         }
-        Ok(EventStream {
+        let mut stream = EventStream {
             body: answer.into_body(),
             decoder: EventDecoder::new(),
             ready: VecDeque::new(),
             heard_at: Instant::now(),
-        })
+        };
+        // The server sends events only after the one by which it says so.
+        if let Ok(Some(first)) = timeout(GREETING_TIMEOUT, stream.next()).await {
+            stream.ready.push_front(first);
+        }
+        Ok(stream)
     }
 
     async fn send(

@@ -88,7 +88,7 @@ impl<'a> Run<'a> {
         self.start_session(&turn).await;
         let end = match conversation.prompt_in_time(turn.session()).await {
             Ok(()) => conversation.follow(&mut turn, stream, Instant::now() + CHECK_INTERVAL).await,
-            Err(end) => end,
+            Err(end) => *end,
         };
         self.finish(entered, &turn, end).await
     }
@@ -197,8 +197,9 @@ impl<'a> Conversation<'a> {
 
     /// Sends the prompt within the limit of the start. A cancellation waits for the answer: an abort that
     /// overtakes the prompt has no effect.
-    async fn prompt_in_time(&self, session: &str) -> Result<(), End> {
-        let end = |stop, has_ended| Err(End { ending: Ending::default(), stop: Some(stop), has_ended });
+    async fn prompt_in_time(&self, session: &str) -> Result<(), Box<End>> {
+        let end =
+            |stop, has_ended| Err(Box::new(End { ending: Ending::default(), stop: Some(stop), has_ended }));
         if self.run.cancelled.is_cancelled() {
             return end(Stop { outcome: Outcome::Cancelled, detail: None }, true);
         }

@@ -92,6 +92,8 @@ impl Turn {
     pub(crate) fn new(record: &RunRecord, checkpoint: Option<Checkpoint>) -> Self {
         let Checkpoint { before, reported, denials } = checkpoint.unwrap_or_default();
         let denial = |(tool, id)| Denial { tool, id, input: None };
+        // The first event of a new session has the number 0.
+        let before = if record.after.is_none() { before.or(Some(-1)) } else { before };
         let followed = Followed { seq: before, parent: None };
         Self {
             session: record.session.clone(),
@@ -128,6 +130,13 @@ impl Turn {
 
     pub(crate) const fn has_prompt(&self) -> bool {
         self.has_prompt
+    }
+
+    /// Returns whether the turn has every event of the message with which it has ended.
+    pub(crate) fn has_all_of(&self, ending: &Ending) -> bool {
+        let is_complete =
+            |message: &String| self.messages.get(message).is_some_and(|spent| spent.is_completed);
+        ending.message.as_ref().is_none_or(is_complete)
     }
 
     pub(crate) fn has_running_tool(&self) -> bool {
@@ -200,6 +209,8 @@ impl Turn {
     pub(crate) fn position(&self) -> Value {
         let known =
             self.followed.iter().filter_map(|(session, followed)| Some((session.clone(), followed.seq?)));
+        // The server refuses the number before the first event, and sends all of a session that is not named.
+        let known = known.filter(|(_, seq)| *seq >= 0);
         known.map(|(session, seq)| (session, json!(seq))).collect::<serde_json::Map<_, _>>().into()
     }
 
@@ -270,8 +281,14 @@ impl Turn {
         }
         let Some(followed) = self.followed.get_mut(&session) else { return };
         let Some(seq) = durable.get("seq").and_then(Value::as_i64) else { return };
+        let is_main = session == self.session;
         match followed.seq {
             Some(known) if seq <= known => return,
+            // The stream may have begun too late.
+            None if is_live && is_main && !may_be_first(kind, &data["info"]) => {
+                self.missed_before = Some((session, seq));
+                return;
+            }
             // What is between comes with the history, and this event too.
             Some(known) if is_live && seq > known + 1 => {
                 self.missed_before = Some((session, seq));
@@ -280,7 +297,7 @@ impl Turn {
             _ => followed.seq = Some(seq),
         }
         (self.has_progress, self.has_sign_of_life) = (true, true);
-        if is_live && session == self.session {
+        if is_live && is_main {
             self.before.get_or_insert(seq - 1);
         }
         let mut read = Vec::new();
@@ -307,8 +324,8 @@ impl Turn {
         }
         spent.cost = info.get("cost").and_then(Value::as_f64).and_then(|cost| cost.try_into().ok());
         let completes = info["time"].get("completed").is_some() && !spent.is_completed;
+        spent.is_completed |= completes;
         if completes && session == self.session {
-            spent.is_completed = true;
             let is_unreadable = text(info, "finish") == "unknown";
             self.unreadable_answers = if is_unreadable { self.unreadable_answers + 1 } else { 0 };
         }
@@ -426,6 +443,11 @@ impl Fault {
     fn is_abort(&self) -> bool {
         self.name == "MessageAbortedError"
     }
+}
+
+/// Returns whether a durable event can be the first one of a turn: of the session, or the prompt.
+fn may_be_first(kind: &str, info: &Value) -> bool {
+    kind.starts_with("session.") || text(info, "role") == "user"
 }
 
 fn text<'a>(value: &'a Value, name: &str) -> &'a str {

@@ -89,7 +89,7 @@ impl Conversation<'_> {
             let hint = turn.take_hint();
             if hint || check_at <= Instant::now() {
                 if let Some(ending) = self.ending(turn, stop.is_some()).await {
-                    self.drain(turn, &mut stream).await;
+                    self.drain(turn, &ending, &mut stream).await;
                     return End { ending, stop, has_ended: true };
                 }
                 let is_near = hint || stop.is_some();
@@ -136,15 +136,15 @@ impl Conversation<'_> {
         }
     }
 
-    /// Takes the events that were on their way when the turn ended.
-    async fn drain(&self, turn: &mut Turn, stream: &mut EventStream) {
+    /// Takes the events that were on their way when the turn ended, and those that the stream did not bring.
+    async fn drain(&self, turn: &mut Turn, ending: &Ending, stream: &mut EventStream) {
         let until = Instant::now() + 10 * SILENCE;
         while Instant::now() < until
             && let Ok(Some(event)) = timeout(SILENCE, stream.next()).await
         {
             self.take(event, turn).await;
         }
-        if turn.has_missed_events() {
+        if turn.has_missed_events() || !turn.has_all_of(ending) {
             self.catch_up(turn).await;
         }
     }

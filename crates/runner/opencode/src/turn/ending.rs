@@ -11,6 +11,8 @@ pub(crate) struct Ending {
     /// Why the model ended its last message.
     finish: Option<String>,
     fault: Option<Fault>,
+    /// The id of the last message, if there is one.
+    pub(super) message: Option<String>,
     /// The text of the last message.
     pub(crate) text: String,
 }
@@ -49,6 +51,7 @@ impl Turn {
         Some(Ending {
             finish: info.get("finish").and_then(Value::as_str).map(str::to_owned),
             fault: info.get("error").map(Fault::read),
+            message: Some(text(info, "id").to_owned()),
             text: if last.trim().is_empty() { self.text.clone() } else { last },
         })
     }

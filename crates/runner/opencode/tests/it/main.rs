@@ -24,7 +24,7 @@ use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use rdev_runner_domain::ports::{CodeAgent, ExecBackend};
-use rdev_runner_domain::{AgentResult, RequestDraft};
+use rdev_runner_domain::{AgentResult, RequestDraft, Workspace};
 use rdev_runner_opencode::{DEFAULT_KEEP_IDLE, OpenCodeAgent, OpenCodeSettings};
 use rdev_runner_testkit::{ManualClock, RecordingSink, draft, run as agent_run};
 
@@ -53,6 +53,7 @@ fn agent_on(
 async fn run(server: &StandIn, draft: RequestDraft) -> (AgentResult, RecordingSink) {
     let sink = RecordingSink::default();
     let mut run = agent_run(draft);
+    run.workspace = Workspace::Local { path: "/home/agent/my project".parse().unwrap() };
     run.secrets.insert("API_KEY".parse().unwrap(), "sk-secret".into());
     let result = agent(server).execute(&run, &sink).await;
     (result, sink)

@@ -17,6 +17,7 @@ use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 use crate::agent_on;
 use crate::backend::StandInBackend;
 use crate::http::{Answer, serve};
+use crate::stand_in::GREETING;
 
 /// Replays a recording in pieces of this size, and returns what the agent makes of it.
 async fn replay(recording: &str, size: usize) -> String {
@@ -29,6 +30,7 @@ async fn replay(recording: &str, size: usize) -> String {
     let address = serve(Arc::new(move |request| match request.target.as_str() {
         "GET /global/event" => {
             let (sender, receiver) = unbounded_channel();
+            sender.send(GREETING.to_owned()).unwrap();
             *opened.lock().unwrap() = Some(sender);
             Answer::Stream(receiver)
         }

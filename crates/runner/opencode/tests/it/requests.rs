@@ -23,7 +23,7 @@ async fn every_request_has_the_password_and_the_folder() {
     let expected = format!("Basic {}", STANDARD.encode(format!("opencode:{password}")));
     assert_eq!(password.len(), 64);
     assert!(state.authorizations.iter().all(|sent| *sent == expected));
-    assert!(state.directories.iter().all(|sent| sent == "%2Fsrv%2Fmy%2Dproject"));
+    assert!(state.directories.iter().all(|sent| sent == "%2Fhome%2Fagent%2Fmy%20project"));
 }
 
 #[tokio::test]

@@ -16,6 +16,9 @@ use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 use crate::backend::StandInBackend;
 use crate::http::{Answer, Answering, Request, serve};
 
+/// The first event of a stream.
+pub(crate) const GREETING: &str = "data: {\"payload\":{\"type\":\"server.connected\",\"properties\":{}}}\n\n";
+
 pub(crate) struct StandIn {
     backend: Arc<StandInBackend>,
     folder: TempDir,
@@ -32,6 +35,8 @@ pub(crate) struct State {
     pub(crate) authorizations: Vec<String>,
     /// Whether a dropped stream cannot be opened again.
     pub(crate) stays_away: bool,
+    /// Whether streams bring nothing but the greeting.
+    pub(crate) is_mute: bool,
     /// Whether an abort leaves the last message open, as that of a server that died.
     pub(crate) stays_open: bool,
     has_dropped: bool,
@@ -139,7 +144,7 @@ impl State {
             ["GET", "global", "event"] if self.has_dropped && self.stays_away => gone(),
             ["GET", "global", "event"] => {
                 let (sender, pieces) = unbounded_channel();
-                sender.send(": welcome\n\n".to_owned()).unwrap();
+                sender.send(GREETING.to_owned()).unwrap();
                 self.streams.push(sender);
                 Answer::Stream(pieces)
             }
@@ -166,6 +171,9 @@ impl State {
                 Answer::Json(busy.map(|(id, status)| (id, json!({ "type": status }))).collect())
             }
             ["POST", "sync", "history"] => {
+                if request.body.as_object().unwrap().values().any(|seq| seq.as_i64().unwrap() < 0) {
+                    return Answer::Other { status: 400, content_type: "text/plain", body: String::new() };
+                }
                 let known = |id: &str| request.body.get(id).and_then(Value::as_i64).unwrap_or(-1);
                 let all = self.sessions.iter().flat_map(|(id, session)| {
                     session.durable.iter().filter(move |event| event["seq"].as_i64().unwrap() > known(id))
@@ -364,6 +372,9 @@ impl State {
     }
 
     fn send(&mut self, event: &Value) {
+        if self.is_mute {
+            return;
+        }
         self.streams.retain(|stream| stream.send(format!("data: {event}\n\n")).is_ok());
     }
 

@@ -1,0 +1,142 @@
+//! OpenCode in a folder of its own, with a model of its own.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::sync::Arc;
+
+use rdev_app::{SystemClock, SystemEntropy};
+use rdev_runner_domain::ports::CodeAgent;
+use rdev_runner_domain::{
+    AgentEventKind, AgentResult, AgentRun, Outcome, PermissionProfile, RequestDraft, Workspace,
+};
+use rdev_runner_exec_local::{LocalBackend, LocalSettings, SupervisorCommand};
+use rdev_runner_opencode::{DEFAULT_KEEP_IDLE, OpenCodeAgent, OpenCodeSettings};
+use rdev_runner_testkit::{RecordingSink, draft, request};
+use rdev_runner_tests::{PATIENCE, Scene, ScriptedModel, eventually, opencode};
+use rdev_webhooks_tests::binary;
+use serde_json::json;
+
+pub(super) struct Subject {
+    pub(super) scene: Scene,
+    pub(super) model: ScriptedModel,
+    pub(super) agent: OpenCodeAgent,
+}
+
+impl Subject {
+    pub(super) async fn new() -> Self {
+        let (scene, model) = (Scene::new(), ScriptedModel::start().await);
+        let config = json!({
+            "model": "mock/mock-model", "small_model": "mock/mock-model", "enabled_providers": ["mock"],
+            "provider": { "mock": {
+                "npm": "@ai-sdk/openai-compatible", "name": "Mock",
+                "options": { "baseURL": model.completions_url(), "apiKey": "test-key" },
+                "models": { "mock-model": {
+                    "name": "Mock", "tool_call": true, "cost": { "input": 1, "output": 2 },
+                    "limit": { "context": 100_000, "output": 8_000 },
+                } },
+            } },
+        });
+        let folder = scene.folder("agent-home/.config/opencode");
+        fs::write(folder.join("opencode.json"), config.to_string()).unwrap();
+        let agent = new_agent(&scene);
+        Self { scene, model, agent }
+    }
+
+    /// Replaces the agent by that of another runner.
+    pub(super) fn restart(self) -> Self {
+        let Self { scene, model, agent } = self;
+        drop(agent);
+        Self { agent: new_agent(&scene), scene, model }
+    }
+
+    pub(super) fn run(&self, draft: RequestDraft) -> AgentRun {
+        let path = self.scene.folder("workspace").to_str().unwrap().parse().unwrap();
+        AgentRun { request: request(draft), workspace: Workspace::Local { path }, secrets: BTreeMap::new() }
+    }
+
+    /// Runs to the end, and returns the result and the events but text deltas.
+    pub(super) async fn execute(&self, draft: RequestDraft) -> (AgentResult, Vec<String>) {
+        let (run, sink) = (self.run(draft), RecordingSink::default());
+        let running = self.agent.execute(&run, &sink);
+        let result = tokio::time::timeout(2 * PATIENCE, running).await.expect("the run ends");
+        (result, seen(&sink))
+    }
+
+    /// Runs a script to its end, with full permissions.
+    pub(super) async fn play(&self, n: u8, script: &str) -> (AgentResult, Vec<String>) {
+        self.execute(full(n, script)).await
+    }
+
+    /// Stops the servers, and checks that nothing is left.
+    pub(super) async fn close(self) {
+        self.agent.close().await;
+        assert_eq!(self.scene.processes(), [""; 0]);
+        assert_eq!(self.scene.files("local/runs"), [""; 0].map(std::path::PathBuf::from));
+        assert_eq!(self.scene.files("state/servers"), [""; 0].map(std::path::PathBuf::from));
+    }
+
+    /// Returns the processes that are neither a server nor its supervisors.
+    pub(super) fn tools(&self) -> Vec<String> {
+        let is_tool = |line: &String| !line.contains(" serve ") && !line.contains("/local/runs/");
+        self.scene.processes().into_iter().filter(is_tool).collect()
+    }
+
+    /// Waits until a tool runs whose command line contains this.
+    pub(super) async fn tool(&self, text: &str) {
+        let is_there = || self.tools().iter().any(|line| line.contains(text)).then_some(());
+        eventually(&format!("a process `{text}`"), is_there).await;
+    }
+}
+
+fn new_agent(scene: &Scene) -> OpenCodeAgent {
+    let backend = LocalBackend::new(LocalSettings {
+        root: scene.folder("local"),
+        supervisor: SupervisorCommand { program: binary("rdev-supervise"), args: Vec::new() },
+        path: "/usr/bin:/bin".to_owned(),
+        agent_home: Some(scene.folder("agent-home")),
+    });
+    let settings = OpenCodeSettings {
+        program: opencode().to_str().unwrap().to_owned(),
+        state: scene.folder("state"),
+        keep_idle: DEFAULT_KEEP_IDLE,
+    };
+    OpenCodeAgent::new(Arc::new(backend.unwrap()), settings, Arc::new(SystemClock), Arc::new(SystemEntropy))
+}
+
+/// Returns a request with full permissions, and with a start that a busy machine can keep.
+pub(super) fn full(n: u8, script: &str) -> RequestDraft {
+    let mut draft = draft(n, script);
+    draft.permissions = PermissionProfile::Full;
+    draft.limits.start = Some(PATIENCE);
+    draft
+}
+
+/// Returns the line of a script that calls the tool `bash`.
+pub(super) fn bash(command: &str) -> String {
+    format!("MOCK tool bash {}\n", json!({ "command": command, "description": "a command" }))
+}
+
+/// Returns what a sink has got but text deltas and usage.
+pub(super) fn seen(sink: &RecordingSink) -> Vec<String> {
+    let describe = |event| match event {
+        AgentEventKind::SessionStarted { .. } => Some("session".to_owned()),
+        AgentEventKind::Message { text, .. } => Some(text),
+        AgentEventKind::Thinking { text, .. } => Some(format!("thinks {text}")),
+        AgentEventKind::ToolCall { name, .. } => Some(format!("calls {name}")),
+        AgentEventKind::ToolResult { content, is_error, .. } => {
+            Some(format!("{} {}", if is_error { "error" } else { "result" }, content.trim()))
+        }
+        AgentEventKind::PermissionDenied { tool, .. } => Some(format!("denied {tool}")),
+        AgentEventKind::Warning { message } => Some(format!("warning {message}")),
+        AgentEventKind::Retry { .. } => Some("retry".to_owned()),
+        AgentEventKind::Raw { text } => Some(format!("raw {text}")),
+        AgentEventKind::TextDelta { .. } | AgentEventKind::Usage(_) => None,
+    };
+    sink.events().into_iter().filter_map(describe).collect()
+}
+
+/// Checks that a run has completed with this text.
+#[track_caller]
+pub(super) fn assert_completed(result: &AgentResult, text: &str) {
+    assert_eq!((result.outcome, result.text.as_str()), (Outcome::Completed, text), "{:?}", result.detail);
+}
