@@ -231,7 +231,7 @@ impl Claiming {
                 // After an outage their leases may have expired: they extend them themselves.
                 except: self.running.values().map(|(command, _)| *command).collect(),
             };
-            let attached = shared.call("attach to a command", shared.ports.queue.attach(&request)).await;
+            let attached = shared.write("attach to a command", shared.ports.queue.attach(&request)).await;
             let Ok(Some(leased)) = attached else { return };
             shared.metrics.attached();
             let (command, provider) = (leased.lease.command, &leased.request.draft().provider);

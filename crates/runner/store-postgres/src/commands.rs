@@ -5,15 +5,17 @@ use std::time::Duration;
 use async_trait::async_trait;
 use rdev_runner_domain::ports::{Cancellation, CommandRepository, Deletion, Signal, StoreError};
 use rdev_runner_domain::{
-    Access, AgentEvent, AgentRequest, Command, CommandFilter, CommandId, CommandStatus, EventPage, Page,
-    PageRequest, Session,
+    Access, AgentRequest, Command, CommandFilter, CommandId, CommandStatus, EventPage, Page, PageRequest,
 };
-use rdev_runner_json::{event_from_json, request_to_json};
+use rdev_runner_json::request_to_json;
+use rdev_runner_store::internal;
+use rdev_runner_store::report::resumes;
+use rdev_runner_store::rows::{self, reason, signed};
 use sqlx::PgConnection;
 
 use crate::PostgresCommands;
-use crate::error::{DbError, corrupt, internal};
-use crate::rows::{self, CommandRow, ended_at, number, projects, reason, signed, time, timestamp};
+use crate::error::DbError;
+use crate::rows::{CommandRow, ended_at, projects, time, timestamp};
 
 #[async_trait]
 impl CommandRepository for PostgresCommands {
@@ -23,10 +25,7 @@ impl CommandRepository for PostgresCommands {
         let mut writing = self.write().await?;
         let id = draft.command_id.as_uuid();
         let (project, provider) = (draft.project.as_str(), draft.provider.as_str());
-        let resumes = match &draft.session {
-            Session::Resume(session) => Some(session.as_str()),
-            Session::New | Session::Fork(_) => None,
-        };
+        let resumes = resumes(draft);
         let created_at = time(writing.now);
         sqlx::query!(
             "INSERT INTO rdev_runner.commands (id, project, provider, status, created_at, resumes, session, request)
@@ -168,12 +167,8 @@ impl CommandRepository for PostgresCommands {
         .await
         .map_err(DbError::from)?;
         let has_more = rows.len() > limit as usize;
-        let events = rows.into_iter().take(limit as usize).map(|row| {
-            let kind = event_from_json(&row.data)
-                .map_err(|error| corrupt("events", "data", &format!("{id} {}", row.seq), error))?;
-            let at = timestamp(row.at);
-            Ok::<_, StoreError>(AgentEvent { seq: number(id, "seq", row.seq)?, at, kind })
-        });
+        let events = rows.into_iter().take(limit as usize);
+        let events = events.map(|row| rows::event(id, row.seq, timestamp(row.at), &row.data));
         Ok(Some(EventPage { events: events.collect::<Result<_, _>>()?, has_more, has_ended }))
     }
 

@@ -12,11 +12,12 @@ mod claim;
 mod commands;
 mod error;
 mod projects;
-mod publish;
 mod queue;
+mod relay;
 mod rows;
 mod schema;
 mod store;
 
-pub use schema::{MigrateError, SchemaError, check_schema, migrate};
+pub use rdev_runner_store::SchemaError;
+pub use schema::{MigrateError, check_schema, migrate};
 pub use store::PostgresCommands;

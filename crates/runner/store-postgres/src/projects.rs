@@ -4,11 +4,13 @@ use async_trait::async_trait;
 use rdev_runner_domain::ports::{ProjectChange, ProjectRepository, Signal, StoreError};
 use rdev_runner_domain::{Access, Page, Project, ProjectName};
 use rdev_runner_json::settings_to_json;
+use rdev_runner_store::internal;
+use rdev_runner_store::rows::signed;
 use sqlx::PgConnection;
 
 use crate::PostgresCommands;
-use crate::error::{DbError, internal};
-use crate::rows::{ProjectRow, projects, signed, time};
+use crate::error::DbError;
+use crate::rows::{ProjectRow, projects, time};
 
 #[async_trait]
 impl ProjectRepository for PostgresCommands {

@@ -1,21 +1,24 @@
 //! [`PostgresCommands`].
 
 use std::fmt;
+use std::sync::Arc;
 
-use rdev_runner_domain::Timestamp;
 use rdev_runner_domain::ports::{CommandSignals, Signal, SignalStream};
-use rdev_runner_store::Signals;
+use rdev_runner_domain::{AgentProvider, Change, CommandId, ProjectName, Timestamp};
+use rdev_runner_store::{Signals, publish_change};
 use rdev_webhooks::Publisher;
 use sqlx::{PgPool, Postgres, Transaction};
 
 use crate::error::DbError;
+use crate::relay::Relay;
 use crate::rows::timestamp;
 
 /// The runner's ports on one Postgres database.
 pub struct PostgresCommands {
     pub(crate) pool: PgPool,
-    pub(crate) publisher: Publisher,
-    pub(crate) signals: Signals,
+    publisher: Publisher,
+    signals: Signals,
+    relay: Arc<Relay>,
 }
 
 /// A transaction that writes.
@@ -23,6 +26,7 @@ pub(crate) struct Writing {
     pub(crate) tx: Transaction<'static, Postgres>,
     pub(crate) now: Timestamp,
     signals: Signals,
+    relay: Arc<Relay>,
     /// What is signalled after the commit.
     changes: Vec<Signal>,
 }
@@ -32,13 +36,40 @@ impl PostgresCommands {
     /// database.
     #[must_use]
     pub fn new(pool: PgPool, publisher: Publisher) -> Self {
-        Self { pool, publisher, signals: Signals::new() }
+        Self { pool, publisher, signals: Signals::new(), relay: Arc::default() }
+    }
+
+    /// Exchanges signals with the other processes on the database, for ever; it can be dropped at any time. While it
+    /// does not run, the changes of other processes are found by polling.
+    ///
+    /// It listens on a connection of its own. The signals of a process are sent together, after their transactions,
+    /// at most 200 times a second: a notification within a transaction would make commits wait for each other.
+    pub async fn exchange_signals(&self) {
+        self.relay.run(&self.pool, &self.signals).await;
+    }
+
+    /// Publishes the event that reports a change, in the transaction of the change.
+    pub(crate) async fn publish(
+        &self,
+        writing: &mut Writing,
+        command: CommandId,
+        project: &ProjectName,
+        provider: &AgentProvider,
+        change: &Change,
+    ) -> Result<(), DbError> {
+        publish_change(&self.publisher, &mut writing.tx, command, (project, provider), change).await
     }
 
     pub(crate) async fn write(&self) -> Result<Writing, DbError> {
         let mut tx = self.pool.begin().await?;
         let now = sqlx::query_scalar!(r#"SELECT rdev_runner.now() AS "now!""#).fetch_one(&mut *tx).await?;
-        Ok(Writing { tx, now: timestamp(now), signals: self.signals.clone(), changes: Vec::new() })
+        Ok(Writing {
+            tx,
+            now: timestamp(now),
+            signals: self.signals.clone(),
+            relay: Arc::clone(&self.relay),
+            changes: Vec::new(),
+        })
     }
 }
 
@@ -50,7 +81,10 @@ impl Writing {
 
     pub(crate) async fn commit(self) -> Result<(), DbError> {
         self.tx.commit().await?;
-        self.changes.into_iter().for_each(|change| self.signals.send(change));
+        for change in self.changes {
+            self.signals.send(change);
+            self.relay.add(change);
+        }
         Ok(())
     }
 }

@@ -1,14 +1,14 @@
 //! Claims, and why commands wait.
 
 use rdev_runner_domain::ports::{Signal, StoreError};
-use rdev_runner_domain::{
-    ClaimRequest, CommandId, CommandState, LeasedCommand, QueueLimits, WaitReason, Waiting,
-};
+use rdev_runner_domain::{ClaimRequest, CommandId, CommandState, LeasedCommand, QueueLimits, Waiting};
+use rdev_runner_store::rows::number;
+use rdev_runner_store::{Occupancy, internal};
 
 use crate::SqliteCommands;
-use crate::error::{DbError, internal};
+use crate::error::DbError;
 use crate::queue;
-use crate::rows::{self, number};
+use crate::rows;
 
 /// Returns the parameter with the limits of the providers.
 fn providers(limits: &QueueLimits) -> Result<String, StoreError> {
@@ -107,20 +107,15 @@ impl SqliteCommands {
         .await
         .map_err(DbError::from)?;
         let Some(row) = row else { return Ok(None) };
-        let mut providers = limits.providers.iter();
-        let max_of_provider =
-            providers.find(|(name, _)| name.as_str() == row.provider).map(|(_, most)| *most);
-        let reason = if row.running >= i64::from(limits.max_running) {
-            WaitReason::MaxRunning
-        } else if max_of_provider.is_some_and(|most| row.of_provider >= i64::from(most)) {
-            WaitReason::Provider
-        } else if row.of_project >= row.max_of_project.unwrap_or(0) {
-            WaitReason::Project
-        } else if row.on_session {
-            WaitReason::Session
-        } else {
-            WaitReason::Runner
+        let occupancy = Occupancy {
+            provider: &row.provider,
+            running: row.running,
+            of_provider: row.of_provider,
+            of_project: row.of_project,
+            max_of_project: row.max_of_project,
+            is_on_session: row.on_session,
         };
+        let reason = occupancy.reason(limits);
         Ok(Some(Waiting { position: number(id, "id", row.position)?, reason }))
     }
 }

@@ -5,15 +5,18 @@ use std::time::Duration;
 use async_trait::async_trait;
 use rdev_runner_domain::ports::{Cancellation, CommandRepository, Deletion, Signal, StoreError};
 use rdev_runner_domain::{
-    Access, AgentEvent, AgentRequest, Command, CommandFilter, CommandId, CommandStatus, EventPage, Page,
-    PageRequest, Session, Timestamp,
+    Access, AgentRequest, Command, CommandFilter, CommandId, CommandStatus, EventPage, Page, PageRequest,
+    Timestamp,
 };
-use rdev_runner_json::{event_from_json, request_to_json};
+use rdev_runner_json::request_to_json;
+use rdev_runner_store::internal;
+use rdev_runner_store::report::resumes;
+use rdev_runner_store::rows::{self, reason, signed};
 use sqlx::SqliteConnection;
 
 use crate::SqliteCommands;
-use crate::error::{DbError, corrupt, internal};
-use crate::rows::{self, CommandRow, number, projects, reason, signed, times};
+use crate::error::DbError;
+use crate::rows::{CommandRow, command_id, projects, times};
 
 #[async_trait]
 impl CommandRepository for SqliteCommands {
@@ -26,10 +29,7 @@ impl CommandRepository for SqliteCommands {
         }
         let id = draft.command_id.as_uuid();
         let (project, provider) = (draft.project.as_str(), draft.provider.as_str());
-        let resumes = match &draft.session {
-            Session::Resume(session) => Some(session.as_str()),
-            Session::New | Session::Fork(_) => None,
-        };
+        let resumes = resumes(draft);
         let created_at = writing.now.as_micros();
         let inserted = sqlx::query!(
             "INSERT INTO runner_commands (id, project, provider, status, created_at, resumes, session, request)
@@ -173,12 +173,8 @@ impl CommandRepository for SqliteCommands {
         .await
         .map_err(DbError::from)?;
         let has_more = rows.len() > limit as usize;
-        let events = rows.into_iter().take(limit as usize).map(|row| {
-            let kind = event_from_json(&row.data)
-                .map_err(|error| corrupt("runner_events", "data", &format!("{id} {}", row.seq), error))?;
-            let at = Timestamp::from_micros(row.at);
-            Ok::<_, StoreError>(AgentEvent { seq: number(id, "seq", row.seq)?, at, kind })
-        });
+        let events = rows.into_iter().take(limit as usize);
+        let events = events.map(|row| rows::event(id, row.seq, Timestamp::from_micros(row.at), &row.data));
         Ok(Some(EventPage { events: events.collect::<Result<_, _>>()?, has_more, has_ended }))
     }
 
@@ -194,7 +190,7 @@ impl CommandRepository for SqliteCommands {
         .await
         .map_err(DbError::from)?;
         for id in &ids {
-            remove(&mut writing.tx, rows::command_id(id)?).await?;
+            remove(&mut writing.tx, command_id(id)?).await?;
         }
         writing.commit().await?;
         Ok(ids.len() as u64)

@@ -9,13 +9,15 @@
 
 mod claim;
 mod commands;
+mod connect;
 mod error;
 mod projects;
-mod publish;
 mod queue;
 mod rows;
 mod schema;
 mod store;
 
-pub use schema::{MigrateError, SchemaError, check_schema, migrate};
+pub use connect::connect;
+pub use rdev_runner_store::SchemaError;
+pub use schema::{MigrateError, check_schema, migrate};
 pub use store::SqliteCommands;

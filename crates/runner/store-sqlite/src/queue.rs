@@ -5,17 +5,18 @@ use std::time::Duration;
 use async_trait::async_trait;
 use rdev_runner_domain::ports::{CommandQueue, Signal, StoreError};
 use rdev_runner_domain::{
-    Access, AgentEvent, AgentEventKind, AttachRequest, Change, ClaimRequest, Command, CommandId,
-    CommandStatus, EventLog, Host, LeaseRef, LeaseState, LeaseToken, LeasedCommand, Progress, QueueLimits,
-    RunReport, SessionRef, Waiting,
+    Access, AgentEvent, AttachRequest, Change, ClaimRequest, Command, CommandId, EventLog, Host, LeaseRef,
+    LeaseState, LeaseToken, LeasedCommand, QueueLimits, RunReport, SessionRef, Timestamp, Waiting,
 };
-use rdev_runner_json::{event_to_json, result_to_json};
+use rdev_runner_json::event_to_json;
+use rdev_runner_store::rows::{self, number, reason, signed};
+use rdev_runner_store::{internal, report as changes};
 use sqlx::SqliteConnection;
 
 use crate::SqliteCommands;
 use crate::commands::find;
-use crate::error::{DbError, internal};
-use crate::rows::{self, number, reason, signed, times};
+use crate::error::DbError;
+use crate::rows::{command_id, times};
 
 #[async_trait]
 impl CommandQueue for SqliteCommands {
@@ -47,7 +48,7 @@ impl CommandQueue for SqliteCommands {
         .await
         .map_err(DbError::from)?;
         let Some(id) = taken else { return Ok(None) };
-        let leased = leased(&mut writing.tx, rows::command_id(&id)?, attach.token).await?;
+        let leased = leased(&mut writing.tx, command_id(&id)?, attach.token).await?;
         writing.commit().await?;
         Ok(Some(leased))
     }
@@ -95,23 +96,19 @@ impl CommandQueue for SqliteCommands {
             return Ok(LeaseState::Lost);
         };
         if command.state.outcome().is_some() || report.after_seq != log.last_seq {
-            return Ok(held(&command, &log));
+            return Ok(changes::held(&command, &log));
         }
-        let change = match &report.progress {
-            Progress::Unchanged => Change { state: command.state, publication: None },
-            Progress::Running => command.state.run().map_err(internal)?,
-            Progress::Ended(result) => command.state.finish(result, writing.now).map_err(internal)?,
-        };
+        let change = changes::change(&command, report, writing.now)?;
         let stored = log.append(&report.events);
         add_events(&mut writing.tx, command.id, &stored).await?;
-        update(&mut writing.tx, &command, &log, &change, report, reported_session(&stored, report)).await?;
+        update(&mut writing.tx, &command, &log, &change, report, changes::session(&stored, report)).await?;
         self.publish(&mut writing, command.id, &command.project, &command.provider, &change).await?;
         writing.signal(Signal::Changed(command.id));
         if change.state.outcome().is_some() {
             writing.signal(Signal::Queue);
         }
         writing.commit().await?;
-        Ok(held(&Command { state: change.state, ..command }, &log))
+        Ok(changes::held(&Command { state: change.state, ..command }, &log))
     }
 
     async fn lose(&self, after: Duration, limit: u32) -> Result<Vec<CommandId>, StoreError> {
@@ -129,7 +126,7 @@ impl CommandQueue for SqliteCommands {
         .map_err(DbError::from)?;
         let mut lost = Vec::with_capacity(abandoned.len());
         for id in abandoned {
-            let id = rows::command_id(&id)?;
+            let id = command_id(&id)?;
             let Some(command) = find(&mut writing.tx, Access::everything(), id).await? else { continue };
             let change = command.state.lose(writing.now).map_err(internal)?;
             let (uuid, status, (_, ended_at)) =
@@ -181,10 +178,11 @@ pub(crate) async fn leased(
     )
     .fetch_one(conn)
     .await?;
+    let times = (row.started_at.map(Timestamp::from_micros), row.ended_at.map(Timestamp::from_micros));
     Ok(LeasedCommand {
         lease: LeaseRef { command: id, token },
         request: rows::request(id, &row.request)?,
-        state: rows::state(id, &row.status, row.reason.as_deref(), row.started_at, row.ended_at)?,
+        state: rows::state(id, &row.status, row.reason.as_deref(), times)?,
         last_seq: number(id, "last_seq", row.last_seq)?,
         checkpoint: row.checkpoint,
     })
@@ -207,24 +205,6 @@ async fn leased_command(
     let Some(log) = log else { return Ok(None) };
     let log = rows::log(lease.command, log.last_seq, log.stored_bytes, log.is_truncated)?;
     Ok(find(conn, Access::everything(), lease.command).await?.map(|command| (command, log)))
-}
-
-fn held(command: &Command, log: &EventLog) -> LeaseState {
-    let is_cancelled = command.state.status() == CommandStatus::Cancelling;
-    LeaseState::Held { last_seq: log.last_seq, is_cancelled }
-}
-
-/// Returns the session that a report names.
-fn reported_session<'a>(stored: &'a [AgentEvent], report: &'a RunReport) -> Option<&'a SessionRef> {
-    let of_result = match &report.progress {
-        Progress::Ended(result) => result.session.as_ref(),
-        Progress::Unchanged | Progress::Running => None,
-    };
-    let of_events = stored.iter().rev().find_map(|event| match &event.kind {
-        AgentEventKind::SessionStarted { session, .. } => Some(session),
-        _ => None,
-    });
-    of_result.or(of_events)
 }
 
 async fn add_events(
@@ -263,10 +243,7 @@ async fn update(
     let session = session.map(SessionRef::as_str);
     let (last_seq, stored_bytes, is_truncated) =
         (signed(log.last_seq), signed(log.stored_bytes), log.is_truncated);
-    let result = match &report.progress {
-        Progress::Ended(result) => Some(result_to_json(result).map_err(internal)?),
-        Progress::Unchanged | Progress::Running => None,
-    };
+    let result = changes::result(report)?;
     sqlx::query!(
         "UPDATE runner_commands
          SET status = ?2, reason = ?3, ended_at = ?4, session = coalesce(?5, session), last_seq = ?6,

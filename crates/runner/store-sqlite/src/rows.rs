@@ -1,20 +1,10 @@
 //! Rows.
 
-use std::fmt::Display;
-use std::num::TryFromIntError;
-use std::str::FromStr;
-
 use rdev_runner_domain::ports::StoreError;
-use rdev_runner_domain::{
-    Access, AgentRequest, Command, CommandId, CommandState, CommandStatus, EventLog, Outcome, Project,
-    ProjectNameError, Timestamp,
-};
-use rdev_runner_json::{request_from_json, result_from_json, settings_from_json};
+use rdev_runner_domain::{Access, Command, CommandId, CommandState, Project, Timestamp};
+use rdev_runner_store::rows::{StoredCommand, project};
+use rdev_runner_store::{corrupt, internal};
 use uuid::Uuid;
-
-use crate::error::{corrupt, internal};
-
-const COMMANDS: &str = "runner_commands";
 
 /// A command without its request, as the queue and the repository read it.
 pub(crate) struct CommandRow {
@@ -37,24 +27,20 @@ impl CommandRow {
     }
 
     pub(crate) fn read(self) -> Result<Command, StoreError> {
-        let id = command_id(&self.id)?;
-        let state = state(id, &self.status, self.reason.as_deref(), self.started_at, self.ended_at)?;
-        let result = match (self.result, state.outcome()) {
-            (Some(json), Some(outcome)) => Some(
-                result_from_json(outcome, &json).map_err(|error| corrupt(COMMANDS, "result", &id, error))?,
-            ),
-            _ => None,
-        };
-        Ok(Command {
-            id,
-            project: text(id, "project", &self.project)?,
-            provider: text(id, "provider", &self.provider)?,
-            state,
-            session: self.session.map(|session| text(id, "session", &session)).transpose()?,
-            result,
+        let stored = StoredCommand {
+            id: command_id(&self.id)?,
+            project: self.project,
+            provider: self.provider,
+            status: self.status,
+            reason: self.reason,
             created_at: Timestamp::from_micros(self.created_at),
-            last_seq: number(id, "last_seq", self.last_seq)?,
-        })
+            started_at: self.started_at.map(Timestamp::from_micros),
+            ended_at: self.ended_at.map(Timestamp::from_micros),
+            session: self.session,
+            result: self.result,
+            last_seq: self.last_seq,
+        };
+        stored.read()
     }
 }
 
@@ -69,77 +55,15 @@ pub(crate) struct ProjectRow {
 
 impl ProjectRow {
     pub(crate) fn read(self) -> Result<Project, StoreError> {
-        const PROJECTS: &str = "runner_projects";
-        let id = &self.name;
-        let name = id.parse().map_err(|error: ProjectNameError| corrupt(PROJECTS, "name", id, error))?;
-        let settings =
-            settings_from_json(&self.settings).map_err(|error| corrupt(PROJECTS, "settings", id, error))?;
-        let mut project = Project::new(name, settings, Timestamp::from_micros(self.created_at))
-            .map_err(|faults| corrupt(PROJECTS, "settings", id, format!("{faults:?}")))?;
-        project.version = self
-            .version
-            .try_into()
-            .map_err(|error: TryFromIntError| corrupt(PROJECTS, "version", id, error))?;
-        project.updated_at = Timestamp::from_micros(self.updated_at);
-        Ok(project)
+        let times = (Timestamp::from_micros(self.created_at), Timestamp::from_micros(self.updated_at));
+        project(&self.name, self.version, &self.settings, times)
     }
 }
 
 pub(crate) fn command_id(bytes: &[u8]) -> Result<CommandId, StoreError> {
     Uuid::from_slice(bytes)
         .map(CommandId::from_uuid)
-        .map_err(|error| corrupt(COMMANDS, "id", &format!("{bytes:02x?}"), error))
-}
-
-pub(crate) fn state(
-    id: CommandId,
-    status: &str,
-    reason: Option<&str>,
-    started_at: Option<i64>,
-    ended_at: Option<i64>,
-) -> Result<CommandState, StoreError> {
-    let times = (started_at.map(Timestamp::from_micros), ended_at.map(Timestamp::from_micros));
-    CommandStatus::parse(status)
-        .and_then(|status| CommandState::from_parts(status, reason, times.0, times.1))
-        .ok_or_else(|| {
-            corrupt(COMMANDS, "status", &id, format!("does not fit the other columns: {status:?}"))
-        })
-}
-
-pub(crate) fn request(id: CommandId, json: &str) -> Result<AgentRequest, StoreError> {
-    request_from_json(json).map_err(|error| corrupt(COMMANDS, "request", &id, error))
-}
-
-pub(crate) fn log(
-    id: CommandId,
-    last_seq: i64,
-    stored_bytes: i64,
-    is_truncated: bool,
-) -> Result<EventLog, StoreError> {
-    Ok(EventLog {
-        last_seq: number(id, "last_seq", last_seq)?,
-        stored_bytes: number(id, "stored_bytes", stored_bytes)?,
-        is_truncated,
-    })
-}
-
-pub(crate) fn text<T>(id: impl Display, column: &'static str, text: &str) -> Result<T, StoreError>
-where
-    T: FromStr<Err: Into<Box<dyn std::error::Error + Send + Sync>>>,
-{
-    text.parse().map_err(|error| corrupt(COMMANDS, column, &id, error))
-}
-
-pub(crate) fn number(id: impl Display, column: &'static str, number: i64) -> Result<u64, StoreError> {
-    number.try_into().map_err(|error: TryFromIntError| corrupt(COMMANDS, column, &id, error))
-}
-
-/// Returns the reason as it is stored.
-pub(crate) fn reason(state: &CommandState) -> Option<&'static str> {
-    match state.outcome() {
-        Some(outcome @ (Outcome::Failed(_) | Outcome::TimedOut(_))) => outcome.reason(),
-        _ => None,
-    }
+        .map_err(|error| corrupt("commands", "id", &format!("{bytes:02x?}"), error))
 }
 
 /// Returns the start and the end as they are stored.
@@ -152,9 +76,4 @@ pub(crate) fn times(state: &CommandState) -> (Option<i64>, Option<i64>) {
 pub(crate) fn projects(access: &Access) -> Result<Option<String>, StoreError> {
     let names = access.projects.as_ref().map(|all| all.iter().map(|name| name.as_str()).collect::<Vec<_>>());
     names.map(|names| serde_json::to_string(&names)).transpose().map_err(internal)
-}
-
-/// Converts a number that a store counts in `i64`.
-pub(crate) fn signed(number: u64) -> i64 {
-    i64::try_from(number).unwrap_or(i64::MAX)
 }

@@ -3,9 +3,9 @@
 use std::fmt;
 use std::sync::Arc;
 
-use rdev_runner_domain::Timestamp;
 use rdev_runner_domain::ports::{Clock, CommandSignals, Signal, SignalStream};
-use rdev_runner_store::Signals;
+use rdev_runner_domain::{AgentProvider, Change, CommandId, ProjectName, Timestamp};
+use rdev_runner_store::{Signals, publish_change};
 use rdev_webhooks::Publisher;
 use sqlx::{Sqlite, SqlitePool, Transaction};
 use tokio::sync::{Mutex, MutexGuard};
@@ -15,8 +15,8 @@ use crate::error::DbError;
 /// The runner's ports on one SQLite database.
 pub struct SqliteCommands {
     pub(crate) pool: SqlitePool,
-    pub(crate) publisher: Publisher,
-    pub(crate) signals: Signals,
+    publisher: Publisher,
+    signals: Signals,
     clock: Arc<dyn Clock>,
     /// Held while a transaction of this store writes, so that they wait in turn and not for SQLite's lock.
     turn: Mutex<()>,
@@ -33,11 +33,23 @@ pub(crate) struct Writing<'a> {
 }
 
 impl SqliteCommands {
-    /// Creates the store on a pool to a database that is [migrated](crate::migrate). The publisher is of the same
-    /// database.
+    /// Creates the store on a pool to a database that is [migrated](crate::migrate), from
+    /// [`connect`](crate::connect) or with its settings. The publisher is of the same database.
     #[must_use]
     pub fn new(pool: SqlitePool, publisher: Publisher, clock: Arc<dyn Clock>) -> Self {
         Self { pool, publisher, signals: Signals::new(), clock, turn: Mutex::default() }
+    }
+
+    /// Publishes the event that reports a change, in the transaction of the change.
+    pub(crate) async fn publish(
+        &self,
+        writing: &mut Writing<'_>,
+        command: CommandId,
+        project: &ProjectName,
+        provider: &AgentProvider,
+        change: &Change,
+    ) -> Result<(), DbError> {
+        publish_change(&self.publisher, &mut writing.tx, command, (project, provider), change).await
     }
 
     pub(crate) async fn write(&self) -> Result<Writing<'_>, DbError> {

@@ -1,5 +1,21 @@
-//! What the stores of the command runner share: [`Signals`].
+//! What the stores of the command runner share: all that does not depend on the dialect of SQL.
+//!
+//! - [`Signals`] wakes the readers of a store in its process.
+//! - [`rows`] reads what is stored, and [`report`] decides what a report of a runner changes.
+//! - [`Occupancy`] explains why a command waits.
+//! - [`publish_change`] publishes the webhook event of a change, in its transaction.
+//! - [`DbError`] sorts the errors of a database, and [`SchemaError`] says which migrations it lacks.
 
+mod error;
+mod occupancy;
+mod publish;
+pub mod report;
+pub mod rows;
+mod schema;
 mod signals;
 
+pub use error::{DbError, Dialect, corrupt, internal};
+pub use occupancy::Occupancy;
+pub use publish::publish_change;
+pub use schema::{SchemaError, compare};
 pub use signals::Signals;

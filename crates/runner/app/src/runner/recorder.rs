@@ -94,19 +94,19 @@ impl<'a> Recorder<'a> {
     }
 
     /// Stores what is left, within a bound. A runner that stops calls it; what it cannot store, the agent
-    /// passes again to the runner that continues.
-    pub(super) async fn flush(&mut self) {
+    /// passes again to the runner that continues. Returns how the run ended if that was left.
+    pub(super) async fn flush(&mut self) -> Option<Outcome> {
         self.outbox.close();
         let storing = async {
             while self.pending.is_some() || self.outbox.has_work() {
-                if self.report().await.is_err() || !self.backoff.is_fresh() {
-                    return;
+                match self.report().await {
+                    Ok(None) if self.backoff.is_fresh() => {}
+                    ended => return ended.unwrap_or_default(),
                 }
             }
+            None
         };
-        if tokio::time::timeout(LAST_REPORT_DEADLINE, storing).await.is_err() {
-            tracing::debug!(command = %self.lease.command, "last report of a stopping runner not stored");
-        }
+        tokio::time::timeout(LAST_REPORT_DEADLINE, storing).await.unwrap_or_default()
     }
 
     async fn due(&self) -> Due {
@@ -128,7 +128,7 @@ impl<'a> Recorder<'a> {
         self.next_heartbeat = Instant::now() + heartbeat_interval(self.shared.options.lease);
         let lease_for = self.shared.options.lease;
         let heartbeat = self.shared.ports.queue.heartbeat(&self.lease, lease_for);
-        match self.shared.call("extend a lease", heartbeat).await {
+        match self.shared.write("extend a lease", heartbeat).await {
             Ok(LeaseState::Held { is_cancelled, .. }) => {
                 self.note(is_cancelled);
                 Ok(())
@@ -147,7 +147,7 @@ impl<'a> Recorder<'a> {
         let report = self.pending.insert(report);
         let begun = Instant::now();
         let stored =
-            self.shared.call("store a report", self.shared.ports.queue.record(&self.lease, report)).await;
+            self.shared.write("store a report", self.shared.ports.queue.record(&self.lease, report)).await;
         match stored {
             Ok(LeaseState::Held { last_seq, is_cancelled }) => {
                 self.shared.metrics.recorded(report.events.len(), begun.elapsed());

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rdev_runner_domain::ports::CodeAgent;
-use rdev_runner_domain::{Access, CommandId, CommandStatus, LeasedCommand, Outcome};
+use rdev_runner_domain::{Access, AgentProvider, CommandId, CommandStatus, LeasedCommand, Outcome};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
@@ -92,12 +92,15 @@ impl Run {
         };
         match end {
             End::Stored(outcome) => {
-                shared.metrics.ended(&provider, outcome);
-                let outcome = outcome.reason().unwrap_or("completed");
-                tracing::info!(%command, %provider, outcome, "command ended");
+                note_end(&shared, command, &provider, outcome);
                 forget(agent.as_deref(), command).await;
             }
-            End::Stopped => recorder.flush().await,
+            End::Stopped => {
+                if let Some(outcome) = recorder.flush().await {
+                    note_end(&shared, command, &provider, outcome);
+                    forget(agent.as_deref(), command).await;
+                }
+            }
             End::LeaseLost => {
                 shared.metrics.lease_lost();
                 let has_other = stop.run_until_cancelled(has_other_runner(&shared, command)).await;
@@ -119,6 +122,12 @@ impl Run {
             }
         }
     }
+}
+
+fn note_end(shared: &Shared, command: CommandId, provider: &AgentProvider, outcome: Outcome) {
+    shared.metrics.ended(provider, outcome);
+    let outcome = outcome.reason().unwrap_or("completed");
+    tracing::info!(%command, %provider, outcome, "command ended");
 }
 
 /// Waits until the runner stops. A run that has just begun may report first, because an agent that has not

@@ -49,7 +49,6 @@ impl Shared {
         match tokio::time::timeout(CALL_TIMEOUT, call).await.map_err(late).flatten() {
             Ok(value) => {
                 self.outages.worked(operation);
-                self.outages.database_answers();
                 Ok(value)
             }
             Err(error) => {
@@ -57,6 +56,17 @@ impl Shared {
                 Err(CallFailed)
             }
         }
+    }
+
+    /// Makes one call of the store that writes.
+    pub(super) async fn write<T>(
+        &self,
+        operation: &str,
+        call: impl Future<Output = Result<T, StoreError>>,
+    ) -> Result<T, CallFailed> {
+        let value = self.call(operation, call).await?;
+        self.outages.database_answers();
+        Ok(value)
     }
 
     /// Makes a call of the store until it succeeds.

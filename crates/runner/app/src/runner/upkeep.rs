@@ -34,7 +34,7 @@ impl Periodic for Losing {
     async fn run_once(&mut self) -> Duration {
         let lost_after = self.0.options.lost_after;
         let lose = self.0.ports.queue.lose(lost_after, MAX_LOST);
-        let Ok(lost) = self.0.call("end lost commands", lose).await else { return self.interval() };
+        let Ok(lost) = self.0.write("end lost commands", lose).await else { return self.interval() };
         self.0.metrics.lost(lost.len());
         for command in &lost {
             let lost_after_ms = u64::try_from(lost_after.as_millis()).unwrap_or(u64::MAX);
@@ -47,7 +47,7 @@ impl Periodic for Losing {
 impl Periodic for Pruning {
     async fn run_once(&mut self) -> Duration {
         let prune = self.0.ports.commands.prune(self.0.options.retention, MAX_PRUNED);
-        let Ok(commands) = self.0.call("delete old commands", prune).await else { return PRUNE_INTERVAL };
+        let Ok(commands) = self.0.write("delete old commands", prune).await else { return PRUNE_INTERVAL };
         if commands > 0 {
             tracing::info!(commands, "old commands deleted");
         }

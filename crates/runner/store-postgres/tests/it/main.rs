@@ -4,4 +4,5 @@
 
 mod contract;
 mod harness;
+mod relay;
 mod schema;

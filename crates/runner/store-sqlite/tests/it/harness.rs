@@ -5,12 +5,11 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use rdev_runner_domain::ports::{Clock, CommandQueue, CommandRepository, CommandSignals, ProjectRepository};
-use rdev_runner_store_sqlite::{SqliteCommands, migrate};
+use rdev_runner_store_sqlite::{SqliteCommands, connect, migrate};
 use rdev_runner_testkit::ManualClock;
 use rdev_runner_testkit::stores::StoreHarness;
 use rdev_webhooks::Publisher;
 use sqlx::SqlitePool;
-use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions};
 use tempfile::TempDir;
 
 pub(crate) struct SqliteHarness {
@@ -24,11 +23,7 @@ pub(crate) struct SqliteHarness {
 pub(crate) async fn new_pool(folder: &TempDir) -> SqlitePool {
     let path = folder.path().join("rdev.db");
     rdev_webhooks::migrate(format!("sqlite://{}", path.display())).await.unwrap();
-    let options = SqliteConnectOptions::new()
-        .filename(&path)
-        .journal_mode(SqliteJournalMode::Wal)
-        .busy_timeout(Duration::from_secs(20));
-    SqlitePoolOptions::new().max_connections(4).connect_with(options).await.unwrap()
+    connect(&path).await.unwrap()
 }
 
 impl SqliteHarness {

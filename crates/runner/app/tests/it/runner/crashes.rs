@@ -1,0 +1,72 @@
+//! A runner that dies at any point: another one continues.
+
+use std::time::Duration;
+
+use rdev_runner_app::{RunnerHost, RunnerOptions};
+use rdev_runner_domain::ports::Entropy;
+use rdev_runner_domain::{AgentEventKind, CommandId, CommandStatus, Outcome};
+use rdev_webhooks_testkit::{SeededEntropy, soak};
+use tokio_util::sync::CancellationToken;
+
+use super::agent::{ScriptedAgent, World, result};
+use super::scene::{Scene, command, registry};
+
+const COMMANDS: u16 = 12;
+const EVENTS: usize = 300;
+const SEED: u64 = 20_261_129;
+
+fn script(command: CommandId, number: usize) -> Option<AgentEventKind> {
+    let text = format!("{command} {number}");
+    (number < EVENTS).then(|| match number % 3 {
+        0 => AgentEventKind::Raw { text },
+        _ => AgentEventKind::Message { text, parent: None },
+    })
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_run_continues_without_gap_or_double_after_its_runner_died_at_any_point() {
+    for round in 0..soak(20) {
+        die_often(SEED + round as u64).await;
+    }
+}
+
+async fn die_often(seed: u64) {
+    let entropy = SeededEntropy::new(seed);
+    let folder = tempfile::tempdir().unwrap();
+    let world = World::default();
+    let agent = ScriptedAgent::new(script, result(Outcome::Completed, "Done."), &world);
+    let (scene, store, _) = Scene::in_memory(registry(agent)).await;
+    let mut ids = Vec::new();
+    for n in 0..COMMANDS {
+        ids.push(scene.add(command(n, "Hello.")).await);
+    }
+    let options = async || {
+        let entropy: &dyn Entropy = &entropy;
+        RunnerOptions::new(RunnerHost::exclusive(folder.path(), entropy).await.unwrap()).with_max_running(8)
+    };
+    for _ in 0..8 {
+        let runner = tokio::spawn(scene.runner(options().await).run(CancellationToken::new()));
+        // The lifetime of the runner is the test's input, not a wait for a condition.
+        tokio::time::sleep(Duration::from_millis(entropy.below(120) as u64)).await;
+        runner.abort();
+        assert!(runner.await.unwrap_err().is_cancelled());
+    }
+    let last = scene.runner(options().await).start();
+    for id in &ids {
+        let ended = scene.ended(*id).await;
+        let starts = world.lock().unwrap().get(id).map_or(0, |fate| fate.starts);
+        let expected = if starts == 0 { CommandStatus::Lost } else { CommandStatus::Completed };
+        // Only a runner that died between the claim and the start of the agent loses its command.
+        assert_eq!((ended.state.status(), starts <= 1), (expected, true), "seed {seed}");
+        if starts == 1 {
+            let kinds = scene.events(*id).await.into_iter().map(|event| event.kind);
+            let scripted = (0..EVENTS).filter_map(|number| script(*id, number));
+            assert!(kinds.eq(scripted), "seed {seed}");
+        }
+        let prefix = format!("{id}:");
+        let published = store.published().into_iter().filter(|event| event.key.starts_with(&prefix));
+        let ends = published.filter(|event| event.event_type != "command.started").count();
+        assert_eq!(ends, 1, "seed {seed}");
+    }
+    last.stop().await.unwrap();
+}

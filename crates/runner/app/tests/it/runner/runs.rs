@@ -1,0 +1,191 @@
+//! Runs, with the in-memory store.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use rdev_runner_app::{AgentRegistry, DemoAgent, RunnerHost};
+use rdev_runner_domain::ports::{AgentVersion, Cancellation, CodeAgent, Entropy, EventSink, Unavailable};
+use rdev_runner_domain::{
+    Access, AgentEventKind, AgentProvider, AgentResult, AgentRun, Capabilities, CommandId, CommandStatus,
+    FailureReason, Outcome, WaitReason,
+};
+
+use super::agent::{ScriptedAgent, World, result};
+use super::scene::{Scene, command, id, registry, shared_host};
+
+fn demo() -> Arc<AgentRegistry> {
+    registry(DemoAgent::new("claude".parse().unwrap()))
+}
+
+#[tokio::test]
+async fn a_command_is_run_and_its_events_and_result_are_stored() {
+    let (scene, store, _) = Scene::in_memory(demo()).await;
+    let runner = scene.start();
+    let id = scene.add(command(1, "Hello there.\n/tool Bash")).await;
+    let ended = scene.ended(id).await;
+    assert_eq!(ended.state.status(), CommandStatus::Completed);
+    assert_eq!(ended.result.unwrap().text, "Hello there.");
+    let events = scene.events(id).await;
+    let events: Vec<_> = events.into_iter().map(|event| event.kind).collect();
+    let has = |expected: &dyn Fn(&AgentEventKind) -> bool| events.iter().any(expected);
+    assert!(has(&|event| matches!(event, AgentEventKind::Message { text, .. } if text == "Hello there.")));
+    assert!(has(&|event| matches!(event, AgentEventKind::ToolResult { .. })), "{events:?}");
+    runner.stop().await.unwrap();
+    let mut published: Vec<_> = store.published().into_iter().map(|event| event.event_type).collect();
+    published.sort_unstable();
+    assert_eq!(published, ["command.completed", "command.started"]);
+}
+
+#[tokio::test]
+async fn a_running_command_is_cancelled() {
+    let (scene, _, _) = Scene::in_memory(demo()).await;
+    let runner = scene.start();
+    let id = scene.add(command(1, "Hello.\n/wait 1h")).await;
+    scene.until(id, |command| command.last_seq > 1).await;
+    let cancelled = scene.ports.commands.cancel(Access::everything(), id).await.unwrap().unwrap();
+    assert!(matches!(cancelled, Cancellation::Accepted(_)));
+    assert_eq!(scene.ended(id).await.state.status(), CommandStatus::Cancelled);
+    runner.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_missing_secret_fails_the_command_at_once() {
+    let (scene, _, _) = Scene::in_memory(demo()).await;
+    let mut draft = command(1, "Hello.");
+    draft.secrets = ["NO_SUCH_SECRET".parse().unwrap()].into();
+    let id = scene.add(draft).await;
+    let runner = scene.start();
+    let ended = scene.ended(id).await;
+    assert_eq!(ended.state.outcome(), Some(Outcome::Failed(FailureReason::StartFailed)));
+    let detail = ended.result.unwrap().detail.unwrap();
+    assert!(detail.contains("--secret-env NO_SUCH_SECRET"), "{detail}");
+    assert_eq!(scene.events(id).await, []);
+    runner.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn an_agent_that_cannot_be_attached_to_is_lost() {
+    let (scene, _, clock) = Scene::in_memory(demo()).await;
+    let runner = scene.start();
+    let id = scene.add(command(1, "Hello.\n/wait 1h")).await;
+    scene.until(id, |command| command.last_seq > 1).await;
+    runner.stop().await.unwrap();
+    let stored = scene.get(id).await;
+    assert_eq!(stored.state.status(), CommandStatus::Running);
+    clock.advance(Duration::from_secs(60));
+    let runner = scene.start();
+    let ended = scene.ended(id).await;
+    assert_eq!(ended.state.status(), CommandStatus::Lost);
+    runner.stop().await.unwrap();
+}
+
+/// An agent that is not installed.
+struct Missing(AgentProvider);
+
+#[async_trait]
+impl CodeAgent for Missing {
+    fn provider(&self) -> &AgentProvider {
+        &self.0
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        Capabilities::ALL
+    }
+
+    async fn probe(&self) -> Result<AgentVersion, Unavailable> {
+        Err(Unavailable("install it".to_owned()))
+    }
+
+    async fn execute(&self, _: &AgentRun, _: &dyn EventSink) -> AgentResult {
+        panic!("an agent that cannot run was started")
+    }
+
+    async fn attach(&self, _: &AgentRun, _: Option<&str>, _: &dyn EventSink) -> Option<AgentResult> {
+        None
+    }
+
+    async fn forget(&self, _: CommandId) {}
+
+    async fn cancel(&self, _: CommandId) {}
+}
+
+fn numbered(_: CommandId, number: usize) -> Option<AgentEventKind> {
+    (number < 500).then(|| AgentEventKind::Message { text: number.to_string(), parent: None })
+}
+
+#[tokio::test]
+async fn a_runner_whose_command_was_lost_stops_the_agent_and_writes_nothing() {
+    let world = World::default();
+    let endless = |_, number: usize| Some(AgentEventKind::Message { text: number.to_string(), parent: None });
+    let agent = ScriptedAgent::new(endless, result(Outcome::Completed, ""), &world);
+    let (scene, store, clock) = Scene::in_memory(registry(agent)).await;
+    let runner = scene.start();
+    let id = scene.add(command(1, "Hello.")).await;
+    scene.until(id, |command| command.last_seq > 1).await;
+    clock.advance(Duration::from_secs(60 * 60));
+    let lost = scene.ports.queue.lose(Duration::from_secs(600), 10).await.unwrap();
+    assert_eq!(lost, [id]);
+    let ended = scene.get(id).await;
+    let forgotten = async {
+        while !world.lock().unwrap()[&id].is_forgotten {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(60), forgotten).await.unwrap();
+    runner.stop().await.unwrap();
+    assert_eq!(scene.get(id).await, ended);
+    let ends = store.published().into_iter().filter(|event| event.event_type != "command.started");
+    assert_eq!(ends.map(|event| event.event_type).collect::<Vec<_>>(), ["command.failed"]);
+}
+
+#[tokio::test]
+async fn a_runner_whose_run_was_taken_over_leaves_the_agent_to_the_other() {
+    let world = World::default();
+    let agents = registry(ScriptedAgent::new(numbered, result(Outcome::Completed, "Done."), &world));
+    let (scene, _, clock) = Scene::in_memory(agents).await;
+    let first = scene.start();
+    let id = scene.add(command(1, "Hello.")).await;
+    scene.until(id, |command| command.last_seq > 1).await;
+    clock.advance(Duration::from_secs(60));
+    let second = scene.start();
+    assert_eq!(scene.ended(id).await.state.status(), CommandStatus::Completed);
+    let texts: Vec<_> = scene.events(id).await.into_iter().map(|event| event.kind).collect();
+    assert_eq!(texts, (0..500).filter_map(|number| numbered(id, number)).collect::<Vec<_>>());
+    assert_eq!(world.lock().unwrap()[&id].starts, 1);
+    first.stop().await.unwrap();
+    second.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_second_runner_in_one_folder_is_refused_and_a_later_one_keeps_the_host() {
+    let folder = tempfile::tempdir().unwrap();
+    let entropy = rdev_app::Ambient::system().entropy;
+    let entropy: &dyn Entropy = &*entropy;
+    let first = RunnerHost::exclusive(folder.path(), entropy).await.unwrap();
+    let name = first.host().clone();
+    let refused = RunnerHost::exclusive(folder.path(), entropy).await.unwrap_err();
+    assert!(refused.to_string().contains("another runner uses"), "{refused}");
+    drop(first);
+    let later = RunnerHost::exclusive(folder.path(), entropy).await.unwrap();
+    assert_eq!((later.host(), later.is_exclusive()), (&name, true));
+}
+
+#[tokio::test]
+async fn commands_of_a_provider_that_cannot_run_wait() {
+    let agents = AgentRegistry::new();
+    agents.register(Arc::new(Missing(AgentProvider::claude()))).unwrap();
+    agents.register(Arc::new(DemoAgent::new("demo".parse().unwrap()))).unwrap();
+    let (scene, _, _) = Scene::in_memory(Arc::new(agents)).await;
+    let runner = scene.start();
+    let waiting = scene.add(command(1, "Hello.")).await;
+    let mut draft = command(2, "Hello.");
+    draft.provider = "demo".parse().unwrap();
+    let other = scene.add(draft).await;
+    assert_eq!(scene.ended(other).await.state.status(), CommandStatus::Completed);
+    assert_eq!(scene.get(waiting).await.state.status(), CommandStatus::Queued);
+    let limits = shared_host().limits(["demo".parse().unwrap()]);
+    let reason = scene.ports.queue.waiting(&limits, &[id(1)]).await.unwrap().remove(0).unwrap().reason;
+    assert_eq!(reason, WaitReason::Runner);
+    runner.stop().await.unwrap();
+}
