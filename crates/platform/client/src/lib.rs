@@ -1,10 +1,10 @@
 //! What the clients of rdev's REST APIs share.
 //!
-//! A client of one API is a type made from a [`Connection`], with a method for each [`Operation`]:
+//! A client of one API is a type over a [`Connection`], which [`client!`] defines, with a method for each [`Operation`]:
 //!
 //! ```no_run
 //! use http::Method;
-//! use rdev_client::{Builder, Call, Connection, Error, Operation, Reply};
+//! use rdev_client::{Call, Error, Operation, Reply};
 //!
 //! const GET: Operation = Operation { id: "getThing", method: Method::GET, path: "/things/{id}" };
 //!
@@ -13,19 +13,9 @@
 //!     id: String,
 //! }
 //!
-//! struct Client(Connection);
-//!
-//! impl From<Connection> for Client {
-//!     fn from(connection: Connection) -> Self {
-//!         Self(connection)
-//!     }
-//! }
+//! rdev_client::client!("things-client");
 //!
 //! impl Client {
-//!     fn builder(url: &str) -> Builder<Self> {
-//!         Connection::builder("things/1.0", url)
-//!     }
-//!
 //!     async fn get_thing(&self, id: &str) -> Result<Reply<Thing>, Error> {
 //!         self.0.send(Call::new(&GET, &[id])?).await
 //!     }
@@ -48,6 +38,7 @@ mod connection;
 mod error;
 mod key;
 mod live;
+mod newtype;
 mod page;
 mod reply;
 mod retry;

@@ -24,7 +24,6 @@
 //! its attempts, so that the service carries it out once. Ids, statuses and the like are strings, because later versions
 //! of the service may add values.
 
-mod client;
 mod follow;
 mod operations;
 mod views;
@@ -32,7 +31,6 @@ mod views;
 #[cfg(test)]
 mod description_tests;
 
-pub use client::Client;
 pub use follow::{CommandEvents, CommandSignal};
 pub use operations::{
     CommandFilter, NewCommand, NewLimits, NewProject, NewSession, NewWorkspace, ProjectPatch,
@@ -41,3 +39,5 @@ pub use rdev_client::{
     Builder, Connection, Error, Fault, MAX_ATTEMPTS, Page, PageRequest, Problem, Reply, random_key,
 };
 pub use views::*;
+
+rdev_client::client!("rdev-runner-client");

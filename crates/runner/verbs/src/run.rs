@@ -13,14 +13,14 @@ use crate::screen::Screen;
 use crate::settings::{LimitArgs, RightsArgs, given};
 
 #[derive(Debug, Args)]
-#[command(allow_missing_positional = true)]
 pub struct RunArgs {
-    /// Agent, as `providers` lists them [default: the project's, or the default one]
-    #[arg(value_name = "PROVIDER")]
-    provider: Option<String>,
+    /// Agent, as `providers` lists them; without a second argument this is the prompt, for the project's agent or the
+    /// default one
+    #[arg(value_name = "PROVIDER|PROMPT")]
+    first: String,
     /// What the agent is asked to do, or - for standard input
-    #[arg(value_name = "PROMPT", required = true)]
-    prompt: String,
+    #[arg(value_name = "PROMPT")]
+    second: Option<String>,
     /// Project [default: that of the current folder, which is made if there is none]
     #[arg(long, value_name = "PROJECT")]
     project: Option<String>,
@@ -42,9 +42,21 @@ pub struct RunArgs {
     limits: LimitArgs,
 }
 
+impl RunArgs {
+    /// Returns the agent, if it is given.
+    fn provider(&self) -> Option<&String> {
+        self.second.as_ref().map(|_| &self.first)
+    }
+
+    /// Returns the prompt as it is given.
+    fn prompt(&self) -> &str {
+        self.second.as_ref().unwrap_or(&self.first)
+    }
+}
+
 pub(crate) async fn run(session: Session, args: RunArgs) -> Outcome {
     let client: Client = session.client()?;
-    let prompt = match args.prompt.as_str() {
+    let prompt = match args.prompt() {
         "-" => files::read("-")?,
         prompt => prompt.to_owned(),
     };
@@ -76,8 +88,8 @@ async fn queue(
     args: &RunArgs,
     prompt: String,
 ) -> Outcome<Reply<Command>> {
-    if args.provider.is_none() {
-        check_prompt(session, client, &args.prompt).await?;
+    if args.provider().is_none() {
+        check_prompt(session, client, args.prompt()).await?;
     }
     let project = match &args.project {
         Some(project) => project.clone(),
@@ -88,7 +100,7 @@ async fn queue(
     };
     let continued = args.session.clone().map(NewSession::Resume);
     let command = NewCommand {
-        provider: args.provider.clone(),
+        provider: args.provider().cloned(),
         session: continued.or_else(|| args.fork.clone().map(NewSession::Fork)),
         model: args.model.clone(),
         limits: args.limits.limits(),

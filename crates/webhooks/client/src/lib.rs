@@ -30,7 +30,6 @@
 //! does not know are in the JSON. Ids, statuses and the like are strings, because later versions of the service
 //! may add values.
 
-mod client;
 mod management;
 mod operations;
 mod statistics;
@@ -39,7 +38,6 @@ mod views;
 #[cfg(test)]
 mod description_tests;
 
-pub use client::Client;
 pub use management::*;
 pub use operations::{
     ApiKeyRequest, DeliveryFilter, EventFilter, EventTypeRequest, FeedFilter, NewEvent, NewReplay,
@@ -51,3 +49,5 @@ pub use rdev_client::{
 };
 pub use statistics::*;
 pub use views::*;
+
+rdev_client::client!("rdev-webhooks-client");
