@@ -224,24 +224,26 @@ async fn a_saved_request_is_verified_and_the_failed_check_is_named() {
 
 #[tokio::test]
 async fn completions_and_manual_pages_are_well_formed() {
-    let folder = tempfile::tempdir().unwrap();
-    let user = CommandLine::new(folder.path(), folder.path());
-    for shell in ["bash", "zsh", "fish"] {
-        let script = user.line(&format!("completions {shell}")).await.expect(0);
-        assert!(script.contains("redeliver"), "{shell}");
-        let file = folder.path().join(shell);
-        std::fs::write(&file, script).unwrap();
-        let mut command = user.command(Path::new("/usr/bin/env"));
-        let output = command.args([shell, "-n"]).arg(&file).output().await.unwrap();
-        assert!(output.status.success() && output.stderr.is_empty(), "{shell}: {output:?}");
+    for (program, word) in [("rdev-webhooks", "redeliver"), ("rdev", "run-again")] {
+        let folder = tempfile::tempdir().unwrap();
+        let user = CommandLine::new(folder.path(), folder.path()).of(program);
+        for shell in ["bash", "zsh", "fish"] {
+            let script = user.line(&format!("completions {shell}")).await.expect(0);
+            assert!(script.contains(word), "{program} {shell}");
+            let file = folder.path().join(shell);
+            std::fs::write(&file, script).unwrap();
+            let mut command = user.command(Path::new("/usr/bin/env"));
+            let output = command.args([shell, "-n"]).arg(&file).output().await.unwrap();
+            assert!(output.status.success() && output.stderr.is_empty(), "{program} {shell}: {output:?}");
+        }
+        user.line("man --out pages").await.expect(0);
+        let pages = std::fs::read_dir(folder.path().join("pages")).unwrap();
+        let pages: Vec<_> = pages.map(|page| page.unwrap().path()).collect();
+        assert!(pages.len() > 40, "{program}: {}", pages.len());
+        let mut command = user.command(Path::new("/usr/bin/mandoc"));
+        let output = command.args(["-T", "lint", "-W", "error"]).args(&pages).output().await.unwrap();
+        assert!(output.status.success(), "{program}: {output:?}");
     }
-    user.line("man --out pages").await.expect(0);
-    let pages: Vec<_> =
-        std::fs::read_dir(folder.path().join("pages")).unwrap().map(|page| page.unwrap().path()).collect();
-    assert!(pages.len() > 40, "{}", pages.len());
-    let mut command = user.command(Path::new("/usr/bin/mandoc"));
-    let output = command.args(["-T", "lint", "-W", "error"]).args(&pages).output().await.unwrap();
-    assert!(output.status.success(), "{output:?}");
 }
 
 #[tokio::test]

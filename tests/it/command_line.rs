@@ -37,6 +37,9 @@ async fn every_help_page_is_as_recorded() {
         "rdev-webhooks-api healthcheck --help",
         "rdev-webhooks-worker --help",
         "rdev-webhooks-worker healthcheck --help",
+        "rdev run --help",
+        "rdev commands tail --help",
+        "rdev projects create --help",
     ] {
         let (name, args) = line.split_once(' ').unwrap();
         let mut command = Command::new(binary(name));

@@ -32,6 +32,7 @@ mod plaintext;
 mod postgres;
 mod races;
 mod rdev;
+mod rdev_run;
 mod receivers;
 mod replays;
 mod rotation;

@@ -3,7 +3,12 @@
 use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
+use clap_complete::Shell;
+use rdev_cli::config::ConfigVerb;
+use rdev_cli::{EXIT_CODES, Group};
+use rdev_runner_verbs::RunnerCommand;
 use rdev_webhooks_options::{BindArgs, HealthcheckArgs, MigrateArgs, RekeyArgs};
+use rdev_webhooks_verbs::WebhooksCommand;
 
 use crate::options::{ApiArgs, RunArgs, ServeArgs};
 
@@ -11,7 +16,7 @@ use crate::options::{ApiArgs, RunArgs, ServeArgs};
 ///
 /// Serves without a command. Every option can also be set by its environment variable.
 #[derive(Debug, Parser)]
-#[command(name = "rdev", version, args_conflicts_with_subcommands = true)]
+#[command(name = "rdev", version, args_conflicts_with_subcommands = true, after_help = EXIT_CODES)]
 pub(crate) struct Cli {
     #[command(subcommand)]
     pub(crate) command: Option<Command>,
@@ -39,10 +44,42 @@ pub(crate) enum Command {
         #[command(flatten)]
         check: HealthcheckArgs,
     },
+    #[command(flatten)]
+    Commands(RunnerCommand),
+    #[command(flatten)]
+    Webhooks(WebhooksCommand),
+    /// Show and change the settings and the profiles of the client commands
+    Config(Box<Group<ConfigVerb>>),
+    /// Print the completions for a shell
+    Completions {
+        /// The shell
+        #[arg(value_name = "SHELL")]
+        shell: Shell,
+    },
+    /// Write a manual page for each command
+    Man {
+        /// Folder of the pages
+        #[arg(long, value_name = "DIR")]
+        out: PathBuf,
+    },
     /// Supervise the run of a folder; the runner starts it
     #[command(hide = true)]
     Supervise {
         /// The folder of the run
         folder: PathBuf,
     },
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+    use rdev_cli::collisions::collisions;
+
+    use super::*;
+
+    #[test]
+    fn no_verb_has_an_option_of_the_connection_or_the_output() {
+        Cli::command().debug_assert();
+        assert_eq!(collisions(&Cli::command()), [""; 0]);
+    }
 }
