@@ -33,7 +33,8 @@ impl Agents {
         let backend: Arc<dyn ExecBackend> = Arc::new(LocalBackend::new(LocalSettings {
             root: folder.to_owned(),
             supervisor: SupervisorCommand {
-                program: std::env::current_exe()?,
+                // Also once an upgrade has replaced the file.
+                program: "/proc/self/exe".into(),
                 args: vec!["supervise".to_owned()],
             },
             path: std::env::var("PATH").unwrap_or_default(),
@@ -42,7 +43,7 @@ impl Agents {
         let claude = ClaudeCodeSettings {
             program: options.claude_path.clone(),
             runs_as_root: runs_as_root(),
-            ..ClaudeCodeSettings::default()
+            is_sandboxed: options.sandboxed,
         };
         let opencode = OpenCodeSettings {
             program: options.opencode_path.clone(),

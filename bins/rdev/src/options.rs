@@ -96,6 +96,11 @@ pub(crate) struct AgentArgs {
     #[arg(long, env = "RDEV_OPENCODE_PATH", value_name = "PROGRAM", default_value = "opencode")]
     pub(crate) opencode_path: String,
 
+    /// This process runs in a sandbox of its own, such as a container, in which agents may have the permissions `full`
+    /// also as root
+    #[arg(long, env = "RDEV_SANDBOXED")]
+    pub(crate) sandboxed: bool,
+
     /// Home directory from which the agents' sign-in is copied into the home of each project
     #[arg(long, env = "RDEV_AGENT_HOME", value_name = "DIR")]
     pub(crate) agent_home: Option<PathBuf>,
