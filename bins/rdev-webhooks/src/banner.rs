@@ -2,14 +2,12 @@
 
 use std::fmt::Write;
 use std::net::SocketAddr;
-use std::path::Path;
 
 use rdev_webhooks_options::KeySource;
-use secrecy::ExposeSecret;
+use rdev_webhooks_options::banner::{base, heading, quoted};
 
-/// Returns the banner: the address, the key, and commands to copy. `program` is this program as it was called, and
-/// `options` are those by which its client commands find this server. `console` is the line of the console. A new key is shown only on a terminal: other
-/// output is stored and read by others.
+/// Returns the banner: the heading, and commands to copy. `program` is this program as it was called, and `options` are
+/// those by which its client commands find this server.
 pub(crate) fn banner(
     address: SocketAddr,
     key: &KeySource,
@@ -18,30 +16,10 @@ pub(crate) fn banner(
     is_read_by_people: bool,
 ) -> String {
     let base = base(address);
-    let mut text = format!("rdev webhooks {} listens on {base}\n", env!("CARGO_PKG_VERSION"));
-    if address.ip().is_unspecified() {
-        let _ =
-            writeln!(text, "It is reachable from other machines: {address} means all addresses of this one.");
-    }
-    text.push_str(console);
-    let _ = writeln!(text, "API reference: {base}/docs");
+    let mut text = heading("rdev webhooks", address, console, key, is_read_by_people);
     let bearer = match key {
-        KeySource::File(file) => {
-            let _ = writeln!(text, "API key: in {}", file.display());
-            format!("$(cat {})", quoted(file))
-        }
-        KeySource::NewFile(file, _) if !is_read_by_people => {
-            let _ = writeln!(text, "API key: generated in {}", file.display());
-            format!("$(cat {})", quoted(file))
-        }
-        KeySource::NewFile(file, key) => {
-            let _ = writeln!(text, "API key: {} (stored in {})", key.expose_secret(), file.display());
-            format!("$(cat {})", quoted(file))
-        }
-        KeySource::Given => {
-            text.push_str("API key: as configured; the commands below read it from RDEV_API_KEY\n");
-            "$RDEV_API_KEY".to_owned()
-        }
+        KeySource::File(file) | KeySource::NewFile(file, _) => format!("$(cat {})", quoted(file)),
+        KeySource::Given => "$RDEV_API_KEY".to_owned(),
     };
     // Through standard input: other processes can see arguments.
     let curl = format!("printf 'Authorization: Bearer %s\\n' \"{bearer}\" | curl -sS -H @-");
@@ -62,27 +40,6 @@ Press Ctrl-C to stop.
 "#
     );
     text
-}
-
-/// Returns the URL by which a client on this machine reaches the server.
-pub(crate) fn base(address: SocketAddr) -> String {
-    format!("http://{}", reachable(address))
-}
-
-/// Returns an address that a client on this machine can connect to.
-fn reachable(address: SocketAddr) -> SocketAddr {
-    match address {
-        SocketAddr::V4(v4) if v4.ip().is_unspecified() => SocketAddr::from(([127, 0, 0, 1], v4.port())),
-        SocketAddr::V6(v6) if v6.ip().is_unspecified() => {
-            SocketAddr::from((std::net::Ipv6Addr::LOCALHOST, v6.port()))
-        }
-        other => other,
-    }
-}
-
-/// Quotes a path for the shell, inside a command substitution in double quotes.
-pub(crate) fn quoted(path: &Path) -> String {
-    format!("'{}'", path.display().to_string().replace('\'', r"'\''"))
 }
 
 #[cfg(test)]

@@ -2,17 +2,16 @@
 
 use std::error::Error;
 use std::io::IsTerminal;
-use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use rdev_process::{Shutdown, cli, program};
 use rdev_webhooks::Ambient;
 use rdev_webhooks::console::{ConsoleOptions, SignInLink};
 use rdev_webhooks::http_api::ApiOptions;
+use rdev_webhooks_options::banner::{base, client_command};
 use rdev_webhooks_options::{ServeArgs, ServerKeys, process};
 
-use crate::banner::{banner, base, quoted};
+use crate::banner::banner;
 
 /// Serves until it is stopped. Reports errors of the configuration before anything is opened (exit code 2),
 /// and later errors with exit code 1.
@@ -56,26 +55,12 @@ async fn serve(options: ServeArgs, keys: ServerKeys, ambient: Ambient) -> Result
     let is_read_by_people = std::io::stdout().is_terminal();
     let console = options.console.line(&base(address), &path, is_read_by_people);
     let is_in_data_dir = keys.data_dir.is_some();
-    let (program, find) = commands(is_in_data_dir.then_some(&*options.place.data_dir), address);
+    let (program, find) =
+        client_command("rdev-webhooks", is_in_data_dir.then_some(&*options.place.data_dir), address);
     cli::print(
         std::io::stdout(),
         banner(address, &keys.source, &console, (&program, &find), is_read_by_people),
     );
     let serving = (process::Role::Api, options.server.to_options());
     process::run(system, listener, router, serving, metrics, &shutdown).await
-}
-
-/// Returns this program as it was called, and the options by which its client commands find this server.
-fn commands(data_dir: Option<&Path>, address: SocketAddr) -> (String, String) {
-    let called = std::env::args_os().next().map(PathBuf::from);
-    let called = called.as_deref().unwrap_or(Path::new("rdev-webhooks"));
-    let is_plain = |char: char| char.is_ascii_alphanumeric() || "/._-".contains(char);
-    let shown = called.display().to_string();
-    let shown = if shown.chars().all(is_plain) { shown } else { quoted(called) };
-    let find = match data_dir {
-        None => format!(" --url {}", base(address)),
-        Some(path) if path == Path::new("./.rdev") => String::new(),
-        Some(path) => format!(" --data-dir {}", quoted(path)),
-    };
-    (shown, find)
 }

@@ -62,8 +62,10 @@ async fn serve(options: ApiArgs, required: Required) -> Result<(), Box<dyn Error
     cli::print(std::io::stdout(), format!("rdev api listens on http://{address}\n"));
     let serving = (process::Role::Api, options.server.to_options());
     let watching = tokio::spawn(watching.run(shutdown.drain()));
+    let exchanging = tokio::spawn(store.exchange_signals_until(shutdown.drain()));
     let served = process::run(system, listener, router, serving, metrics, &shutdown).await;
     shutdown.request();
     watching.await?;
+    exchanging.await?;
     served
 }

@@ -61,6 +61,7 @@ async fn work(options: RunArgs, required: Required) -> Result<(), Box<dyn Error>
     started.log(&system, address).await;
     cli::print(std::io::stdout(), format!("rdev runner serves health and metrics on http://{address}\n"));
     let running = runner.start();
+    let exchanging = tokio::spawn(store.exchange_signals_until(shutdown.drain()));
     let serving = async {
         let limits = (process::Role::Admin, ServeOptions::default());
         let served = process::run(system, listener, router, limits, metrics, &shutdown).await;
@@ -73,7 +74,8 @@ async fn work(options: RunArgs, required: Required) -> Result<(), Box<dyn Error>
         agents.close().await;
         stopped
     };
-    let (served, stopped) = tokio::join!(serving, stopping);
+    let (served, stopped, exchanged) = tokio::join!(serving, stopping, exchanging);
     served?;
-    Ok(stopped?)
+    stopped?;
+    Ok(exchanged?)
 }

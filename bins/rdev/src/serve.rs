@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use rdev_process::{Shutdown, cli, program};
 use rdev_webhooks::Ambient;
 use rdev_webhooks::console::{ConsoleOptions, SignInLink};
+use rdev_webhooks_options::banner::{base, client_command};
 use rdev_webhooks_options::{DataDir, ServerKeys, process};
 
 use crate::agents::Agents;
@@ -69,13 +70,17 @@ async fn serve(
     let runner = services::runner(&system, &store, &agents.registry, &folder, &limits, &runner).await?;
     webhooks.worker.start(&system);
     // Without it client commands need --url.
-    let _ = data_dir.announce(&crate::banner::base(address));
+    let _ = data_dir.announce(&base(address));
     started.log(&system, address).await;
     // Output that a program collects must contain neither a key nor a link that signs in.
     let is_read_by_people = std::io::stdout().is_terminal();
-    let console = webhooks.console.line(&crate::banner::base(address), &path, is_read_by_people);
-    cli::print(std::io::stdout(), banner(address, &keys.source, &console, is_read_by_people));
-    let (running, watching) = (runner.start(), tokio::spawn(watching.run(shutdown.drain())));
+    let console = webhooks.console.line(&base(address), &path, is_read_by_people);
+    let (program, find) = client_command("rdev", Some(&webhooks.place.data_dir), address);
+    let commands = (&*program, &*find);
+    cli::print(std::io::stdout(), banner(address, &keys.source, &console, commands, is_read_by_people));
+    let running = runner.start();
+    let background = tokio::spawn(store.exchange_signals_until(shutdown.drain()));
+    let watching = tokio::spawn(watching.run(shutdown.drain()));
     let serving = async {
         let limits = webhooks.server.to_options();
         let served =
@@ -89,8 +94,9 @@ async fn serve(
         agents.close().await;
         stopped
     };
-    let (served, stopped, watched) = tokio::join!(serving, stopping, watching);
+    let (served, stopped, watched, exchanged) = tokio::join!(serving, stopping, watching, background);
     served?;
     stopped?;
-    Ok(watched?)
+    watched?;
+    Ok(exchanged?)
 }

@@ -7,6 +7,7 @@ use rdev_runner_domain::ports::{CommandQueue, CommandRepository, CommandSignals,
 use rdev_runner_store_postgres::PostgresCommands;
 use rdev_runner_store_sqlite::SqliteCommands;
 use rdev_webhooks::{Ambient, Database, PublishPool, Publisher};
+use tokio_util::sync::CancellationToken;
 
 /// The maximum number of the runner's own connections.
 const CONNECTIONS: u32 = 8;
@@ -18,6 +19,8 @@ pub(crate) struct Store {
     pub(crate) commands: Arc<dyn CommandRepository>,
     pub(crate) projects: Arc<dyn ProjectRepository>,
     pub(crate) signals: Arc<dyn CommandSignals>,
+    /// The store, if other processes share the database.
+    shared: Option<Arc<PostgresCommands>>,
 }
 
 impl Store {
@@ -32,26 +35,40 @@ impl Store {
         match pool {
             PublishPool::Postgres(pool) => {
                 rdev_runner_store_postgres::check_schema(&pool).await?;
-                Ok(Self::of(PostgresCommands::new(pool, publisher)))
+                let store = Arc::new(PostgresCommands::new(pool, publisher));
+                Ok(Self { shared: Some(Arc::clone(&store)), ..Self::of(store) })
             }
             PublishPool::Sqlite(pool) => {
                 rdev_runner_store_sqlite::migrate(&pool).await?;
-                Ok(Self::of(SqliteCommands::new(pool, publisher, Arc::clone(&ambient.clock))))
+                Ok(Self::of(Arc::new(SqliteCommands::new(pool, publisher, Arc::clone(&ambient.clock)))))
             }
             _ => Err("this program knows no such database".into()),
         }
     }
 
-    fn of<S>(store: S) -> Self
+    /// Exchanges signals with the other processes on the database, so that they need not wait for a poll.
+    pub(crate) fn exchange_signals_until(
+        &self,
+        drain: CancellationToken,
+    ) -> impl Future<Output = ()> + use<> {
+        let shared = self.shared.clone();
+        async move {
+            if let Some(store) = shared {
+                drain.run_until_cancelled(store.exchange_signals()).await;
+            }
+        }
+    }
+
+    fn of<S>(store: Arc<S>) -> Self
     where
         S: CommandQueue + CommandRepository + ProjectRepository + CommandSignals,
     {
-        let store = Arc::new(store);
         Self {
             queue: Arc::<S>::clone(&store),
             commands: Arc::<S>::clone(&store),
             projects: Arc::<S>::clone(&store),
             signals: store,
+            shared: None,
         }
     }
 }

@@ -70,7 +70,7 @@ mod tests {
         let now = ambient.now();
         assert!(!link.take("", now) && !link.take(&token[1..], now));
         assert!(!link.is_valid(token, now + VALID_FOR));
-        assert!(link.is_valid(token, now) && link.clone().take(token, now));
+        assert!(link.is_valid(token, now) && link.take(token, now));
         assert!(!link.is_valid(token, now) && !link.take(token, now));
     }
 }

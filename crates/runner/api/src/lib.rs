@@ -61,12 +61,13 @@ pub struct Services {
 ///
 /// The router does no I/O itself; all reads and writes go through `services`. `entropy` generates the request ids.
 pub fn router<S>(services: Services, entropy: Arc<dyn Entropy>, options: ApiOptions) -> Router<S> {
+    let ApiOptions { api_key, request_timeout } = options;
     let limits = Arc::new(Limits::default());
     let (api_keys, idempotency) = (services.api_keys.clone(), services.idempotency.clone());
-    let gate = Arc::new(Gate::new(&options.api_key, api_keys, idempotency, Arc::clone(&limits)));
+    let gate = Arc::new(Gate::new(&api_key, api_keys, idempotency, Arc::clone(&limits)));
     let observer = Observer {
         entropy,
-        request_timeout: options.request_timeout,
+        request_timeout,
         outages: services.outages.clone(),
         limits,
         histogram: "rdev_runner_http_request_duration_seconds",

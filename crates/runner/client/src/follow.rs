@@ -19,7 +19,7 @@ pub enum CommandSignal {
     /// The connection broke, or could not be made again. The stream reconnects with the next call.
     Lost(Error),
     /// An event.
-    Event(Reply<CommandEvent>),
+    Event(Box<Reply<CommandEvent>>),
     /// The command has ended, and all its events have been returned.
     Ended(Box<Reply<Command>>),
     /// The command was deleted.
@@ -48,7 +48,7 @@ impl CommandEvents {
             return match self.live.next().await? {
                 Signal::Connected => Ok(CommandSignal::Connected),
                 Signal::Lost(error) => Ok(CommandSignal::Lost(error)),
-                Signal::Item(event) => Ok(CommandSignal::Event(event)),
+                Signal::Item(event) => Ok(CommandSignal::Event(Box::new(event))),
                 Signal::Other(event, data) if event == "end" => {
                     let foreign = |_| Error::Foreign { url: self.client.url().to_owned(), status: 200 };
                     serde_json::from_str(&data)

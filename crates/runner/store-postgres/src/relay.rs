@@ -72,7 +72,7 @@ impl Relay {
             match timeout(CONNECT_TIMEOUT, notify).await {
                 Ok(Ok(_)) => {}
                 Ok(Err(error)) => {
-                    tracing::debug!(%error, "cannot signal changes to other processes; they poll")
+                    tracing::debug!(%error, "cannot signal changes to other processes; they poll");
                 }
                 Err(_) => tracing::debug!("cannot signal changes to other processes in time; they poll"),
             }

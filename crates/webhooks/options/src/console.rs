@@ -25,7 +25,6 @@ pub struct ConsoleArgs {
 
 impl ConsoleArgs {
     /// Adds the console to the API that listens on `address`, unless it is switched off.
-    #[must_use]
     pub fn mount(
         &self,
         api: Router,

@@ -7,6 +7,7 @@
 // of the whole program.
 #![expect(missing_docs, reason = "see above")]
 
+pub mod banner;
 mod console;
 mod data_dir;
 mod migrate;

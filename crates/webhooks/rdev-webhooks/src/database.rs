@@ -194,7 +194,7 @@ impl Database {
         match &self.0 {
             #[cfg(feature = "postgres")]
             Location::Postgres(address) => {
-                let host = address.writable_host(POOL_TIMEOUT).await?;
+                let host = rdev_webhooks_store_postgres::writable_host(address, POOL_TIMEOUT).await?;
                 let options = sqlx::postgres::PgPoolOptions::new();
                 let options = options.max_connections(max_connections).acquire_timeout(POOL_TIMEOUT);
                 Ok(PublishPool::Postgres(options.connect_lazy_with(host)))

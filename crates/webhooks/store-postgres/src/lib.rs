@@ -57,7 +57,7 @@ mod webhooks;
 
 pub use address::Address;
 pub use connect_error::ConnectError;
-pub use open::rekey;
+pub use open::{rekey, writable_host};
 pub use options::{PoolSizes, PostgresOptions};
 pub use publisher::{PostgresPublisher, PublisherError};
 pub use rdev_webhooks_domain::ports::{Migration, SchemaState};

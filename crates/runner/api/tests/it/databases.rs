@@ -37,7 +37,9 @@ async fn a_command_lives(scene: Scene) {
         scene.say(&leased, number - 1, &[number.to_string()]).await;
     }
     scene.complete(&leased, 100).await;
-    for (numbers, (event, _, command)) in join_all(streams.into_iter().map(|stream| stream.to_end())).await {
+    for (numbers, (event, _, command)) in
+        join_all(streams.into_iter().map(|stream| stream.read_to_end())).await
+    {
         assert_eq!(numbers, (1..=100).collect::<Vec<_>>());
         assert_eq!((event.as_str(), &command["status"]), ("end", &json!("completed")));
     }
@@ -56,7 +58,7 @@ async fn a_command_lives(scene: Scene) {
     let cancel = format!("/commands/{again}/cancel");
     let cancels = join_all((0..10).map(|_| scene.post(&cancel, ""))).await;
     assert_eq!(cancels.iter().filter(|answer| answer.status == 202).count(), 1);
-    assert_eq!(stream.to_end().await.1.2["status"], "cancelled");
+    assert_eq!(stream.read_to_end().await.1.2["status"], "cancelled");
     scene.call("DELETE", &format!("/commands/{id}"), &[]).await.expect(204);
     scene.call("DELETE", "/projects/my-project", &[]).await.expect(204);
     assert_eq!(scene.shown(&again).await["status"], "cancelled");

@@ -66,7 +66,7 @@ impl Stream {
     }
 
     /// Returns the numbers of the events up to the last event, and that event.
-    pub(crate) async fn to_end(mut self) -> (Vec<u64>, Event) {
+    pub(crate) async fn read_to_end(mut self) -> (Vec<u64>, Event) {
         let mut numbers = Vec::new();
         while let Some((event, id, data)) = self.event().await {
             if event != "event" {
@@ -187,7 +187,7 @@ async fn a_stream_resumes_after_every_event_without_gap_or_double() {
     scene.say(&leased, 60, &texts(61..=70)).await;
     scene.complete(&leased, 70).await;
     for (last, mut numbers, stream) in open.drain(..) {
-        let (rest, (event, _, command)) = stream.to_end().await;
+        let (rest, (event, _, command)) = stream.read_to_end().await;
         numbers.extend(rest);
         assert_eq!(numbers, (last + 1..=70).collect::<Vec<_>>());
         assert_eq!((event.as_str(), &command["status"]), ("end", &json!("completed")));
@@ -196,7 +196,7 @@ async fn a_stream_resumes_after_every_event_without_gap_or_double() {
     // After the end too.
     for last in 0..=70_u64 {
         let stream = scene.stream(&id, &[("last-event-id", &last.to_string())]).await;
-        let (numbers, (event, ..)) = stream.to_end().await;
+        let (numbers, (event, ..)) = stream.read_to_end().await;
         assert_eq!((numbers, event.as_str()), ((last + 1..=70).collect(), "end"));
     }
 }
@@ -212,14 +212,14 @@ async fn a_stream_is_live_from_the_queue_to_the_end() {
         assert_eq!(stream.event().await.unwrap().1, Some(number));
     }
     scene.complete(&leased, 20).await;
-    let (numbers, (_, _, command)) = stream.to_end().await;
+    let (numbers, (_, _, command)) = stream.read_to_end().await;
     assert!(numbers.is_empty());
     assert_eq!(command["id"], json!(id));
     // A command that is cancelled in the queue ends its stream.
     let id = scene.command("x").await;
     let stream = scene.stream(&id, &[]).await;
     scene.post(&format!("/commands/{id}/cancel"), "").await.expect(202);
-    assert_eq!(stream.to_end().await.1.2["status"], "cancelled");
+    assert_eq!(stream.read_to_end().await.1.2["status"], "cancelled");
 }
 
 #[tokio::test]
@@ -243,7 +243,7 @@ async fn a_thousand_watchers_cost_no_more_statements_than_one() {
         }
         scene.complete(&leased, 30).await;
         for stream in streams {
-            assert!(stream.to_end().await.0.is_empty());
+            assert!(stream.read_to_end().await.0.is_empty());
         }
         let after = scene.counting.calls();
         // The number of looks depends on the time that passes, the statements of a watcher do not.
@@ -268,8 +268,8 @@ async fn a_watcher_that_falls_behind_gets_everything_and_delays_no_other() {
         while quick.event().await.unwrap().1 != Some(batch * 50 + 50) {}
     }
     scene.complete(&leased, 2_000).await;
-    assert_eq!(quick.to_end().await.1.0, "end");
-    let (numbers, (event, ..)) = slow.to_end().await;
+    assert_eq!(quick.read_to_end().await.1.0, "end");
+    let (numbers, (event, ..)) = slow.read_to_end().await;
     assert_eq!((numbers, event.as_str()), ((1..=2_000).collect(), "end"));
 }
 
@@ -285,9 +285,9 @@ async fn the_streams_of_a_deleted_command_end() {
     // This one knows the end already, and is the reason why the events stay in memory.
     let late = scene.stream(&id, &[("last-event-id", "1")]).await;
     scene.call("DELETE", &format!("/commands/{id}"), &[]).await.expect(204);
-    let last = watching.to_end().await.1;
+    let last = watching.read_to_end().await.1;
     assert!(["end", "deleted"].contains(&last.0.as_str()) && last.2["id"] == json!(id), "{last:?}");
-    assert!(["end", "deleted"].contains(&late.to_end().await.1.0.as_str()));
+    assert!(["end", "deleted"].contains(&late.read_to_end().await.1.0.as_str()));
     let headers = [("accept", "text/event-stream"), ("last-event-id", "3")];
     scene.call("GET", &format!("/commands/{id}/events"), &headers).await.refused(404, "not_found");
 }
@@ -337,5 +337,5 @@ async fn the_last_events_come_before_the_end() {
     let kinds = (0..130).map(|number| message(&number.to_string())).collect();
     scene.report(&leased, 0, kinds, Progress::Running).await;
     scene.report(&leased, 130, vec![message("last")], ended(Outcome::Completed)).await;
-    assert_eq!(stream.to_end().await.0, (1..=131).collect::<Vec<_>>());
+    assert_eq!(stream.read_to_end().await.0, (1..=131).collect::<Vec<_>>());
 }

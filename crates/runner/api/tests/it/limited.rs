@@ -92,7 +92,7 @@ async fn a_key_sees_and_makes_only_what_belongs_to_its_projects() {
         data.map(|item| item[member].as_str().unwrap().to_owned()).collect()
     };
     let list = scene.with_key(&a, "GET", "/commands", "").await.expect(200).json();
-    assert_eq!(ids(&list, "id"), [own.clone()]);
+    assert_eq!(ids(&list, "id"), [own.as_str()]);
     let list = scene.with_key(&a, "GET", "/commands?project=b", "").await.expect(200).json();
     assert!(ids(&list, "id").is_empty());
     let list = scene.with_key(&a, "GET", "/projects", "").await.expect(200).json();

@@ -81,13 +81,13 @@ impl Availability {
         }
         while let Some(probed) = probes.join_next().await {
             match probed {
-                Ok((provider, result)) => self.note(provider, result),
+                Ok((provider, result)) => self.note(&provider, result),
                 Err(error) => tracing::error!(%error, "probe of a provider died"),
             }
         }
     }
 
-    fn note(&self, provider: AgentProvider, result: Result<String, String>) {
+    fn note(&self, provider: &AgentProvider, result: Result<String, String>) {
         let probed =
             result.as_ref().map_or_else(|reason| Probed::Unavailable(reason.clone()), |_| Probed::Available);
         let before = self.probed().insert(provider.clone(), probed.clone());

@@ -3,8 +3,9 @@
 #![allow(
     clippy::expect_used,
     clippy::panic,
+    clippy::print_stdout,
     clippy::unwrap_used,
-    reason = "a test fails by panicking, its helpers too"
+    reason = "a test fails by panicking, its helpers too, and prints the figures that it is about"
 )]
 
 mod demo;

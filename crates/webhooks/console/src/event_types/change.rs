@@ -116,7 +116,7 @@ async fn put(
         Ok(_) => return Ok(true),
         Err(RegistryError::Schema(found)) => found.iter().for_each(|fault| faults.at("schema", fault)),
         Err(error @ (RegistryError::Reserved | RegistryError::BuiltIn | RegistryError::Full)) => {
-            faults.at("name", error)
+            faults.at("name", error);
         }
         Err(error @ RegistryError::TooManyExamples) => faults.at("examples", error),
         Err(RegistryError::Examples(found)) => {

@@ -143,7 +143,7 @@ fn trouble(view: &View, webhook: &Webhook, health: &Health, now: Timestamp) -> V
             moment(until).relative()
         )),
         Circuit::HalfOpen => {
-            sentences.push("One delivery probes whether the endpoint works again.".to_owned())
+            sentences.push("One delivery probes whether the endpoint works again.".to_owned());
         }
         Circuit::Closed => {}
     }

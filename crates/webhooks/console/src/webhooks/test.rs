@@ -83,7 +83,7 @@ pub(crate) async fn send_test(
                 return Ok(view.redirect(&query));
             }
             Err(WebhookError::OtherProject) => {
-                faults.at("data", "must name one of your projects as `project`")
+                faults.at("data", "must name one of your projects as `project`");
             }
             Err(WebhookError::Publish(PublishError::Invalid(found))) => {
                 found.iter().for_each(|fault| faults.at("data", violation(&fault.violation)));

@@ -37,7 +37,7 @@ async fn a_failure_is_explained_and_mended_by_hand() {
     let sent = browser.post(&path, &[("type", "command.completed"), ("data", r#"{"a":1.50}"#)]).await;
     let id = delivery(sent.location());
     scene.ended(id).await;
-    browser.open(&sent.location().to_owned()).await.shows("Result").shows("Failed").shows("500");
+    browser.open(sent.location()).await.shows("Result").shows("Failed").shows("500");
 
     let address = format!("/console/deliveries/{id}");
     let page = browser.open(&address).await;

@@ -1,5 +1,12 @@
 //! The console over a real system on SQLite, request by request.
 
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test fails by panicking, in its helpers too"
+)]
+
 mod access;
 mod browser;
 mod catalogue;

@@ -15,7 +15,7 @@ async fn a_reader_signs_in_and_comes_to_the_page_it_asked_for() {
     let sent = browser.get("/console/webhooks?state=disabled").await;
     assert_eq!(sent.status, StatusCode::SEE_OTHER);
     assert_eq!(sent.location(), "/console/sign-in?next=%2Fwebhooks%3Fstate%3Ddisabled");
-    browser.open(&sent.location().to_owned()).await.shows(r#"name="next" value="/webhooks?state=disabled""#);
+    browser.open(sent.location()).await.shows(r#"name="next" value="/webhooks?state=disabled""#);
 
     let wrong = browser.post("/console/sign-in", &[("key", "rdev_wrong"), ("next", "/webhooks")]).await;
     assert_eq!(wrong.status, StatusCode::UNAUTHORIZED);

@@ -17,7 +17,7 @@ const SEED: u64 = 20_261_129;
 
 fn script(command: CommandId, number: usize) -> Option<AgentEventKind> {
     let text = format!("{command} {number}");
-    (number < EVENTS).then(|| match number % 3 {
+    (number < EVENTS).then_some(match number % 3 {
         0 => AgentEventKind::Raw { text },
         _ => AgentEventKind::Message { text, parent: None },
     })
