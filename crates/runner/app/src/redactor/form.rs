@@ -65,7 +65,7 @@ impl Form {
     /// Returns whether a text that begins with this byte may begin with the form.
     pub(super) fn may_begin_with(&self, byte: u8) -> bool {
         let first = &self.characters[0];
-        let begins = |way: &Vec<u8>| first.same(&way[..1], &[byte]);
+        let begins = |way: &Vec<u8>| first.same(way, 0, byte);
         first.literals.iter().any(begins) || (byte == b'\\' && !first.escaped.is_empty())
     }
 
@@ -139,10 +139,12 @@ impl Character {
         Self { literals: ways.iter().map(|way| way.to_vec()).collect(), escaped, ignores_case: false }
     }
 
-    fn same(&self, way: &[u8], found: &[u8]) -> bool {
+    /// Returns whether a byte of a text is this byte of a way.
+    fn same(&self, way: &[u8], number: usize, found: u8) -> bool {
         // The digits of an encoding may be capitals.
         let is_encoded = way.len() > 1 && way.is_ascii();
-        way == found || ((self.ignores_case || is_encoded) && way.eq_ignore_ascii_case(found))
+        let wanted = way[number];
+        wanted == found || ((self.ignores_case || is_encoded) && wanted.eq_ignore_ascii_case(&found))
     }
 
     /// Adds the positions after each way to write the character at `start`. Returns whether the text ends
@@ -150,31 +152,49 @@ impl Character {
     fn read(&self, text: &[u8], start: usize, is_first: bool, after: &mut Vec<usize>) -> bool {
         let mut is_open = false;
         for way in &self.literals {
-            is_open |= self.read_way(text, way, start, after);
+            is_open |= self.read_way(text, way, start, false, after);
         }
         // Within a run of backslashes nothing begins that did not begin with the run.
         let is_within = is_first && start > 0 && text[start - 1] == b'\\';
         if text.get(start) == Some(&b'\\') && !is_within {
             let run = text[start..].iter().take(MAX_BACKSLASHES).take_while(|byte| **byte == b'\\').count();
             for way in &self.escaped {
-                is_open |= self.read_way(text, way, start + run, after);
+                is_open |= self.read_way(text, way, start + run, true, after);
             }
         }
         is_open
     }
 
-    fn read_way(&self, text: &[u8], way: &[u8], start: usize, after: &mut Vec<usize>) -> bool {
-        let end = text.len().min(start + way.len());
-        let found = &text[start..end];
-        if found.len() == way.len() {
-            if self.same(way, found) {
-                after.push(end);
+    /// Adds the position after this way. It may be broken between its bytes, and before the first if something of the
+    /// character stands before it.
+    fn read_way(
+        &self,
+        text: &[u8],
+        way: &[u8],
+        start: usize,
+        is_begun: bool,
+        after: &mut Vec<usize>,
+    ) -> bool {
+        let mut at = start;
+        for number in 0..way.len() {
+            let is_next = |at: usize| text.get(at).map(|found| self.same(way, number, *found));
+            if number > 0 || is_begun {
+                let resumed = after_break(text, at);
+                if is_next(at) == Some(false) && (resumed > at || is_unfinished_break(&text[at..])) {
+                    if is_next(resumed) == Some(false) {
+                        return is_unfinished_break(&text[resumed..]);
+                    }
+                    at = resumed;
+                }
             }
-            return false;
+            match is_next(at) {
+                None => return true,
+                Some(false) => return false,
+                Some(true) => at += 1,
+            }
         }
-        found.is_empty()
-            || self.same(&way[..found.len()], found)
-            || way[..found.len()].eq_ignore_ascii_case(found)
+        after.push(at);
+        false
     }
 }
 

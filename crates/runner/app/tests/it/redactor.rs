@@ -52,6 +52,22 @@ fn in_pieces(redactor: &Redactor, text: &str, size: usize) -> String {
 }
 
 #[test]
+fn a_line_break_at_any_place_does_not_hide_a_secret() {
+    for way in 0..WAYS {
+        let written = written(SECRET, way);
+        for (at, _) in written.char_indices().skip(1) {
+            let (head, tail) = written.split_at(at);
+            let is_within_backslashes = head.ends_with('\\') && tail.starts_with('\\');
+            // A space of the secret would be indentation.
+            if !is_within_backslashes && !tail.starts_with(' ') {
+                let clean = redact(&format!("before {head}\n  {tail} after"));
+                assert!(clean.contains(REDACTED), "{way}, {at}: {clean}");
+            }
+        }
+    }
+}
+
+#[test]
 fn a_secret_is_found_however_it_is_written() {
     for way in 0..WAYS {
         let clean = redact(&format!("before {} after", written(SECRET, way)));

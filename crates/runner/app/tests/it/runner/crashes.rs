@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use rdev_runner_app::{RunnerHost, RunnerOptions};
+use rdev_runner_app::{RunnerHost, RunnerHostError, RunnerOptions};
 use rdev_runner_domain::ports::Entropy;
 use rdev_runner_domain::{AgentEventKind, CommandId, CommandStatus, Outcome};
 use rdev_webhooks_testkit::{SeededEntropy, soak};
@@ -13,6 +13,8 @@ use super::scene::{Scene, command, registry};
 
 const COMMANDS: u16 = 12;
 const EVENTS: usize = 300;
+/// The bound of a wait for a program to start.
+const PATIENCE: Duration = Duration::from_secs(20);
 const SEED: u64 = 20_261_129;
 
 fn script(command: CommandId, number: usize) -> Option<AgentEventKind> {
@@ -42,7 +44,16 @@ async fn die_often(seed: u64) {
     }
     let options = async || {
         let entropy: &dyn Entropy = &entropy;
-        RunnerOptions::new(RunnerHost::exclusive(folder.path(), entropy).await.unwrap()).with_max_running(8)
+        let began = std::time::Instant::now();
+        let host = loop {
+            // The clock of the test does not wait for a program that another test starts just now: until it runs it has
+            // the lock too.
+            match RunnerHost::exclusive(folder.path(), entropy).await {
+                Err(RunnerHostError::InUse(_)) if began.elapsed() < PATIENCE => {}
+                host => break host.unwrap(),
+            }
+        };
+        RunnerOptions::new(host).with_max_running(8)
     };
     for _ in 0..8 {
         let runner = tokio::spawn(scene.runner(options().await).run(CancellationToken::new()));

@@ -104,7 +104,7 @@ async fn two_runners_keep_all_limits_at_every_instant() {
     }
     let mut ids = Vec::new();
     for n in 0..COMMANDS {
-        let mut draft = command(n, "Hello.\n/wait 15ms");
+        let mut draft = command(n, "Hello.\n/wait 60ms");
         draft.project = projects[usize::from(n % 3)].0.parse().unwrap();
         draft.provider = providers[usize::from(n % 2)].parse().unwrap();
         ids.push(scene.add(draft).await);
