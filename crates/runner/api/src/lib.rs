@@ -72,14 +72,19 @@ pub fn router<S>(services: Services, entropy: Arc<dyn Entropy>, options: ApiOpti
         limits,
         histogram: "rdev_runner_http_request_duration_seconds",
     };
-    let routes = gate.guard(routes::guarded().router).merge(routes::open().router);
+    let routes = gate.guard(routes::guarded().router).merge(open().router);
     let routes = routes.method_not_allowed_fallback(fallback::method_not_allowed);
     observer.observe(routes).with_state(services)
+}
+
+/// Returns the routes that require no key.
+fn open() -> routes::Routes {
+    routes::Routes::default().route("/openapi-runner.json", axum::routing::get(openapi::show))
 }
 
 /// Returns the paths of all routes, so that tests can cover every one.
 #[doc(hidden)]
 #[must_use]
 pub fn route_paths() -> Vec<&'static str> {
-    [routes::guarded(), routes::open()].into_iter().flat_map(|routes| routes.paths).collect()
+    [routes::guarded(), open()].into_iter().flat_map(|routes| routes.paths).collect()
 }

@@ -13,6 +13,26 @@ use rdev_http::openapi::{self, Api, Examples};
 use rdev_http::tag;
 use utoipa::openapi::{Components, OpenApi};
 
+/// The handlers' own descriptions.
+#[derive(utoipa::OpenApi)]
+#[openapi(paths(
+    crate::routes::projects::create::create,
+    crate::routes::projects::list::list,
+    crate::routes::projects::get::get,
+    crate::routes::projects::patch::patch,
+    crate::routes::projects::delete::delete,
+    crate::routes::commands::create::create,
+    crate::routes::commands::list::list,
+    crate::routes::commands::get::get,
+    crate::routes::commands::events::events,
+    crate::routes::commands::cancel::cancel,
+    crate::routes::commands::run_again::run_again,
+    crate::routes::commands::delete::delete,
+    crate::routes::providers::list,
+    show,
+))]
+struct Described;
+
 const TAGS: [(&str, &str); 4] = [
     ("projects", "Where agents work, and the settings of their commands."),
     ("commands", "Runs of an agent on a project: queue, follow, cancel and repeat them."),
@@ -34,7 +54,7 @@ fn document() -> OpenApi {
     let introduction = include_str!("openapi/introduction.md");
     let mut document =
         openapi::document("rdev command runner", env!("CARGO_PKG_VERSION"), introduction, &TAGS);
-    document.merge(<crate::routes::Described as utoipa::OpenApi>::openapi());
+    document.merge(<Described as utoipa::OpenApi>::openapi());
     let components = document.components.get_or_insert_with(Components::new);
     components.schemas.extend(rdev_http::schema::types::kinds());
     components.schemas.extend(crate::schema_types::kinds());

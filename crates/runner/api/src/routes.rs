@@ -1,9 +1,9 @@
 //! The routes, one endpoint per file.
 
-mod commands;
+pub(crate) mod commands;
 mod limits;
-mod projects;
-mod providers;
+pub(crate) mod projects;
+pub(crate) mod providers;
 mod tools;
 
 use axum::Router;
@@ -15,27 +15,7 @@ use rdev_http::kind;
 use rdev_http::limits::bounded_reads;
 use utoipa::openapi::{RefOr, Schema};
 
-use crate::{Services, openapi};
-
-/// The handlers' own descriptions.
-#[derive(utoipa::OpenApi)]
-#[openapi(paths(
-    projects::create::create,
-    projects::list::list,
-    projects::get::get,
-    projects::patch::patch,
-    projects::delete::delete,
-    commands::create::create,
-    commands::list::list,
-    commands::get::get,
-    commands::events::events,
-    commands::cancel::cancel,
-    commands::run_again::run_again,
-    commands::delete::delete,
-    providers::list,
-    crate::openapi::show,
-))]
-pub(crate) struct Described;
+use crate::Services;
 
 /// Returns the schemas of the objects within bodies.
 pub(crate) fn named_kinds() -> [(String, RefOr<Schema>); 3] {
@@ -54,7 +34,7 @@ pub(crate) struct Routes {
 }
 
 impl Routes {
-    fn route(mut self, path: &'static str, methods: MethodRouter<Services>) -> Self {
+    pub(crate) fn route(mut self, path: &'static str, methods: MethodRouter<Services>) -> Self {
         self.paths.push(path);
         Self { router: Router::route(self.router, path, methods), ..self }
     }
@@ -79,9 +59,4 @@ pub(crate) fn guarded() -> Routes {
         .route("/commands/{id}/run-again", run(post(commands::run_again)))
         .route("/commands/{id}/events", read(get(commands::events)))
         .route("/providers", probe(get(providers::list)))
-}
-
-/// Returns the routes that require no key.
-pub(crate) fn open() -> Routes {
-    Routes::default().route("/openapi-runner.json", get(openapi::show))
 }

@@ -1,14 +1,14 @@
 //! Commands.
 
 mod accepted;
-pub(super) mod cancel;
-pub(super) mod create;
-pub(super) mod delete;
-pub(super) mod events;
-pub(super) mod get;
-pub(super) mod list;
-pub(super) mod request;
-pub(super) mod run_again;
+pub(crate) mod cancel;
+pub(crate) mod create;
+pub(crate) mod delete;
+pub(crate) mod events;
+pub(crate) mod get;
+pub(crate) mod list;
+pub(crate) mod request;
+pub(crate) mod run_again;
 
 pub(super) use cancel::cancel;
 pub(super) use create::create;

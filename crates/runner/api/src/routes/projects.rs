@@ -1,11 +1,11 @@
 //! Projects.
 
-pub(super) mod create;
-pub(super) mod delete;
-pub(super) mod get;
-pub(super) mod list;
-pub(super) mod patch;
-pub(super) mod request;
+pub(crate) mod create;
+pub(crate) mod delete;
+pub(crate) mod get;
+pub(crate) mod list;
+pub(crate) mod patch;
+pub(crate) mod request;
 
 pub(super) use create::create;
 pub(super) use delete::delete;
