@@ -343,3 +343,5 @@ try {
 } finally {
   await reader.quit();
 }
+// A receiver of a scenario that failed would keep the program.
+process.exit();
