@@ -154,7 +154,8 @@ async fn two_runners_share_the_queue_and_keep_its_limits() {
     let data_dir = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
     let start = async |verb: &str, bind: &str, name: &str, ready: &str| {
         let data_dir = data_dir(name);
-        let args = [verb, bind, "127.0.0.1:0", "--data-dir", &data_dir, "--max-running", "8"];
+        let mut args = vec![verb, bind, "127.0.0.1:0", "--data-dir", &data_dir, "--max-running", "8"];
+        args.extend(["--allow-destination", "127.0.0.0/8"]);
         Process::start("rdev", &args, &variables, ready).await
     };
     let api = start("api", "--bind", "api", "listens on").await;
