@@ -9,8 +9,14 @@ const MAX_BREAK: usize = 128;
 /// The most backslashes before an escaped character: JSON within JSON, six times.
 const MAX_BACKSLASHES: usize = 64;
 
+/// The most parts into which line breaks divide the backslashes before a character.
+const MAX_RUN_PARTS: usize = 4;
+
 /// The shortest form, in characters: others are found in ordinary text.
 const MIN_CHARS: usize = 4;
+
+/// The shortest part of a form that is removed without the rest, in characters.
+const MIN_PART_CHARS: usize = 8;
 
 /// A form of a secret: a sequence of characters, each with the ways in which it can be written.
 #[derive(Clone)]
@@ -20,6 +26,8 @@ pub(super) struct Form {
 
 #[derive(Clone)]
 struct Character {
+    /// Whether a line break can stand in its place.
+    is_space: bool,
     /// The ways to write it: itself, percent-encoded, in base64 of either alphabet.
     literals: Vec<Vec<u8>>,
     /// What may follow a run of backslashes: itself, `n`, `u00e9`.
@@ -32,8 +40,8 @@ struct Character {
 pub(super) enum Found {
     /// The form, up to this position.
     Whole(usize),
-    /// A text that ends within the form.
-    Beginning,
+    /// A text that ends within the form, after this number of its characters.
+    Beginning(usize),
     /// Something else.
     Nothing,
 }
@@ -64,31 +72,53 @@ impl Form {
 
     /// Returns whether a text that begins with this byte may begin with the form.
     pub(super) fn may_begin_with(&self, byte: u8) -> bool {
-        let first = &self.characters[0];
-        let begins = |way: &Vec<u8>| first.same(way, 0, byte);
-        first.literals.iter().any(begins) || (byte == b'\\' && !first.escaped.is_empty())
+        self.characters[0].may_begin_with(byte)
     }
 
     /// Looks for the form at this position.
     pub(super) fn find(&self, text: &[u8], position: usize, scratch: &mut Scratch) -> Found {
+        self.find_from(0, text, position, scratch)
+    }
+
+    /// Looks at this position for each ending of the form that is removed by itself.
+    pub(super) fn find_endings(
+        &self,
+        text: &[u8],
+        position: usize,
+        scratch: &mut Scratch,
+    ) -> impl Iterator<Item = Found> {
+        let begins_with = text.get(position).copied();
+        (1..=self.characters.len().saturating_sub(self.least_part())).filter_map(move |first| {
+            let may_begin = begins_with.is_some_and(|byte| self.characters[first].may_begin_with(byte));
+            may_begin.then(|| self.find_from(first, text, position, scratch))
+        })
+    }
+
+    /// Returns the least number of characters at the border of a text that are removed without the rest.
+    pub(super) fn least_part(&self) -> usize {
+        self.characters.len().div_ceil(2).max(MIN_PART_CHARS)
+    }
+
+    /// Looks for the form from one of its characters on.
+    fn find_from(&self, first: usize, text: &[u8], position: usize, scratch: &mut Scratch) -> Found {
         let Scratch { positions, next } = scratch;
-        let mut is_open = false;
+        let mut beginning = None;
         positions.clear();
         positions.push(position);
-        for (number, character) in self.characters.iter().enumerate() {
+        for (number, character) in self.characters[first..].iter().enumerate() {
             next.clear();
-            for position in positions.iter().copied() {
-                is_open |= character.read(text, position, number == 0, next);
+            let mut is_open = false;
+            for start in positions.iter().copied() {
+                is_open |= character.read(text, start, number == 0, next);
                 if number > 0 {
-                    let start = after_break(text, position);
-                    is_open |= is_unfinished_break(&text[start..]);
-                    if start != position {
-                        is_open |= character.read(text, start, false, next);
-                    }
+                    is_open |= character.read_after_break(text, start, next);
                 }
             }
+            if is_open {
+                beginning = Some(number);
+            }
             if next.is_empty() {
-                return if is_open { Found::Beginning } else { Found::Nothing };
+                return beginning.map_or(Found::Nothing, Found::Beginning);
             }
             next.sort_unstable();
             next.dedup();
@@ -122,11 +152,12 @@ impl Character {
         if character == '\t' {
             escaped.push(b"t".to_vec());
         }
-        Self { literals, escaped, ignores_case: false }
+        Self { is_space: matches!(character, ' ' | '\t'), literals, escaped, ignores_case: false }
     }
 
     fn digit(digit: char) -> Self {
-        Self { literals: vec![digit.to_string().into_bytes()], escaped: Vec::new(), ignores_case: true }
+        let literals = vec![digit.to_string().into_bytes()];
+        Self { is_space: false, literals, escaped: Vec::new(), ignores_case: true }
     }
 
     fn base64(character: char) -> Self {
@@ -136,7 +167,14 @@ impl Character {
             _ => &[&[character as u8]],
         };
         let escaped = if character == '/' { vec![b"/".to_vec()] } else { Vec::new() };
-        Self { literals: ways.iter().map(|way| way.to_vec()).collect(), escaped, ignores_case: false }
+        let literals = ways.iter().map(|way| way.to_vec()).collect();
+        Self { is_space: false, literals, escaped, ignores_case: false }
+    }
+
+    /// Returns whether a text that begins with this byte may begin with the character.
+    fn may_begin_with(&self, byte: u8) -> bool {
+        let begins = |way: &Vec<u8>| self.same(way, 0, byte);
+        self.literals.iter().any(begins) || (byte == b'\\' && !self.escaped.is_empty())
     }
 
     /// Returns whether a byte of a text is this byte of a way.
@@ -152,45 +190,65 @@ impl Character {
     fn read(&self, text: &[u8], start: usize, is_first: bool, after: &mut Vec<usize>) -> bool {
         let mut is_open = false;
         for way in &self.literals {
-            is_open |= self.read_way(text, way, start, false, after);
+            is_open |= self.read_way(text, way, start, after);
         }
         // Within a run of backslashes nothing begins that did not begin with the run.
         let is_within = is_first && start > 0 && text[start - 1] == b'\\';
-        if text.get(start) == Some(&b'\\') && !is_within {
-            let run = text[start..].iter().take(MAX_BACKSLASHES).take_while(|byte| **byte == b'\\').count();
-            for way in &self.escaped {
-                is_open |= self.read_way(text, way, start + run, true, after);
+        if self.escaped.is_empty() || is_within {
+            return is_open;
+        }
+        // Line breaks may divide the run.
+        let mut at = start;
+        for _ in 0..MAX_RUN_PARTS {
+            let run = backslashes(&text[at..]);
+            if run == 0 {
+                break;
             }
+            // The end of the run may be that of an escaped line break. One before a secret is no part of it.
+            let is_divided = !is_first || run > 1;
+            let broken_within = is_divided.then(|| resumptions(text, at)).into_iter().flatten();
+            let broken_after = resumptions(text, at + run);
+            at += run;
+            is_open |= self.read_escaped(text, at, after);
+            for resumed in broken_within.chain(broken_after) {
+                is_open |= self.read_escaped(text, resumed, after);
+                at = resumed;
+            }
+            is_open |= is_unfinished_break(&text[at..]);
         }
         is_open
     }
 
-    /// Adds the position after this way. It may be broken between its bytes, and before the first if something of the
-    /// character stands before it.
-    fn read_way(
-        &self,
-        text: &[u8],
-        way: &[u8],
-        start: usize,
-        is_begun: bool,
-        after: &mut Vec<usize>,
-    ) -> bool {
+    /// Adds the positions after the character that stands after a line break at `start`, or that is the break
+    /// itself. Returns whether the text ends within it.
+    fn read_after_break(&self, text: &[u8], start: usize, after: &mut Vec<usize>) -> bool {
+        let (mut is_open, mut last) = (false, start);
+        for resumed in resumptions(text, start) {
+            is_open |= self.read(text, resumed, false, after);
+            if self.is_space {
+                after.push(resumed);
+            }
+            last = resumed;
+        }
+        is_open || is_unfinished_break(&text[last..])
+    }
+
+    fn read_escaped(&self, text: &[u8], start: usize, after: &mut Vec<usize>) -> bool {
+        self.escaped.iter().fold(false, |is_open, way| is_open | self.read_way(text, way, start, after))
+    }
+
+    /// Adds the position after this way, which may be broken between its bytes.
+    fn read_way(&self, text: &[u8], way: &[u8], start: usize, after: &mut Vec<usize>) -> bool {
         let mut at = start;
         for number in 0..way.len() {
-            let is_next = |at: usize| text.get(at).map(|found| self.same(way, number, *found));
-            if number > 0 || is_begun {
-                let resumed = after_break(text, at);
-                if is_next(at) == Some(false) && (resumed > at || is_unfinished_break(&text[at..])) {
-                    if is_next(resumed) == Some(false) {
-                        return is_unfinished_break(&text[resumed..]);
-                    }
-                    at = resumed;
-                }
+            if number > 0 {
+                // No way goes on with a line break.
+                at = resumptions(text, at).last().unwrap_or(at);
             }
-            match is_next(at) {
+            match text.get(at) {
                 None => return true,
-                Some(false) => return false,
-                Some(true) => at += 1,
+                Some(found) if self.same(way, number, *found) => at += 1,
+                Some(_) => return number > 0 && is_unfinished_break(&text[at..]),
             }
         }
         after.push(at);
@@ -198,30 +256,42 @@ impl Character {
     }
 }
 
-/// The ways to write a line break: as such, in JSON, and percent-encoded.
-const BREAKS: [&[u8]; 6] = [b"\n", b"\r", b"\\n", b"\\r", b"%0A", b"%0D"];
+/// Returns the length of the run of backslashes with which a text begins.
+fn backslashes(text: &[u8]) -> usize {
+    text.iter().take(MAX_BACKSLASHES).take_while(|byte| **byte == b'\\').count()
+}
 
 /// Returns whether a text ends within a line break.
 fn is_unfinished_break(text: &[u8]) -> bool {
-    matches!(text, b"\\" | b"%" | b"%0")
+    let run = backslashes(text);
+    (run > 0 && run == text.len()) || matches!(text, b"%" | b"%0")
 }
 
-/// Returns the position after line breaks and indentation.
-fn after_break(text: &[u8], position: usize) -> usize {
-    let mut at = position;
-    while at - position < MAX_BREAK {
-        let rest = &text[at..];
-        let found = match rest.first() {
-            Some(b'\n' | b'\r' | b'\\' | b'%') => BREAKS.iter().find(|written| {
-                rest.get(..written.len()).is_some_and(|start| start.eq_ignore_ascii_case(written))
-            }),
-            _ => None,
-        };
-        at += match found {
-            Some(written) => written.len(),
-            None if at > position && matches!(rest.first(), Some(b' ' | b'\t')) => 1,
-            None => break,
-        };
+/// Returns the positions at which a text may go on after line breaks at `position`, with the indentation and the
+/// marks of quoted or changed lines that follow; none if there is no line break.
+fn resumptions(text: &[u8], position: usize) -> impl Iterator<Item = usize> {
+    std::iter::successors(after_break(text, position), move |at| {
+        if *at - position >= MAX_BREAK {
+            return None;
+        }
+        let is_indentation = || matches!(text.get(*at), Some(b' ' | b'\t' | b'+' | b'-' | b'>'));
+        after_break(text, *at)
+            .or_else(|| after_escape(text, *at, b"t"))
+            .or_else(|| is_indentation().then_some(*at + 1))
+    })
+}
+
+/// Returns the position after a line break: one as such, as an escape, or percent-encoded.
+fn after_break(text: &[u8], position: usize) -> Option<usize> {
+    match text.get(position..)? {
+        [b'\n' | b'\r', ..] => Some(position + 1),
+        [b'%', b'0', b'a' | b'A' | b'd' | b'D', ..] => Some(position + 3),
+        _ => after_escape(text, position, b"nr"),
     }
-    at
+}
+
+/// Returns the position after backslashes and one of these letters.
+fn after_escape(text: &[u8], position: usize, letters: &[u8]) -> Option<usize> {
+    let end = position + backslashes(text.get(position..)?);
+    (end > position && letters.contains(text.get(end)?)).then_some(end + 1)
 }

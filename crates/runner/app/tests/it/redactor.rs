@@ -57,11 +57,15 @@ fn a_line_break_at_any_place_does_not_hide_a_secret() {
         let written = written(SECRET, way);
         for (at, _) in written.char_indices().skip(1) {
             let (head, tail) = written.split_at(at);
-            let is_within_backslashes = head.ends_with('\\') && tail.starts_with('\\');
-            // A space of the secret would be indentation.
-            if !is_within_backslashes && !tail.starts_with(' ') {
-                let clean = redact(&format!("before {head}\n  {tail} after"));
-                assert!(clean.contains(REDACTED), "{way}, {at}: {clean}");
+            for line_break in ["\n", "\n  ", "\r\n\t", "\\n", "\\\\n  ", "%0D%0A", "\n+", "\n> "] {
+                let clean = redact(&format!("before {head}{line_break}{tail} after"));
+                let rest = clean.replacen(REDACTED, "", 1);
+                assert!(rest.len() < clean.len(), "{way}, {at}, {line_break:?}: {clean}");
+                // What is left of an encoding belongs to the text around the secret.
+                if ![6, 7, 8, 9, 12].contains(&way) {
+                    let left = rest.replace([' ', '\\', '\n'], "");
+                    assert_eq!(left, "beforeafter", "{way}, {at}, {line_break:?}");
+                }
             }
         }
     }
@@ -104,8 +108,35 @@ fn line_breaks_do_not_hide_a_secret() {
 }
 
 #[test]
+fn a_line_break_in_place_of_a_space_does_not_hide_a_secret() {
+    let redactor = Redactor::new(["four words make it"]);
+    for text in ["four\nwords make\n    it", "four words\\nmake it", "four \nwords\n> make\r\n it"] {
+        assert_eq!(redactor.redact(text), REDACTED, "{text:?}");
+        assert_eq!(in_pieces(&redactor, text, 1), REDACTED, "{text:?}");
+    }
+}
+
+#[test]
+fn the_longer_part_of_a_secret_at_the_border_of_a_text_is_removed() {
+    let redactor = Redactor::new(["correct-horse-battery"]);
+    for (text, clean) in [
+        ("It is correct-horse", "It is [redacted]"),
+        ("  horse-battery. Done", "  [redacted]. Done"),
+        ("rrect-horse-batt", "[redacted]"),
+        ("Y29ycmVjdC1ob3JzZS1i", "[redacted]"),
+        // Shorter parts are ordinary words.
+        ("It is correct", "It is correct"),
+        ("battery", "battery"),
+        ("correct-horse is no end", "correct-horse is no end"),
+    ] {
+        assert_eq!(redactor.redact(text), clean);
+        assert_eq!(in_pieces(&redactor, text, 1), clean);
+    }
+}
+
+#[test]
 fn other_text_stays() {
-    let text = "sk-ant/api is a prefix; zoë \\\\ %41 \u{1f600} sk-ant/api+03";
+    let text = "sk-ant/api is a prefix; zoë \\\\ %41 \u{1f600} sk-ant/api";
     assert_eq!(redact(text), text);
     assert_eq!(Redactor::new(["", "abc", "  "]).redact("abc abc"), "abc abc");
 }
