@@ -1,14 +1,12 @@
 //! The demonstration agent.
 
-use std::collections::HashMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use rdev_runner_domain::ports::{AgentVersion, CodeAgent, EventSink, Unavailable};
 use rdev_runner_domain::{
     AgentEventKind, AgentProvider, AgentRequest, AgentResult, AgentRun, Capabilities, CommandId, Denial,
-    FailureReason, Outcome, Usage,
+    FailureReason, Outcome, RunningCommands, Usage,
 };
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -26,19 +24,14 @@ use tokio_util::sync::CancellationToken;
 #[derive(Debug)]
 pub struct DemoAgent {
     provider: AgentProvider,
-    running: Mutex<HashMap<CommandId, CancellationToken>>,
+    running: RunningCommands<CancellationToken>,
 }
 
 impl DemoAgent {
     /// Creates the agent under this name.
     #[must_use]
     pub fn new(provider: AgentProvider) -> Self {
-        Self { provider, running: Mutex::default() }
-    }
-
-    fn running(&self) -> MutexGuard<'_, HashMap<CommandId, CancellationToken>> {
-        // A panic cannot leave the map half changed.
-        self.running.lock().unwrap_or_else(PoisonError::into_inner)
+        Self { provider, running: RunningCommands::default() }
     }
 }
 
@@ -81,9 +74,7 @@ impl CodeAgent for DemoAgent {
     async fn execute(&self, run: &AgentRun, sink: &dyn EventSink) -> AgentResult {
         let command = run.command_id();
         let cancelled = CancellationToken::new();
-        self.running().insert(command, cancelled.clone());
-        // Forgets the run also if the caller drops the future.
-        let _running = Running { agent: self, command };
+        let _running = self.running.add(command, cancelled.clone());
         let mut run = Run::new(&run.request);
         let outcome = cancelled.run_until_cancelled(run.play(sink)).await;
         run.result(outcome.unwrap_or(Outcome::Cancelled))
@@ -97,20 +88,9 @@ impl CodeAgent for DemoAgent {
     async fn forget(&self, _: CommandId) {}
 
     async fn cancel(&self, command: CommandId) {
-        if let Some(run) = self.running().get(&command) {
+        if let Some(run) = self.running.get(command) {
             run.cancel();
         }
-    }
-}
-
-struct Running<'a> {
-    agent: &'a DemoAgent,
-    command: CommandId,
-}
-
-impl Drop for Running<'_> {
-    fn drop(&mut self) {
-        self.agent.running().remove(&self.command);
     }
 }
 
@@ -132,6 +112,7 @@ impl<'a> Run<'a> {
             usage: Usage::default(),
             cost: None,
             denials: Vec::new(),
+            changes: None,
         };
         Self { request, started: Instant::now(), result }
     }

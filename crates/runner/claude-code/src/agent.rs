@@ -1,12 +1,13 @@
 //! The agent.
 
-use std::collections::{BTreeMap, HashMap};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use rdev_runner_domain::ports::{AgentVersion, CodeAgent, EventSink, ExecBackend, ExecError, Unavailable};
 use rdev_runner_domain::{
-    AgentProvider, AgentResult, AgentRun, Capabilities, CommandId, ExecSpec, RunName, Timeout,
+    AgentProvider, AgentResult, AgentRun, Capabilities, CommandId, ExecSpec, RunName, RunningCommand,
+    RunningCommands, Timeout,
 };
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
@@ -40,26 +41,21 @@ pub struct ClaudeCodeAgent {
     provider: AgentProvider,
     backend: Arc<dyn ExecBackend>,
     settings: ClaudeCodeSettings,
-    running: Mutex<HashMap<CommandId, CancellationToken>>,
+    running: RunningCommands<CancellationToken>,
 }
 
 impl ClaudeCodeAgent {
     /// Creates the agent.
     #[must_use]
     pub fn new(backend: Arc<dyn ExecBackend>, settings: ClaudeCodeSettings) -> Self {
-        Self { provider: AgentProvider::claude(), backend, settings, running: Mutex::default() }
-    }
-
-    fn running(&self) -> MutexGuard<'_, HashMap<CommandId, CancellationToken>> {
-        // A panic cannot leave the map half changed.
-        self.running.lock().unwrap_or_else(PoisonError::into_inner)
+        Self { provider: AgentProvider::claude(), backend, settings, running: RunningCommands::default() }
     }
 
     /// Makes a run known to [`CodeAgent::cancel`], until the guard is dropped.
-    fn begin(&self, command: CommandId) -> (CancellationToken, Running<'_>) {
+    fn begin(&self, command: CommandId) -> (CancellationToken, RunningCommand<'_, CancellationToken>) {
         let cancelled = CancellationToken::new();
-        self.running().insert(command, cancelled.clone());
-        (cancelled, Running { agent: self, command })
+        let running = self.running.add(command, cancelled.clone());
+        (cancelled, running)
     }
 
     fn spec(&self, run: &AgentRun) -> ExecSpec {
@@ -164,19 +160,8 @@ impl CodeAgent for ClaudeCodeAgent {
     }
 
     async fn cancel(&self, command: CommandId) {
-        if let Some(run) = self.running().get(&command) {
+        if let Some(run) = self.running.get(command) {
             run.cancel();
         }
-    }
-}
-
-struct Running<'a> {
-    agent: &'a ClaudeCodeAgent,
-    command: CommandId,
-}
-
-impl Drop for Running<'_> {
-    fn drop(&mut self) {
-        self.agent.running().remove(&self.command);
     }
 }

@@ -1,14 +1,15 @@
 //! The agent.
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use rdev_core::Entropy;
 use rdev_runner_domain::ports::{
     AgentVersion, Clock, CodeAgent, EventSink, ExecBackend, ExecError, Unavailable,
 };
-use rdev_runner_domain::{AgentProvider, AgentResult, AgentRun, Capabilities, CommandId};
+use rdev_runner_domain::{
+    AgentProvider, AgentResult, AgentRun, Capabilities, CommandId, RunningCommand, RunningCommands,
+};
 use tokio_util::sync::CancellationToken;
 
 use crate::checkpoint::Checkpoint;
@@ -23,7 +24,7 @@ pub struct OpenCodeAgent {
     clock: Arc<dyn Clock>,
     program: String,
     servers: Servers,
-    running: Mutex<HashMap<CommandId, CancellationToken>>,
+    running: RunningCommands<CancellationToken>,
 }
 
 impl OpenCodeAgent {
@@ -41,7 +42,7 @@ impl OpenCodeAgent {
             clock: Arc::clone(&clock),
             program: settings.program.clone(),
             servers: Servers::new(backend, settings, clock, entropy),
-            running: Mutex::default(),
+            running: RunningCommands::default(),
         }
     }
 
@@ -51,16 +52,11 @@ impl OpenCodeAgent {
         self.servers.close().await;
     }
 
-    fn running(&self) -> MutexGuard<'_, HashMap<CommandId, CancellationToken>> {
-        // A panic cannot leave the map half changed.
-        self.running.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     /// Makes a run known to [`CodeAgent::cancel`], until the guard is dropped.
-    fn register(&self, command: CommandId) -> (CancellationToken, Running<'_>) {
+    fn register(&self, command: CommandId) -> (CancellationToken, RunningCommand<'_, CancellationToken>) {
         let cancelled = CancellationToken::new();
-        self.running().insert(command, cancelled.clone());
-        (cancelled, Running { agent: self, command })
+        let running = self.running.add(command, cancelled.clone());
+        (cancelled, running)
     }
 }
 
@@ -111,19 +107,8 @@ impl CodeAgent for OpenCodeAgent {
     }
 
     async fn cancel(&self, command: CommandId) {
-        if let Some(run) = self.running().get(&command) {
+        if let Some(run) = self.running.get(command) {
             run.cancel();
         }
-    }
-}
-
-struct Running<'a> {
-    agent: &'a OpenCodeAgent,
-    command: CommandId,
-}
-
-impl Drop for Running<'_> {
-    fn drop(&mut self) {
-        self.agent.running().remove(&self.command);
     }
 }
