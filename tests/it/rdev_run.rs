@@ -80,6 +80,32 @@ async fn a_run_makes_the_folders_project_and_shows_what_happens() {
 }
 
 #[tokio::test]
+async fn a_run_in_a_repository_says_what_it_has_changed() {
+    let scene = Scene::start().await;
+    let git = |args: &[&str]| {
+        let mut git = std::process::Command::new("git");
+        git.current_dir(&scene.user.home).args(["-c", "user.name=n", "-c", "user.email=n@example.com"]);
+        let output = git.args(args).output().unwrap();
+        assert!(output.status.success(), "{output:?}");
+        String::from_utf8(output.stdout).unwrap()
+    };
+    git(&["init", "--quiet"]);
+    git(&["commit", "--quiet", "--allow-empty", "--message", "first"]);
+    std::fs::write(scene.user.home.join("new"), "a line\n").unwrap();
+    let ended = scene.user.run(&["run", "demo", "Good day."]).await;
+    assert!(ended.stderr.contains(", 1 file changed (+1 -0)"), "{ended:?}");
+    assert!(!ended.stderr.contains("To continue"), "the demo cannot: {ended:?}");
+    let shown = scene.user.line(&format!("commands show {} -o ndjson", id(&ended.stderr))).await.expect(0);
+    let changes = serde_json::from_str::<Value>(&shown).unwrap()["result"]["changes"].clone();
+    assert_eq!(changes["commit"].as_str().unwrap(), git(&["rev-parse", "HEAD"]).trim());
+    assert!(changes["diff"].as_str().unwrap().ends_with("+a line\n"), "{changes}");
+    let listed = scene.user.line("commands list -o ndjson").await.expect(0);
+    let listed = serde_json::from_str::<Value>(listed.lines().next().unwrap()).unwrap();
+    let without_diff = (&listed["result"]["changes"]["files"], &listed["result"]["changes"]["diff"]);
+    assert_eq!(without_diff, (&1.into(), &Value::Null));
+}
+
+#[tokio::test]
 async fn the_exit_code_and_the_verbs_of_commands_say_how_it_ended() {
     let scene = Scene::start().await;
     let failed = scene.user.run(&["run", "demo", "/fail Nothing works."]).await;
@@ -107,6 +133,9 @@ async fn the_exit_code_and_the_verbs_of_commands_say_how_it_ended() {
         "{unknown:?}"
     );
     unknown.expect(4);
+    let secret = scene.user.line("run demo --secret NOPE Hello").await;
+    assert!(secret.stderr.contains("/secrets") && secret.stderr.contains("--secret-env NOPE"), "{secret:?}");
+    secret.expect(4);
     let providers = scene.user.line("providers -o id").await.expect(0);
     assert!(providers.lines().any(|name| name == "demo"), "{providers}");
 

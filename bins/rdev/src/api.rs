@@ -53,10 +53,17 @@ async fn serve(options: ApiArgs, required: Required) -> Result<(), Box<dyn Error
     };
     let store = Store::open(&database, system.ambient()).await?;
     let agents = Agents::new(&options.agents, &data_dir.path().join("agents"), system.ambient())?;
-    let workspaces = options.workspaces.workspace_root.unwrap_or_else(|| data_dir.path().join("workspaces"));
+    let workspaces = services::workspaces(options.workspaces, data_dir.path())?;
     let source = process::source(&metrics);
-    let (router, watching) =
-        services::router(&system, &store, &agents.registry, &workspaces, &options.limits, (api_key, source))?;
+    let (router, watching) = services::router(
+        &system,
+        &store,
+        &agents.registry,
+        &workspaces,
+        None,
+        &options.limits,
+        (api_key, source),
+    )?;
     let address = listener.local_addr()?;
     started.log(&system, address).await;
     cli::print(std::io::stdout(), format!("rdev api listens on http://{address}\n"));

@@ -67,6 +67,8 @@ pub(crate) struct RunArgs {
     #[command(flatten)]
     pub(crate) agents: AgentArgs,
     #[command(flatten)]
+    pub(crate) workspaces: WorkspaceArgs,
+    #[command(flatten)]
     pub(crate) limits: LimitArgs,
     #[command(flatten)]
     pub(crate) runner: RunnerArgs,

@@ -53,9 +53,10 @@ async fn work(options: RunArgs, required: Required) -> Result<(), Box<dyn Error>
     let store = Store::open(&database, system.ambient()).await?;
     let folder = data_dir.path().join("agents");
     let agents = Agents::new(&options.agents, &folder, system.ambient())?;
+    let workspaces = services::workspaces(options.workspaces, data_dir.path())?;
+    let (limits, runner) = (&options.limits, &options.runner);
     let runner =
-        services::runner(&system, &store, &agents.registry, &folder, &options.limits, &options.runner)
-            .await?;
+        services::runner(&system, &store, &agents.registry, workspaces, &folder, limits, runner).await?;
     let router = system.health_router(Some(process::source(&metrics)));
     let address = listener.local_addr()?;
     started.log(&system, address).await;

@@ -54,20 +54,22 @@ async fn serve(
     let store = Store::open(&keys.database, system.ambient()).await?;
     let folder = data_dir.path().join("agents");
     let agents = Agents::new(&agents, &folder, system.ambient())?;
-    let workspaces = workspaces.workspace_root.unwrap_or_else(|| data_dir.path().join("workspaces"));
+    let workspaces = services::workspaces(workspaces, data_dir.path())?;
     let source = process::source(&metrics);
     let (router, watching) = services::router(
         &system,
         &store,
         &agents.registry,
         &workspaces,
+        Some(services::secrets(&runner)),
         &limits,
         (keys.api.clone(), source),
     )?;
     let (link, path) = SignInLink::new(system.ambient());
     let console = ConsoleOptions::new(keys.api).with_sign_in_link(link);
     let router = webhooks.console.mount(router, &system, console, address);
-    let runner = services::runner(&system, &store, &agents.registry, &folder, &limits, &runner).await?;
+    let runner =
+        services::runner(&system, &store, &agents.registry, workspaces, &folder, &limits, &runner).await?;
     webhooks.worker.start(&system);
     // Without it client commands need --url.
     let _ = data_dir.announce(&base(address));

@@ -10,40 +10,64 @@ use rdev_runner_app::{
     RunnerPorts, WatchTask, Watches, Workspaces,
 };
 use rdev_runner_domain::QueueLimits;
+use rdev_runner_domain::ports::SecretSource;
+use rdev_runner_exec_local::LocalGit;
 use rdev_webhooks::RdevWebhooks;
 use rdev_webhooks::http_api::{ApiOptions, MetricsSource, Router};
 use secrecy::SecretString;
 
-use crate::options::{LimitArgs, RunnerArgs};
+use crate::options::{LimitArgs, RunnerArgs, WorkspaceArgs};
 use crate::store::Store;
 
+/// Returns the rules for local workspaces.
+///
+/// # Errors
+///
+/// Fails if the root cannot be created or read.
+pub(crate) fn workspaces(options: WorkspaceArgs, data_dir: &Path) -> Result<Arc<Workspaces>, Box<dyn Error>> {
+    let root = options.workspace_root.unwrap_or_else(|| data_dir.join("workspaces"));
+    let workspaces = Workspaces::open(&root).and_then(|workspaces| workspaces.with_data_dir(data_dir));
+    let workspaces =
+        workspaces.map_err(|error| format!("cannot use {} (--workspace-root): {error}", root.display()))?;
+    Ok(Arc::new(workspaces))
+}
+
+/// Returns the secrets that commands may name.
+pub(crate) fn secrets(options: &RunnerArgs) -> Arc<dyn SecretSource> {
+    Arc::new(EnvironmentSecrets::new(options.secret_env.iter().cloned()))
+}
+
 /// Returns the API: that of the webhooks, and that of the runner at its side; and the task that must run for it.
+/// `secrets` are those of the runner, if it runs in this process.
 pub(crate) fn router(
     system: &RdevWebhooks,
     store: &Store,
     agents: &Arc<AgentRegistry>,
-    workspaces: &Path,
+    workspaces: &Arc<Workspaces>,
+    secrets: Option<Arc<dyn SecretSource>>,
     limits: &LimitArgs,
     (api_key, metrics): (SecretString, MetricsSource),
 ) -> Result<(Router, WatchTask), Box<dyn Error>> {
-    let workspaces = Workspaces::open(workspaces)
-        .map_err(|error| format!("cannot use {} (--workspace-root): {error}", workspaces.display()))?;
+    let commands = Commands::new(
+        Arc::clone(&store.commands),
+        Arc::clone(&store.queue),
+        Arc::clone(&store.projects),
+        Arc::clone(agents),
+        queue_limits(agents, limits),
+        system.ambient().clone(),
+    );
     let (watches, watching) = Watches::new(Arc::clone(&store.commands), &*store.signals);
     let services = Services {
         projects: Projects::new(
             Arc::clone(&store.projects),
             Arc::clone(agents),
-            Arc::new(workspaces),
+            Arc::clone(workspaces),
             system.ambient().clone(),
         ),
-        commands: Commands::new(
-            Arc::clone(&store.commands),
-            Arc::clone(&store.queue),
-            Arc::clone(&store.projects),
-            Arc::clone(agents),
-            queue_limits(agents, limits),
-            system.ambient().clone(),
-        ),
+        commands: match secrets {
+            Some(secrets) => commands.with_secrets(secrets),
+            None => commands,
+        },
         providers: Providers::new(Arc::clone(agents)),
         watches,
         api_keys: system.api_keys().clone(),
@@ -68,17 +92,22 @@ pub(crate) async fn runner(
     system: &RdevWebhooks,
     store: &Store,
     agents: &Arc<AgentRegistry>,
+    workspaces: Arc<Workspaces>,
     folder: &Path,
     limits: &LimitArgs,
     options: &RunnerArgs,
 ) -> Result<Runner, Box<dyn Error>> {
     let host = RunnerHost::exclusive(folder, &*system.ambient().entropy).await?;
+    // The folder is this process's alone, so that what is there is left over.
+    let version_control = LocalGit::open(folder.join("git"), std::env::var("PATH").unwrap_or_default())?;
     let ports = RunnerPorts {
         queue: Arc::clone(&store.queue),
         commands: Arc::clone(&store.commands),
         projects: Arc::clone(&store.projects),
         signals: Arc::clone(&store.signals),
-        secrets: Arc::new(EnvironmentSecrets::new(options.secret_env.iter().cloned())),
+        secrets: secrets(options),
+        workspaces: Some(workspaces),
+        version_control: Some(Arc::new(version_control)),
     };
     let options = RunnerOptions::new(host)
         .with_max_running(limits.max_running)

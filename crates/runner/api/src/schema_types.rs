@@ -15,6 +15,8 @@ rdev_http::named_types! {
     AgentProvider = text("^[a-z][a-z0-9-]{0,63}$", "claude"), parsed => domain::AgentProvider;
     /// An agent's own name of a session.
     SessionRef = text("^[!-,.-~][!-~]{0,255}$", "9f086e73-0144-4a78-9efe-c01996fe4a17"), parsed => domain::SessionRef;
+    /// The name of a commit of git.
+    CommitHash = text("^([0-9a-f]{40}|[0-9a-f]{64})$", "3f0c1d7e9a8b4c2d6e5f0a1b2c3d4e5f60718293");
     /// An agent's own name of a model.
     ModelName = text("^[!-,.-~][!-~]{0,255}$", "claude-sonnet-4-5"), parsed => domain::ModelName;
     /// A tool of an agent, or some uses of it: a name, and optionally a pattern in parentheses.

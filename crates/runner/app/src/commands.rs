@@ -1,5 +1,7 @@
 //! Queues, shows, cancels and deletes commands.
 
+mod inherited;
+
 use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
@@ -8,15 +10,17 @@ use rdev_access::Ids;
 use rdev_app::Ambient;
 use rdev_core::ApiKeyId;
 use rdev_runner_domain::ports::{
-    Cancellation, CommandQueue, CommandRepository, Deletion, ProjectRepository, StoreError,
+    Cancellation, CommandQueue, CommandRepository, Deletion, ProjectRepository, SecretError, SecretSource,
+    StoreError,
 };
 use rdev_runner_domain::{
     Access, AgentProvider, AgentRequest, AgentRequestError, Command, CommandFilter, CommandId, CommandState,
-    CommandStatus, EventPage, ModelName, Page, PageRequest, PermissionProfile, Project, ProjectName,
-    QueueLimits, RequestDraft, SecretName, Session, ToolRule, Waiting,
+    CommandStatus, EventPage, MAX_SECRETS, ModelName, Page, PageRequest, PermissionProfile, Project,
+    ProjectName, QueueLimits, RequestDraft, SecretName, Session, ToolRule, Waiting,
 };
 
 use crate::{AgentRegistry, LimitChanges};
+use inherited::Inherited;
 
 /// Queues, shows, cancels and deletes commands. Cheap to clone.
 #[derive(Clone)]
@@ -26,6 +30,8 @@ pub struct Commands {
     projects: Arc<dyn ProjectRepository>,
     agents: Arc<AgentRegistry>,
     limits: Arc<QueueLimits>,
+    /// The secrets of the runner, if this process knows them.
+    secrets: Option<Arc<dyn SecretSource>>,
     ambient: Ambient,
 }
 
@@ -106,7 +112,13 @@ impl Commands {
         limits: QueueLimits,
         ambient: Ambient,
     ) -> Self {
-        Self { repository, queue, projects, agents, limits: Arc::new(limits), ambient }
+        Self { repository, queue, projects, agents, limits: Arc::new(limits), secrets: None, ambient }
+    }
+
+    /// Refuses commands that name a secret which this source does not have. Without it their runs fail.
+    #[must_use]
+    pub fn with_secrets(self, secrets: Arc<dyn SecretSource>) -> Self {
+        Self { secrets: Some(secrets), ..self }
     }
 
     /// Queues a command for a project. Once this has returned it is durable.
@@ -126,7 +138,7 @@ impl Commands {
             return Ok(made);
         }
         let project = self.project(access, project).await?;
-        let request = self.request_of(&project, new, id).map_err(CommandsError::Invalid)?;
+        let request = self.checked(&project, new, id).await.map_err(CommandsError::Invalid)?;
         self.repository.create(&request).await?.ok_or(CommandsError::NoProject)
     }
 
@@ -144,7 +156,7 @@ impl Commands {
         ids: Ids,
     ) -> Result<Vec<CommandFault>, CommandsError> {
         let project = self.project(access, project).await?;
-        Ok(self.request_of(&project, new, self.id(ids)).err().unwrap_or_default())
+        Ok(self.checked(&project, new, self.id(ids)).await.err().unwrap_or_default())
     }
 
     /// Queues the request of a command again, as a new command. The project's settings of today change nothing in it.
@@ -165,8 +177,9 @@ impl Commands {
         }
         let request = self.repository.request(access, command).await?.ok_or(CommandsError::NotFound)?;
         let draft = RequestDraft { command_id: id, ..request.draft().clone() };
+        let missing = self.missing_secrets(&draft.project, &draft.secrets).await;
+        let request = joined(self.agents.check(draft), missing);
         let own = |fault| CommandFault { fault, is_inherited: false };
-        let request = self.agents.check(draft);
         let request =
             request.map_err(|faults| CommandsError::Invalid(faults.into_iter().map(own).collect()))?;
         self.repository.create(&request).await?.ok_or(CommandsError::NoProject)
@@ -294,6 +307,38 @@ impl Commands {
         self.projects.get(access, name).await?.ok_or(CommandsError::NoProject)
     }
 
+    /// Fills in the project's settings, and checks the request and that its secrets exist.
+    async fn checked(
+        &self,
+        project: &Project,
+        new: NewCommand,
+        command_id: CommandId,
+    ) -> Result<AgentRequest, Vec<CommandFault>> {
+        let is_inherited = new.secrets.is_none();
+        let names = new.secrets.as_ref().unwrap_or(&project.settings().secrets);
+        let missing = self.missing_secrets(&project.name, names).await;
+        let missing = missing.into_iter().map(|fault| CommandFault { fault, is_inherited });
+        joined(self.request_of(project, new, command_id), missing.collect())
+    }
+
+    /// Returns a fault for each of the secrets that the runner does not have, as far as this process knows.
+    async fn missing_secrets(
+        &self,
+        project: &ProjectName,
+        names: &BTreeSet<SecretName>,
+    ) -> Vec<AgentRequestError> {
+        let mut missing = Vec::new();
+        let Some(secrets) = &self.secrets else { return missing };
+        for name in names.iter().take(MAX_SECRETS) {
+            // A source that does not respond now may do so when the command runs.
+            if let Err(SecretError::Missing(reason)) = secrets.resolve(project, &[name.clone()].into()).await
+            {
+                missing.push(AgentRequestError::SecretMissing(reason));
+            }
+        }
+        missing
+    }
+
     /// Fills in the project's settings and checks the request.
     fn request_of(
         &self,
@@ -328,33 +373,11 @@ impl Commands {
     }
 }
 
-/// What a request leaves to its project.
-struct Inherited {
-    provider: bool,
-    permissions: bool,
-    max_turns: bool,
-    max_budget: bool,
-}
-
-impl Inherited {
-    fn of(new: &NewCommand) -> Self {
-        Self {
-            provider: new.provider.is_none(),
-            permissions: new.permissions.is_none(),
-            max_turns: new.limits.max_turns.is_kept(),
-            max_budget: new.limits.max_budget_usd.is_kept(),
-        }
-    }
-
-    /// Returns whether the value with this fault comes from the project. Other faults are found in the project's own
-    /// settings.
-    const fn has(&self, fault: &AgentRequestError) -> bool {
-        match fault {
-            AgentRequestError::UnknownProvider(_) => self.provider,
-            AgentRequestError::FullPermissionsUnsupported(_) => self.permissions,
-            AgentRequestError::MaxTurnsUnsupported(_) => self.max_turns,
-            AgentRequestError::MaxBudgetUnsupported(_) => self.max_budget,
-            _ => false,
-        }
+/// Returns the request, or all faults of both.
+fn joined<T, F>(request: Result<T, Vec<F>>, others: Vec<F>) -> Result<T, Vec<F>> {
+    match request {
+        Ok(request) if others.is_empty() => Ok(request),
+        Ok(_) => Err(others),
+        Err(faults) => Err(faults.into_iter().chain(others).collect()),
     }
 }

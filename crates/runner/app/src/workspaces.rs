@@ -4,6 +4,7 @@ use std::fs::{self, DirBuilder};
 use std::io::ErrorKind;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Component, Path, PathBuf};
+use std::sync::Arc;
 
 use rdev_runner_domain::{Access, ProjectName, WorkspacePath};
 
@@ -17,6 +18,8 @@ use rdev_runner_domain::{Access, ProjectName, WorkspacePath};
 #[derive(Debug, Clone)]
 pub struct Workspaces {
     root: PathBuf,
+    /// The server's own data, which agents should not see.
+    data_dir: Option<PathBuf>,
 }
 
 /// The reason why a folder is refused.
@@ -61,7 +64,17 @@ impl Workspaces {
     /// Fails if the root cannot be created or read.
     pub fn open(root: &Path) -> std::io::Result<Self> {
         DirBuilder::new().recursive(true).mode(0o700).create(root)?;
-        Ok(Self { root: fs::canonicalize(root)? })
+        Ok(Self { root: fs::canonicalize(root)?, data_dir: None })
+    }
+
+    /// Names the folder of the server's database and keys, so that a run whose workspace contains it says so.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the folder cannot be read.
+    pub fn with_data_dir(mut self, data_dir: &Path) -> std::io::Result<Self> {
+        self.data_dir = Some(fs::canonicalize(data_dir)?);
+        Ok(self)
     }
 
     /// Returns the root, without symbolic links.
@@ -118,6 +131,32 @@ impl Workspaces {
             Ok(below) => self.walk(below, true),
             Err(_) => Ok(()),
         }
+    }
+
+    /// Checks the folder of a project's workspace once more, before a run: it may have changed since the project was
+    /// created. Returns the folder of the server's own data if the workspace contains it.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the folder does not exist, or if a part of its path below the root is a symbolic link.
+    pub async fn check_before_run(
+        workspaces: &Arc<Self>,
+        path: &WorkspacePath,
+    ) -> Result<Option<PathBuf>, WorkspaceError> {
+        let (workspaces, folder) = (Arc::clone(workspaces), PathBuf::from(path.as_str()));
+        let shown = folder.clone();
+        let checked = tokio::task::spawn_blocking(move || {
+            if let Ok(below) = folder.strip_prefix(&workspaces.root) {
+                workspaces.walk(below, false)?;
+            }
+            is_folder(&folder)?;
+            let real = fs::canonicalize(&folder).map_err(|error| unusable(folder, &error))?;
+            Ok(workspaces.data_dir.clone().filter(|data_dir| data_dir.starts_with(real)))
+        });
+        // The check does not panic, and nothing aborts it.
+        checked
+            .await
+            .unwrap_or_else(|error| Err(WorkspaceError::Unusable { path: shown, cause: error.to_string() }))
     }
 
     fn check_rights(

@@ -27,6 +27,7 @@ fn every_view_has_exactly_the_described_members() {
     document.reads::<CommandResult>("Result");
     document.reads::<Usage>("Usage");
     document.reads::<Denial>("Denial");
+    document.reads::<Changes>("Changes");
     document.reads::<CommandEvent>("CommandEvent");
     document.reads::<Provider>("Provider");
     document.reads::<Capabilities>("Capabilities");

@@ -147,6 +147,26 @@ pub struct CommandResult {
     pub cost_usd: Option<f64>,
     /// What the agent was not allowed to do.
     pub denials: Vec<Denial>,
+    /// What the run has changed in its workspace, if that is known.
+    pub changes: Option<Changes>,
+}
+
+/// What a workspace differs by from the commit at which it stood at the beginning of a run.
+#[derive(Debug, Clone, Deserialize)]
+#[non_exhaustive]
+pub struct Changes {
+    /// The commit.
+    pub commit: String,
+    /// The number of files that differ.
+    pub files: u64,
+    /// The number of lines that were added.
+    pub insertions: u64,
+    /// The number of lines that were removed.
+    pub deletions: u64,
+    /// The differences in the format of `git diff`; `None` in lists.
+    pub diff: Option<String>,
+    /// Whether the diff is only the beginning of the differences.
+    pub is_truncated: bool,
 }
 
 /// Numbers of tokens.

@@ -17,6 +17,7 @@ fn result(outcome: Outcome, exit_code: Option<i32>) -> AgentResult {
         usage: Usage::default(),
         cost: None,
         denials: Vec::new(),
+        changes: None,
     }
 }
 

@@ -15,6 +15,7 @@
 mod macros;
 
 mod capabilities;
+mod changes;
 mod command;
 mod event;
 mod event_log;
@@ -31,11 +32,13 @@ mod request;
 mod request_error;
 mod result;
 mod run;
+mod running;
 mod surrogates;
 mod timeout;
 mod usd;
 
 pub use capabilities::Capabilities;
+pub use changes::{CommitHash, CommitHashError, MAX_DIFF_BYTES, WorkspaceChanges};
 pub use command::{Change, CommandState, CommandStatus, Publication, TransitionError};
 pub use event::{AgentEvent, AgentEventKind, Usage};
 pub use event_log::{EventLog, MAX_STORED_BYTES};
@@ -52,11 +55,12 @@ pub use queue::{
     AttachRequest, ClaimRequest, Host, HostError, LeaseRef, LeaseState, LeasedCommand, Progress, QueueLimits,
     RunReport, WaitReason, Waiting,
 };
-pub use record::{Command, CommandFilter, EventPage};
+pub use record::{Command, CommandFilter, EventPage, MAX_EVENT_PAGE_BYTES};
 pub use request::{AgentRequest, PermissionProfile, RequestDraft, Session};
 pub use request_error::{AgentRequestError, MAX_PROMPT_BYTES, MAX_SECRETS, MAX_TOOL_RULES};
 pub use result::{AgentResult, Denial, FailureReason, Outcome};
 pub use run::AgentRun;
+pub use running::{RunningCommand, RunningCommands};
 pub use surrogates::mend_surrogates;
 pub use timeout::Timeout;
 pub use usd::{Usd, UsdError};

@@ -5,6 +5,9 @@ use crate::{
     Timestamp,
 };
 
+/// The size of a page of events, by the bytes that are stored, after which no further event is added: 1 MiB.
+pub const MAX_EVENT_PAGE_BYTES: usize = 1 << 20;
+
 /// A command without its request.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Command {

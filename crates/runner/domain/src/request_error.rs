@@ -60,6 +60,9 @@ pub enum AgentRequestError {
     /// There are more than [`MAX_SECRETS`] secrets.
     #[error("must contain at most {MAX_SECRETS} names")]
     TooManySecrets,
+    /// The runner has no such secret: a sentence that says what to change.
+    #[error("{0}")]
+    SecretMissing(String),
 }
 
 impl AgentRequestError {
@@ -80,7 +83,7 @@ impl AgentRequestError {
             Self::FullPermissionsUnsupported(_) => "/permissions",
             Self::TooManyAllowedTools => "/allowed_tools",
             Self::TooManyDeniedTools => "/denied_tools",
-            Self::TooManySecrets => "/secrets",
+            Self::TooManySecrets | Self::SecretMissing(_) => "/secrets",
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::macros::named;
-use crate::{SessionRef, Timeout, Usage, Usd};
+use crate::{SessionRef, Timeout, Usage, Usd, WorkspaceChanges};
 
 /// The result of a run.
 #[derive(Debug, Clone, PartialEq)]
@@ -16,7 +16,7 @@ pub struct AgentResult {
     pub exit_code: Option<i32>,
     /// The duration of the run.
     pub duration: Duration,
-    /// The session to resume, as the agent reported it.
+    /// The session, as the agent reported it. The result of a command has it only if it can be resumed.
     pub session: Option<SessionRef>,
     /// The final message.
     pub text: String,
@@ -26,6 +26,9 @@ pub struct AgentResult {
     pub cost: Option<Usd>,
     /// What the agent was not allowed to do.
     pub denials: Vec<Denial>,
+    /// What the run has changed in its workspace, as the runner finds it; `None` if the workspace is no git
+    /// repository, or if the changes are unknown.
+    pub changes: Option<WorkspaceChanges>,
 }
 
 /// A use of a tool that was not allowed.

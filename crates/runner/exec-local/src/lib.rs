@@ -1,6 +1,6 @@
 //! Runs of agents on this machine: [`LocalBackend`], the port
 //! [`ExecBackend`](rdev_runner_domain::ports::ExecBackend) over a supervisor process for each run, and
-//! [`supervise`], which is that process.
+//! [`supervise`], which is that process; and [`LocalGit`], the version control of the workspaces.
 //!
 //! # Folders
 //!
@@ -32,6 +32,7 @@
 mod backend;
 mod exit;
 mod folder;
+mod git;
 mod guardian;
 mod home;
 mod identity;
@@ -43,6 +44,7 @@ mod sweep;
 
 pub use backend::{LocalBackend, LocalSettings, runs_as_root};
 pub use exit::Exit;
+pub use git::LocalGit;
 pub use guardian::supervise;
 pub use run::{LocalRun, RunError, RunState};
 pub use spec::{RunSpec, SupervisorCommand};

@@ -186,6 +186,7 @@ impl<'a> Run<'a> {
             usage: known.map_or_else(Usage::default, Turn::usage),
             cost: known.and_then(Turn::cost),
             denials: known.map_or_else(Vec::new, |turn| turn.denials().to_vec()),
+            changes: None,
         }
     }
 }

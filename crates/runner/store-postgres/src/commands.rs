@@ -5,7 +5,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use rdev_runner_domain::ports::{Cancellation, CommandRepository, Deletion, Signal, StoreError};
 use rdev_runner_domain::{
-    Access, AgentRequest, Command, CommandFilter, CommandId, CommandStatus, EventPage, Page, PageRequest,
+    Access, AgentRequest, Command, CommandFilter, CommandId, CommandStatus, EventPage, MAX_EVENT_PAGE_BYTES,
+    Page, PageRequest,
 };
 use rdev_runner_json::request_to_json;
 use rdev_runner_store::internal;
@@ -82,7 +83,7 @@ impl CommandRepository for PostgresCommands {
         let rows = sqlx::query_as!(
             CommandRow,
             "SELECT id, project, provider, status, reason, created_at, started_at, ended_at, session, result,
-               last_seq
+               NULL::text AS diff, last_seq
              FROM rdev_runner.commands
              WHERE ($1::text[] IS NULL OR project = ANY($1))
                AND ($2::text IS NULL OR project = $2) AND ($3::text IS NULL OR provider = $3)
@@ -158,15 +159,26 @@ impl CommandRepository for PostgresCommands {
         let Some(has_ended) = has_ended else { return Ok(None) };
         let (after, most) = (signed(after), i64::from(limit) + 1);
         let rows = sqlx::query!(
-            "SELECT seq, at, data FROM rdev_runner.events WHERE command_id = $1 AND seq > $2 ORDER BY seq LIMIT $3",
+            r#"SELECT page.count AS "count!", event.seq, event.at, event.data
+             FROM (
+               SELECT seq, count(*) OVER () AS count,
+                 sum(bytes) OVER (ORDER BY seq ROWS UNBOUNDED PRECEDING) - bytes AS bytes_before
+               FROM (
+                 SELECT seq, octet_length(data) AS bytes FROM rdev_runner.events
+                 WHERE command_id = $1 AND seq > $2 ORDER BY seq LIMIT $3) AS sizes) AS page
+             JOIN rdev_runner.events AS event ON event.command_id = $1 AND event.seq = page.seq
+             WHERE page.bytes_before <= $4
+             ORDER BY page.seq"#,
             uuid,
             after,
-            most
+            most,
+            MAX_EVENT_PAGE_BYTES as i64
         )
         .fetch_all(&self.pool)
         .await
         .map_err(DbError::from)?;
-        let has_more = rows.len() > limit as usize;
+        let found = rows.first().map_or(0, |row| row.count);
+        let has_more = found > i64::from(limit) || found > rows.len() as i64;
         let events = rows.into_iter().take(limit as usize);
         let events = events.map(|row| rows::event(id, row.seq, timestamp(row.at), &row.data));
         Ok(Some(EventPage { events: events.collect::<Result<_, _>>()?, has_more, has_ended }))
@@ -207,7 +219,7 @@ pub(crate) async fn find(
     let row = sqlx::query_as!(
         CommandRow,
         "SELECT id, project, provider, status, reason, created_at, started_at, ended_at, session, result,
-           last_seq
+           diff, last_seq
          FROM rdev_runner.commands
          WHERE id = $1 AND ($2::text[] IS NULL OR project = ANY($2))",
         uuid,
@@ -228,7 +240,7 @@ pub(crate) async fn lock(
     let row = sqlx::query_as!(
         CommandRow,
         "SELECT id, project, provider, status, reason, created_at, started_at, ended_at, session, result,
-           last_seq
+           diff, last_seq
          FROM rdev_runner.commands
          WHERE id = $1 AND ($2::text[] IS NULL OR project = ANY($2)) FOR UPDATE",
         uuid,

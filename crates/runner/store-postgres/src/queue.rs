@@ -240,11 +240,11 @@ async fn update(
     let session = session.map(SessionRef::as_str);
     let (last_seq, stored_bytes, is_truncated) =
         (signed(log.last_seq), signed(log.stored_bytes), log.is_truncated);
-    let result = changes::result(report)?;
+    let (result, diff) = changes::result(report)?;
     sqlx::query!(
         "UPDATE rdev_runner.commands
          SET status = $2, reason = $3, ended_at = $4, session = coalesce($5, session), last_seq = $6,
-           stored_bytes = $7, is_truncated = $8, checkpoint = coalesce($9, checkpoint), result = $10
+           stored_bytes = $7, is_truncated = $8, checkpoint = coalesce($9, checkpoint), result = $10, diff = $11
          WHERE id = $1",
         uuid,
         status,
@@ -255,7 +255,8 @@ async fn update(
         stored_bytes,
         is_truncated,
         report.checkpoint.as_deref(),
-        result
+        result,
+        diff
     )
     .execute(conn)
     .await?;

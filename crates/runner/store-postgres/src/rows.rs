@@ -24,6 +24,7 @@ pub(crate) struct CommandRow {
     pub(crate) ended_at: Option<Time>,
     pub(crate) session: Option<String>,
     pub(crate) result: Option<String>,
+    pub(crate) diff: Option<String>,
     pub(crate) last_seq: i64,
 }
 
@@ -44,6 +45,7 @@ impl CommandRow {
             ended_at: self.ended_at.map(timestamp),
             session: self.session,
             result: self.result,
+            diff: self.diff,
             last_seq: self.last_seq,
         };
         stored.read()

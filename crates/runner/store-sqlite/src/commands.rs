@@ -5,8 +5,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use rdev_runner_domain::ports::{Cancellation, CommandRepository, Deletion, Signal, StoreError};
 use rdev_runner_domain::{
-    Access, AgentRequest, Command, CommandFilter, CommandId, CommandStatus, EventPage, Page, PageRequest,
-    Timestamp,
+    Access, AgentRequest, Command, CommandFilter, CommandId, CommandStatus, EventPage, MAX_EVENT_PAGE_BYTES,
+    Page, PageRequest, Timestamp,
 };
 use rdev_runner_json::request_to_json;
 use rdev_runner_store::internal;
@@ -86,13 +86,13 @@ impl CommandRepository for SqliteCommands {
         let most = i64::from(page.limit) + 1;
         let rows = sqlx::query_as!(
             CommandRow,
-            "SELECT id, project, provider, status, reason, created_at, started_at, ended_at, session, result,
-               last_seq
+            r#"SELECT id, project, provider, status, reason, created_at, started_at, ended_at, session, result,
+               CAST(NULL AS TEXT) AS "diff?: String", last_seq
              FROM runner_commands
              WHERE (?1 IS NULL OR project IN (SELECT value FROM json_each(?1)))
                AND (?2 IS NULL OR project = ?2) AND (?3 IS NULL OR provider = ?3)
                AND (?4 IS NULL OR status = ?4) AND (?5 IS NULL OR id < ?5)
-             ORDER BY id DESC LIMIT ?6",
+             ORDER BY id DESC LIMIT ?6"#,
             visible,
             project,
             provider,
@@ -163,16 +163,29 @@ impl CommandRepository for SqliteCommands {
         .map_err(DbError::from)?;
         let Some(has_ended) = has_ended else { return Ok(None) };
         let (after, most) = (signed(after), i64::from(limit) + 1);
+        let max_bytes = MAX_EVENT_PAGE_BYTES as i64;
         let rows = sqlx::query!(
-            "SELECT seq, at, data FROM runner_events WHERE command_id = ?1 AND seq > ?2 ORDER BY seq LIMIT ?3",
+            r#"SELECT page.count AS "count!: i64", event.seq AS "seq!: i64", event.at AS "at!: i64",
+               event.data AS "data!: String"
+             FROM (
+               SELECT seq, count(*) OVER () AS count,
+                 sum(bytes) OVER (ORDER BY seq ROWS UNBOUNDED PRECEDING) - bytes AS bytes_before
+               FROM (
+                 SELECT seq, length(CAST(data AS BLOB)) AS bytes FROM runner_events
+                 WHERE command_id = ?1 AND seq > ?2 ORDER BY seq LIMIT ?3)) AS page
+             JOIN runner_events AS event ON event.command_id = ?1 AND event.seq = page.seq
+             WHERE page.bytes_before <= ?4
+             ORDER BY page.seq"#,
             uuid,
             after,
-            most
+            most,
+            max_bytes
         )
         .fetch_all(&mut *tx)
         .await
         .map_err(DbError::from)?;
-        let has_more = rows.len() > limit as usize;
+        let found = rows.first().map_or(0, |row| row.count);
+        let has_more = found > i64::from(limit) || found > rows.len() as i64;
         let events = rows.into_iter().take(limit as usize);
         let events = events.map(|row| rows::event(id, row.seq, Timestamp::from_micros(row.at), &row.data));
         Ok(Some(EventPage { events: events.collect::<Result<_, _>>()?, has_more, has_ended }))
@@ -212,7 +225,7 @@ pub(crate) async fn find(
     let row = sqlx::query_as!(
         CommandRow,
         "SELECT id, project, provider, status, reason, created_at, started_at, ended_at, session, result,
-           last_seq
+           diff, last_seq
          FROM runner_commands
          WHERE id = ?1 AND (?2 IS NULL OR project IN (SELECT value FROM json_each(?2)))",
         uuid,

@@ -18,6 +18,7 @@ pub(crate) struct CommandRow {
     pub(crate) ended_at: Option<i64>,
     pub(crate) session: Option<String>,
     pub(crate) result: Option<String>,
+    pub(crate) diff: Option<String>,
     pub(crate) last_seq: i64,
 }
 
@@ -38,6 +39,7 @@ impl CommandRow {
             ended_at: self.ended_at.map(Timestamp::from_micros),
             session: self.session,
             result: self.result,
+            diff: self.diff,
             last_seq: self.last_seq,
         };
         stored.read()

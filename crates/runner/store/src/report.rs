@@ -5,7 +5,7 @@ use rdev_runner_domain::{
     AgentEvent, AgentEventKind, Change, Command, CommandStatus, EventLog, LeaseState, Progress, RequestDraft,
     RunReport, Session, SessionRef, Timestamp,
 };
-use rdev_runner_json::result_to_json;
+use rdev_runner_json::{diff_to_json, result_to_json};
 
 use crate::error::internal;
 
@@ -43,15 +43,18 @@ pub fn session<'a>(stored: &'a [AgentEvent], report: &'a RunReport) -> Option<&'
     of_result.or(of_events)
 }
 
-/// Returns the result of a report, as it is stored.
+/// Returns the result of a report and its diff, as they are stored.
 ///
 /// # Errors
 ///
 /// Fails if the result cannot be written as JSON.
-pub fn result(report: &RunReport) -> Result<Option<String>, StoreError> {
+pub fn result(report: &RunReport) -> Result<(Option<String>, Option<String>), StoreError> {
     match &report.progress {
-        Progress::Ended(result) => result_to_json(result).map(Some).map_err(internal),
-        Progress::Unchanged | Progress::Running => Ok(None),
+        Progress::Ended(result) => {
+            let json = result_to_json(result).map_err(internal)?;
+            Ok((Some(json), diff_to_json(result).map_err(internal)?))
+        }
+        Progress::Unchanged | Progress::Running => Ok((None, None)),
     }
 }
 

@@ -40,6 +40,8 @@ pub struct StoredCommand {
     pub session: Option<String>,
     /// The result, as JSON.
     pub result: Option<String>,
+    /// The diff of the result, as JSON.
+    pub diff: Option<String>,
     /// The number of the last event.
     pub last_seq: i64,
 }
@@ -55,7 +57,8 @@ impl StoredCommand {
         let state = state(id, &self.status, self.reason.as_deref(), (self.started_at, self.ended_at))?;
         let result = match (self.result, state.outcome()) {
             (Some(json), Some(outcome)) => Some(
-                result_from_json(outcome, &json).map_err(|error| corrupt(COMMANDS, "result", &id, error))?,
+                result_from_json(outcome, &json, self.diff.as_deref())
+                    .map_err(|error| corrupt(COMMANDS, "result", &id, error))?,
             ),
             _ => None,
         };

@@ -69,6 +69,7 @@ suite! {$
     a_command_needs_its_project
     commands_are_shown_to_their_projects_alone
     a_result_is_kept_exactly
+    a_list_leaves_out_diffs
     commands_are_paged_newest_first
     commands_are_filtered
     a_queued_command_is_cancelled_at_once
@@ -77,6 +78,7 @@ suite! {$
     only_an_ended_command_is_deleted
     events_are_kept_exactly
     events_are_paged_oldest_first
+    a_page_of_events_is_bounded_in_bytes
     events_beyond_the_bound_are_a_warning
     a_report_is_stored_once
     old_commands_are_pruned

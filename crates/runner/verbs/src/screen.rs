@@ -147,6 +147,11 @@ fn summary(command: &Command) -> String {
         1 => text += ", 1 use of a tool denied",
         denials => text += &format!(", {denials} uses of tools denied"),
     }
+    if let Some(changes) = result.changes.as_ref().filter(|changes| changes.files > 0) {
+        let noun = if changes.files == 1 { "file" } else { "files" };
+        text +=
+            &format!(", {} {noun} changed (+{} -{})", changes.files, changes.insertions, changes.deletions);
+    }
     if let Some(detail) = result.detail.as_ref().filter(|_| command.status != "completed") {
         text += &format!(": {detail}");
     }
@@ -170,14 +175,19 @@ mod tests {
         format!(
             r#"{{"text":"t","reason":{reason},"detail":"Why.","exit_code":{exit_code},"duration_ms":1250,"session":null,
             "usage":{{"input_tokens":1,"output_tokens":1,"cache_read_tokens":0,"cache_write_tokens":0}},"cost_usd":0.5,
-            "denials":[{{"tool":"Bash","id":null,"input":null}}]}}"#
+            "denials":[{{"tool":"Bash","id":null,"input":null}}],
+            "changes":{{"commit":"c","files":2,"insertions":30,"deletions":4,"diff":"d","is_truncated":false}}}}"#
         )
     }
 
     #[test]
     fn the_end_is_one_line_and_an_exit_code() {
         let completed = summary(&command("completed", Some(&result("null", 0))));
-        assert_eq!(completed, "cmd_1 completed after 1.2 s, 0.5000 USD, 1 use of a tool denied");
+        let changes = "2 files changed (+30 -4)";
+        assert_eq!(
+            completed,
+            format!("cmd_1 completed after 1.2 s, 0.5000 USD, 1 use of a tool denied, {changes}")
+        );
         let failed = command("failed", Some(&result("\"max_turns\"", 0)));
         assert!(summary(&failed).starts_with("cmd_1 failed (max_turns) after 1.2 s"), "{}", summary(&failed));
         assert!(summary(&failed).ends_with(": Why."), "{}", summary(&failed));

@@ -46,7 +46,8 @@ pub struct CreateKeyArgs {
     /// Name, to recognise it
     #[arg(long, value_name = "NAME")]
     name: Option<String>,
-    /// Scope: events:write, webhooks:read, webhooks:write or admin; separate several by commas
+    /// Scope: events:write, webhooks:read, webhooks:write, commands:read, commands:write, projects:write or admin;
+    /// separate several by commas
     #[arg(long, value_name = "SCOPES", required = true, value_delimiter = ',')]
     scope: Vec<String>,
     /// Projects to which it is restricted

@@ -1,7 +1,7 @@
 //! The result of a run as the API shows it.
 
 use rdev_http::Text;
-use rdev_runner_domain::{AgentResult, Denial, SessionRef, Usage, Usd};
+use rdev_runner_domain::{AgentResult, CommitHash, Denial, SessionRef, Usage, Usd, WorkspaceChanges};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -36,6 +36,30 @@ pub(crate) struct ResultView<'a> {
     cost_usd: Option<f64>,
     /// What the agent was not allowed to do.
     denials: Vec<DenialView<'a>>,
+    /// What the run has changed in its workspace; `null` if that is no git repository, or if the changes are unknown.
+    #[schema(required)]
+    changes: Option<ChangesView<'a>>,
+}
+
+/// What a workspace differs by, at the end of a run, from the commit at which it stood at the beginning. It contains
+/// commits that the run has made, and files that are in no commit and not ignored.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Changes)]
+struct ChangesView<'a> {
+    /// The commit at which the workspace stood at the beginning.
+    #[schema(value_type = types::CommitHash)]
+    commit: Text<&'a CommitHash>,
+    /// The number of files that differ.
+    files: u64,
+    /// The number of lines that were added.
+    insertions: u64,
+    /// The number of lines that were removed.
+    deletions: u64,
+    /// The differences in the format of `git diff`, at most 256 KiB; `null` in lists.
+    #[schema(required)]
+    diff: Option<&'a str>,
+    /// Whether the diff is only the beginning of the differences.
+    is_truncated: bool,
 }
 
 /// Numbers of tokens.
@@ -78,6 +102,7 @@ impl<'a> From<&'a AgentResult> for ResultView<'a> {
             usage: result.usage.into(),
             cost_usd: result.cost.map(Usd::as_f64),
             denials: result.denials.iter().map(DenialView::from).collect(),
+            changes: result.changes.as_ref().map(ChangesView::from),
         }
     }
 }
@@ -86,6 +111,20 @@ impl From<Usage> for UsageView {
     fn from(usage: Usage) -> Self {
         let Usage { input_tokens, output_tokens, cache_read_tokens, cache_write_tokens } = usage;
         Self { input_tokens, output_tokens, cache_read_tokens, cache_write_tokens }
+    }
+}
+
+impl<'a> From<&'a WorkspaceChanges> for ChangesView<'a> {
+    fn from(changes: &'a WorkspaceChanges) -> Self {
+        let WorkspaceChanges { commit, files, insertions, deletions, diff, is_truncated } = changes;
+        Self {
+            commit: Text(commit),
+            files: *files,
+            insertions: *insertions,
+            deletions: *deletions,
+            diff: diff.as_deref(),
+            is_truncated: *is_truncated,
+        }
     }
 }
 

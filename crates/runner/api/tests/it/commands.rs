@@ -62,7 +62,7 @@ async fn a_command_is_shown_through_its_life() {
     let result = json!({
         "text": "Done.", "reason": null, "detail": null, "exit_code": 0, "duration_ms": 5_432, "session": "ses-1",
         "usage": { "input_tokens": 3, "output_tokens": 4, "cache_read_tokens": 0, "cache_write_tokens": 0 },
-        "cost_usd": 0.25, "denials": []
+        "cost_usd": 0.25, "denials": [], "changes": null
     });
     assert_eq!(
         (&done["status"], &done["result"], &done["session"]),

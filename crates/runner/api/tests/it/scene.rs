@@ -281,6 +281,7 @@ pub(crate) fn ended(outcome: Outcome) -> Progress {
         usage: Usage { input_tokens: 3, output_tokens: 4, ..Usage::default() },
         cost: Some(0.25.try_into().unwrap()),
         denials: Vec::new(),
+        changes: None,
     }))
 }
 

@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use rdev_runner_domain::ports::{CodeAgent, SecretError};
+use rdev_runner_domain::ports::{CodeAgent, SecretError, VersionControlError};
 use rdev_runner_domain::{
-    Access, AgentResult, AgentRun, FailureReason, LeasedCommand, Outcome, SecretName, Usage, Workspace,
+    Access, AgentResult, AgentRun, CommitHash, FailureReason, LeasedCommand, Outcome, SecretName, Usage,
+    Workspace, WorkspaceChanges,
 };
 use secrecy::{ExposeSecret, SecretString};
 use tokio_util::sync::CancellationToken;
@@ -16,6 +17,7 @@ use super::position::Position;
 use super::shared::Shared;
 use super::sink::RunSink;
 use crate::redactor::Redactor;
+use crate::workspaces::Workspaces;
 
 pub(super) struct Execution<'a> {
     pub(super) shared: &'a Shared,
@@ -33,6 +35,13 @@ pub(super) struct Execution<'a> {
     pub(super) cancelled: &'a CancellationToken,
 }
 
+/// The place of a run.
+struct Place {
+    workspace: Workspace,
+    /// What the readers of the events should know about it.
+    warning: Option<String>,
+}
+
 impl Execution<'_> {
     /// Runs the agent, or continues its run, to the end. Everything but its events is in the result.
     pub(super) async fn run(&self) -> AgentResult {
@@ -48,23 +57,30 @@ impl Execution<'_> {
         };
         match prepared {
             None => ended(Outcome::Cancelled, None),
-            Some((Some(workspace), Ok(secrets))) => self.execute(agent, workspace, secrets).await,
-            Some((Some(workspace), Err(missing))) => self.without_secrets(agent, workspace, missing).await,
-            Some((None, _)) => refused(format!("the project `{}` does not exist", draft.project)),
+            Some((Ok(place), Ok(secrets))) => self.execute(agent, place, secrets).await,
+            Some((Ok(place), Err(missing))) => self.without_secrets(agent, place.workspace, missing).await,
+            Some((Err(fault), _)) => refused(fault),
         }
     }
 
     async fn execute(
         &self,
         agent: &dyn CodeAgent,
-        workspace: Workspace,
+        Place { workspace, warning }: Place,
         secrets: BTreeMap<SecretName, SecretString>,
     ) -> AgentResult {
         let redactor = Redactor::new(secrets.values().map(ExposeSecret::expose_secret));
         let run = AgentRun { request: self.leased.request.clone(), workspace, secrets };
         let sink = RunSink::new(self.shared, self.outbox, &redactor, self.taken_over, self.reported);
+        if let Some(warning) = warning {
+            sink.warn(warning).await;
+        }
+        let commit = match self.taken_over {
+            Some(position) => position.commit.clone(),
+            None => self.commit(&run.workspace, &sink).await,
+        };
         self.began.cancel();
-        let result = match self.taken_over {
+        let mut result = match self.taken_over {
             None => agent.execute(&run, &sink).await,
             Some(position) => match agent.attach(&run, position.checkpoint.as_deref(), &sink).await {
                 Some(result) => result,
@@ -73,6 +89,15 @@ impl Execution<'_> {
         };
         if result.outcome == Outcome::Failed(FailureReason::StartFailed) {
             self.shared.availability.doubt(agent.provider());
+        }
+        if !agent.capabilities().resume {
+            // The result names the session to resume.
+            result.session = None;
+        }
+        if let Some(commit) = commit
+            && result.outcome != Outcome::Lost
+        {
+            result.changes = self.changes(&run.workspace, &commit, &sink).await;
         }
         sink.finish(result).await
     }
@@ -100,11 +125,62 @@ impl Execution<'_> {
         }
     }
 
-    async fn workspace(&self) -> Option<Workspace> {
+    /// Returns the workspace of the project, or a sentence about what is wrong with it.
+    async fn workspace(&self) -> Result<Place, String> {
         let name = &self.leased.request.draft().project;
         let get = || self.shared.ports.projects.get(Access::everything(), name);
         let project = self.shared.insist("get a project", get).await;
-        project.map(|project| project.settings().workspace.clone())
+        let project = project.ok_or_else(|| format!("the project `{name}` does not exist"))?;
+        let workspace = project.settings().workspace.clone();
+        // A run that is taken over is in it already.
+        let (Some(workspaces), Workspace::Local { path }, None) =
+            (&self.shared.ports.workspaces, &workspace, self.taken_over)
+        else {
+            return Ok(Place { workspace, warning: None });
+        };
+        let checked = Workspaces::check_before_run(workspaces, path).await;
+        let data_dir = checked.map_err(|fault| format!("the workspace {path} {fault}"))?;
+        let warning = data_dir.map(|data_dir| {
+            let data_dir = data_dir.display();
+            format!(
+                "the workspace contains {data_dir}, the server's database and keys, which the agent can read: start \
+                 the server with a --data-dir outside of the workspace"
+            )
+        });
+        Ok(Place { workspace, warning })
+    }
+
+    /// Returns the commit at which the workspace stands, and keeps it for a runner that takes over.
+    async fn commit(&self, workspace: &Workspace, sink: &RunSink<'_>) -> Option<CommitHash> {
+        let version_control = self.shared.ports.version_control.as_ref()?;
+        match version_control.commit(workspace).await {
+            Ok(commit) => {
+                if let Some(commit) = &commit {
+                    self.outbox.set_commit(commit.clone());
+                }
+                commit
+            }
+            Err(error) => {
+                sink.warn(unknown_changes(&error)).await;
+                None
+            }
+        }
+    }
+
+    async fn changes(
+        &self,
+        workspace: &Workspace,
+        since: &CommitHash,
+        sink: &RunSink<'_>,
+    ) -> Option<WorkspaceChanges> {
+        let version_control = self.shared.ports.version_control.as_ref()?;
+        match version_control.changes(workspace, since).await {
+            Ok(changes) => Some(changes),
+            Err(error) => {
+                sink.warn(unknown_changes(&error)).await;
+                None
+            }
+        }
     }
 
     /// Returns the secrets of the request, or a sentence about one that is missing.
@@ -136,6 +212,10 @@ impl Execution<'_> {
     }
 }
 
+fn unknown_changes(error: &VersionControlError) -> String {
+    format!("the changes of the workspace are unknown: {error}")
+}
+
 /// Returns the result of a run that did not begin.
 fn refused(detail: String) -> AgentResult {
     ended(Outcome::Failed(FailureReason::StartFailed), Some(detail))
@@ -152,5 +232,6 @@ fn ended(outcome: Outcome, detail: Option<String>) -> AgentResult {
         usage: Usage::default(),
         cost: None,
         denials: Vec::new(),
+        changes: None,
     }
 }

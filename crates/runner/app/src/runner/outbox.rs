@@ -3,10 +3,10 @@
 use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use rdev_runner_domain::{AgentEventKind, AgentResult, Timestamp};
+use rdev_runner_domain::{AgentEventKind, AgentResult, CommitHash, Timestamp};
 use tokio::sync::Notify;
 
-use super::position::Position;
+use super::position::{Covered, Position};
 
 /// The size up to which events wait, by [`AgentEventKind::stored_bytes`]. A larger event waits alone.
 const MAX_WAITING_BYTES: u64 = 1 << 20;
@@ -36,10 +36,10 @@ struct State {
 
 #[derive(Debug)]
 enum Entry {
-    /// An event, and the number of the agent's events since its checkpoint that are stored with it.
-    Event { at: Timestamp, kind: AgentEventKind, events: u64 },
-    /// A checkpoint of the agent, with the number of the events after it that the entries before contain.
-    Checkpoint { text: String, events: u64 },
+    /// An event, and what is stored with it since the agent's checkpoint.
+    Event { at: Timestamp, kind: AgentEventKind, covered: Covered },
+    /// A checkpoint of the agent, with what the entries before contain after it.
+    Checkpoint { text: String, covered: Covered },
 }
 
 /// What is stored together.
@@ -69,9 +69,14 @@ impl Outbox {
         Self { state: Mutex::new(state), arrived: Notify::new(), room: Notify::new() }
     }
 
+    /// Keeps the commit at which the workspace stands, as a part of the position.
+    pub(super) fn set_commit(&self, commit: CommitHash) {
+        self.state().taken.commit = Some(commit);
+    }
+
     /// Adds an event once there is room.
-    pub(super) async fn push(&self, at: Timestamp, kind: AgentEventKind, events: u64) {
-        let mut entry = Some(Entry::Event { at, kind, events });
+    pub(super) async fn push(&self, at: Timestamp, kind: AgentEventKind, covered: Covered) {
+        let mut entry = Some(Entry::Event { at, kind, covered });
         loop {
             let room = self.room.notified();
             if self.add(&mut entry, false) {
@@ -82,19 +87,19 @@ impl Outbox {
     }
 
     /// Adds an event if there is room now. Returns whether there was.
-    pub(super) fn try_push(&self, at: Timestamp, kind: AgentEventKind, events: u64) -> bool {
-        self.add(&mut Some(Entry::Event { at, kind, events }), false)
+    pub(super) fn try_push(&self, at: Timestamp, kind: AgentEventKind, covered: Covered) -> bool {
+        self.add(&mut Some(Entry::Event { at, kind, covered }), false)
     }
 
     /// Adds an event whether there is room or not. The caller bounds the number.
-    pub(super) fn force_push(&self, at: Timestamp, kind: AgentEventKind, events: u64) {
-        self.add(&mut Some(Entry::Event { at, kind, events }), true);
+    pub(super) fn force_push(&self, at: Timestamp, kind: AgentEventKind, covered: Covered) {
+        self.add(&mut Some(Entry::Event { at, kind, covered }), true);
     }
 
     /// Adds a checkpoint of the agent. Of several in a row the last counts.
-    pub(super) fn checkpoint(&self, text: String, events: u64) {
+    pub(super) fn checkpoint(&self, text: String, covered: Covered) {
         let mut state = self.state();
-        let entry = Entry::Checkpoint { text, events };
+        let entry = Entry::Checkpoint { text, covered };
         if let Some(Entry::Checkpoint { .. }) = state.entries.back()
             && let Some(replaced) = state.entries.pop_back()
         {
@@ -140,12 +145,13 @@ impl Outbox {
             state.bytes -= entry.bytes();
             bytes += entry.bytes();
             match entry {
-                Entry::Event { at, kind, events: number } => {
+                Entry::Event { at, kind, covered } => {
                     events.push((at, kind));
-                    state.taken.events = number;
+                    state.taken.covered = covered;
                 }
-                Entry::Checkpoint { text, events } => {
-                    state.taken = Position { checkpoint: Some(text), events };
+                Entry::Checkpoint { text, covered } => {
+                    state.taken.checkpoint = Some(text);
+                    state.taken.covered = covered;
                 }
             }
         }

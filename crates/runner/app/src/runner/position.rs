@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use rdev_runner_domain::CommitHash;
+
 /// How far the output of an agent is stored: the agent's last checkpoint, and the number of the events after
 /// it. The agent that continues from the checkpoint passes these events again, and they are left out.
 ///
@@ -9,25 +11,55 @@ use std::fmt;
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(super) struct Position {
     pub(super) checkpoint: Option<String>,
-    pub(super) events: u64,
+    pub(super) covered: Covered,
+    /// The commit at which the workspace stood when the run began.
+    pub(super) commit: Option<CommitHash>,
 }
+
+/// What the stored events contain.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct Covered {
+    /// The number of the agent's events since its checkpoint.
+    pub(super) events: u64,
+    /// Whether the end of a text delta was held back, and is not stored.
+    pub(super) is_mid_delta: bool,
+}
+
+/// Stands after the number of events if the end of a delta was held back.
+const MID_DELTA: char = '+';
+/// Stands before the commit.
+const COMMIT: char = '@';
 
 impl Position {
     /// Parses a stored position. `None` if it has another form.
     pub(super) fn parse(text: &str) -> Option<Self> {
-        let (events, checkpoint) = match text.split_once(' ') {
-            Some((events, checkpoint)) => (events, Some(checkpoint.to_owned())),
+        let (head, checkpoint) = match text.split_once(' ') {
+            Some((head, checkpoint)) => (head, Some(checkpoint.to_owned())),
             None => (text, None),
         };
-        Some(Self { checkpoint, events: events.parse().ok()? })
+        let (events, commit) = match head.split_once(COMMIT) {
+            Some((events, commit)) => (events, Some(commit.parse().ok()?)),
+            None => (head, None),
+        };
+        let number = events.strip_suffix(MID_DELTA);
+        let covered =
+            Covered { events: number.unwrap_or(events).parse().ok()?, is_mid_delta: number.is_some() };
+        Some(Self { checkpoint, covered, commit })
     }
 }
 
 impl fmt::Display for Position {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.covered.events)?;
+        if self.covered.is_mid_delta {
+            write!(f, "{MID_DELTA}")?;
+        }
+        if let Some(commit) = &self.commit {
+            write!(f, "{COMMIT}{commit}")?;
+        }
         match &self.checkpoint {
-            Some(checkpoint) => write!(f, "{} {checkpoint}", self.events),
-            None => write!(f, "{}", self.events),
+            Some(checkpoint) => write!(f, " {checkpoint}"),
+            None => Ok(()),
         }
     }
 }
@@ -38,9 +70,15 @@ mod tests {
 
     #[test]
     fn a_position_is_restored_from_its_text() {
-        for checkpoint in [None, Some(""), Some("{\"offset\": 17}")] {
-            let position = Position { checkpoint: checkpoint.map(str::to_owned), events: 3 };
-            assert_eq!(Position::parse(&position.to_string()), Some(position));
+        for checkpoint in [None, Some(""), Some("{\"offset\": 17}"), Some("1+@a b")] {
+            for (is_mid_delta, commit) in [(false, None), (true, None), (false, Some("a".repeat(40)))] {
+                let position = Position {
+                    checkpoint: checkpoint.map(str::to_owned),
+                    covered: Covered { events: 3, is_mid_delta },
+                    commit: commit.map(|commit| commit.parse().unwrap()),
+                };
+                assert_eq!(Position::parse(&position.to_string()), Some(position));
+            }
         }
         assert_eq!(Position::parse("{\"offset\": 17}"), None);
     }

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use rdev_runner_domain::{AgentEventKind, AgentResult, Denial, SessionRef};
+use rdev_runner_domain::{AgentEventKind, AgentResult, Denial, SessionRef, WorkspaceChanges};
 
 use crate::redactor::{RedactedStream, Redactor};
 
@@ -32,6 +32,11 @@ impl<'a> Scrubber<'a> {
     /// Returns the number of the last events that are held back.
     pub(super) const fn held_events(&self) -> u64 {
         self.held_events
+    }
+
+    /// Returns whether the end of a delta is held back.
+    pub(super) fn holds_delta(&self) -> bool {
+        self.streams.values().any(RedactedStream::is_holding)
     }
 
     /// Takes an event, and returns what is known to be clean.
@@ -82,7 +87,8 @@ impl<'a> Scrubber<'a> {
     fn delta(&mut self, text: &str, parent: Option<String>, clean: &mut Vec<AgentEventKind>) {
         if !self.streams.contains_key(&parent)
             && self.streams.len() >= MAX_STREAMS
-            && let Some((parent, stream)) = self.streams.pop_first()
+            && let Some(parent) = self.least_needed()
+            && let Some(stream) = self.streams.remove(&parent)
         {
             finish(parent, stream, clean);
         }
@@ -91,6 +97,12 @@ impl<'a> Scrubber<'a> {
         if !text.is_empty() {
             clean.push(AgentEventKind::TextDelta { text, parent });
         }
+    }
+
+    /// Returns a stream to end early: one of a subagent, if possible one that holds nothing back.
+    fn least_needed(&self) -> Option<Option<String>> {
+        let idle = self.streams.iter().find(|(parent, stream)| parent.is_some() && !stream.is_holding());
+        idle.or_else(|| self.streams.last_key_value()).map(|(parent, _)| parent.clone())
     }
 
     /// Releases the raw output that is held back.
@@ -156,6 +168,9 @@ impl Redactor {
             session: result.session.map(|session| self.redact_session(session)),
             text: clean(result.text),
             denials: result.denials.into_iter().map(denial).collect(),
+            changes: result
+                .changes
+                .map(|changes| WorkspaceChanges { diff: changes.diff.map(clean), ..changes }),
             ..result
         }
     }
@@ -166,22 +181,27 @@ impl Redactor {
     }
 }
 
-/// The deltas that are left out after a takeover: the rest of messages that the earlier runner has begun, and
-/// may have held back the beginning of a secret.
+/// The deltas that are left out after a takeover: the rest of messages whose last delta the earlier runner has not
+/// stored whole, because it may end with the beginning of a secret.
 #[derive(Debug, Default)]
 pub(super) struct Leftovers {
-    is_takeover: bool,
+    is_mid_delta: bool,
     begun_since: BTreeSet<Option<String>>,
 }
 
 impl Leftovers {
-    pub(super) fn new(is_takeover: bool) -> Self {
-        Self { is_takeover, begun_since: BTreeSet::new() }
+    pub(super) const fn new(is_mid_delta: bool) -> Self {
+        Self { is_mid_delta, begun_since: BTreeSet::new() }
+    }
+
+    /// Returns whether no message has begun since, so that a later takeover must leave out the same.
+    pub(super) fn are_expected(&self) -> bool {
+        self.is_mid_delta && self.begun_since.is_empty()
     }
 
     /// Returns whether an event is left out.
     pub(super) fn contain(&mut self, event: &AgentEventKind) -> bool {
-        if !self.is_takeover {
+        if !self.is_mid_delta {
             return false;
         }
         match event {

@@ -116,6 +116,14 @@ fn every_text_of_events_and_results_is_searched() {
         usage: Usage::default(),
         cost: None,
         denials: vec![Denial { tool: text(), id: Some(id), input: Some(text()) }],
+        changes: Some(WorkspaceChanges {
+            commit: "a".repeat(40).parse().unwrap(),
+            files: 1,
+            insertions: 2,
+            deletions: 0,
+            diff: Some(format!("+{SECRET}\n+correct-\n+horse-battery\n")),
+            is_truncated: true,
+        }),
     };
     let clean = format!("{:?} {:?}", scrub(&redactor, events), redactor.redact_result(result));
     assert!(clean.contains("[redacted]") && !clean.contains("horse"), "{clean}");

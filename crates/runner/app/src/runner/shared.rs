@@ -5,6 +5,7 @@ use std::sync::Arc;
 use rdev_app::{Ambient, Outages};
 use rdev_runner_domain::ports::{
     CommandQueue, CommandRepository, CommandSignals, ProjectRepository, SecretSource, StoreError,
+    VersionControl,
 };
 
 use super::availability::Availability;
@@ -12,6 +13,7 @@ use super::calls::{Backoff, CALL_TIMEOUT, CallFailed};
 use super::metrics::Metrics;
 use super::options::RunnerOptions;
 use crate::registry::AgentRegistry;
+use crate::workspaces::Workspaces;
 
 /// The ports of a runner.
 #[derive(Clone)]
@@ -26,6 +28,10 @@ pub struct RunnerPorts {
     pub signals: Arc<dyn CommandSignals>,
     /// The secrets of the agents.
     pub secrets: Arc<dyn SecretSource>,
+    /// The rules that a local workspace is checked by before each run; without them it is not checked.
+    pub workspaces: Option<Arc<Workspaces>>,
+    /// The version control of workspaces; without it no result has changes.
+    pub version_control: Option<Arc<dyn VersionControl>>,
 }
 
 pub(super) struct Shared {

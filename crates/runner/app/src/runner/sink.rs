@@ -9,7 +9,7 @@ use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 
 use super::outbox::Outbox;
-use super::position::Position;
+use super::position::{Covered, Position};
 use super::scrubber::{Leftovers, Scrubber};
 use super::shared::Shared;
 use crate::redactor::Redactor;
@@ -52,13 +52,12 @@ impl<'a> RunSink<'a> {
         taken_over: Option<&Position>,
         reported: &'a CancellationToken,
     ) -> Self {
-        // Without secrets nothing was held back, so that every delta is known to be stored or not.
-        let is_begun = !redactor.is_empty() && taken_over.is_some_and(|at| *at != Position::default());
+        let covered = taken_over.map_or_else(Covered::default, |position| position.covered);
         let state = State {
             scrubber: Scrubber::new(redactor),
-            leftovers: Leftovers::new(is_begun),
+            leftovers: Leftovers::new(covered.is_mid_delta),
             events: 0,
-            stored: taken_over.map_or(0, |position| position.events),
+            stored: covered.events,
             deferred: None,
         };
         let has_dropped = AtomicBool::new(false);
@@ -69,35 +68,44 @@ impl<'a> RunSink<'a> {
     pub(super) async fn finish(&self, result: AgentResult) -> AgentResult {
         let mut state = self.state.lock().await;
         let rest = state.scrubber.finish();
-        let events = state.covered();
+        let covered = state.covered();
         for kind in rest {
-            self.put(kind, events).await;
+            self.put(kind, covered).await;
         }
         self.redactor.redact_result(result)
     }
 
-    async fn put(&self, kind: AgentEventKind, events: u64) {
+    /// Reports something that the runner itself has found. It is no event of the agent, so that the agent does not pass
+    /// it again to a runner that takes over.
+    pub(super) async fn warn(&self, message: String) {
+        let state = self.state.lock().await;
+        let message = self.redactor.redact(&message);
+        self.put(AgentEventKind::Warning { message }, state.covered()).await;
+    }
+
+    async fn put(&self, kind: AgentEventKind, covered: Covered) {
         let at = self.shared.ambient.now();
         if !matches!(kind, AgentEventKind::TextDelta { .. }) {
-            self.outbox.push(at, kind, events).await;
-        } else if !self.outbox.try_push(at, kind, events) {
-            self.drop_delta(events);
+            self.outbox.push(at, kind, covered).await;
+        } else if !self.outbox.try_push(at, kind, covered) {
+            self.drop_delta(covered);
         }
     }
 
-    fn drop_delta(&self, events: u64) {
+    fn drop_delta(&self, covered: Covered) {
         self.shared.metrics.delta_dropped();
         if !self.has_dropped.swap(true, Ordering::Relaxed) {
             let message = DELTAS_DROPPED.to_owned();
-            self.outbox.force_push(self.shared.ambient.now(), AgentEventKind::Warning { message }, events);
+            self.outbox.force_push(self.shared.ambient.now(), AgentEventKind::Warning { message }, covered);
         }
     }
 }
 
 impl State<'_> {
-    /// Returns the number of events that need no repetition once the outbox is stored.
-    fn covered(&self) -> u64 {
-        (self.events - self.scrubber.held_events()).max(self.stored)
+    /// Returns what needs no repetition once the outbox is stored.
+    fn covered(&self) -> Covered {
+        let events = (self.events - self.scrubber.held_events()).max(self.stored);
+        Covered { events, is_mid_delta: self.scrubber.holds_delta() || self.leftovers.are_expected() }
     }
 }
 
@@ -117,7 +125,7 @@ impl EventSink for RunSink<'_> {
         let mut clean = state.scrubber.scrub(event);
         if let Some(last) = clean.pop() {
             // What was held back before belongs to earlier events.
-            let before = (state.events - 1).max(state.stored);
+            let before = Covered { events: (state.events - 1).max(state.stored), ..state.covered() };
             for kind in clean {
                 self.put(kind, before).await;
             }

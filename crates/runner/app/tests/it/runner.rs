@@ -1,6 +1,7 @@
 //! The runner.
 
 mod agent;
+mod changes;
 mod crashes;
 mod kills;
 mod limits;

@@ -28,6 +28,7 @@ impl Record {
             usage: self.usage,
             cost: self.cost,
             denials: self.denials,
+            changes: None,
         }
     }
 

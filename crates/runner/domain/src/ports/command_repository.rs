@@ -18,7 +18,7 @@ pub trait CommandRepository: Send + Sync + 'static {
 
     /// Returns a visible command.
     ///
-    /// 1. MUST return what [`Self::list`] shows to the caller, and nothing else.
+    /// 1. MUST return the commands that [`Self::list`] shows to the caller, and no others.
     ///    (`commands_are_shown_to_their_projects_alone`)
     /// 2. MUST return the state, the session and the result as they were reported.
     ///    (`a_result_is_kept_exactly`)
@@ -34,6 +34,7 @@ pub trait CommandRepository: Send + Sync + 'static {
     ///
     /// 1. MUST page without gaps and repetitions. (`commands_are_paged_newest_first`)
     /// 2. MUST apply every given filter. (`commands_are_filtered`)
+    /// 3. MUST leave out the diffs of the results, and nothing else. (`a_list_leaves_out_diffs`)
     async fn list(
         &self,
         access: &Access,
@@ -60,10 +61,12 @@ pub trait CommandRepository: Send + Sync + 'static {
     ///    (`commands_are_shown_to_their_projects_alone`)
     async fn delete(&self, access: &Access, id: CommandId) -> Result<Option<Deletion>, StoreError>;
 
-    /// Returns up to `limit` events of a visible command after number `after`, oldest first.
+    /// Returns up to `limit` events of a visible command after number `after`, oldest first; fewer once they
+    /// exceed [`MAX_EVENT_PAGE_BYTES`](crate::MAX_EVENT_PAGE_BYTES).
     ///
     /// 1. MUST return every stored event once, exactly as it was reported. (`events_are_kept_exactly`)
-    /// 2. MUST page without gaps and repetitions. (`events_are_paged_oldest_first`)
+    /// 2. MUST page without gaps and repetitions, and return an event if there is one.
+    ///    (`events_are_paged_oldest_first`, `a_page_of_events_is_bounded_in_bytes`)
     /// 3. MUST NOT say that the command has ended before all its events are visible.
     ///    (`events_are_paged_oldest_first`)
     /// 4. MUST NOT find a command that the caller cannot see.

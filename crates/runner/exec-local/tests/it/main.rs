@@ -9,6 +9,7 @@
 
 mod claude_code;
 mod folders;
+mod git;
 mod kills;
 mod leftovers;
 mod restarts;

@@ -5,8 +5,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use rdev_runner_domain::ports::{Cancellation, CommandRepository, Deletion, Signal, StoreError};
 use rdev_runner_domain::{
-    Access, AgentRequest, Command, CommandFilter, CommandId, CommandState, EventLog, EventPage, Page,
-    PageRequest, Session, Timestamp,
+    Access, AgentRequest, Command, CommandFilter, CommandId, CommandState, EventLog, EventPage,
+    MAX_EVENT_PAGE_BYTES, Page, PageRequest, Session, Timestamp,
 };
 
 use super::{Entry, MemoryStore, State};
@@ -80,7 +80,14 @@ impl CommandRepository for MemoryStore {
                 && filter.status.is_none_or(|status| status == command.state.status())
         };
         let found = state.commands.values().rev().map(|entry| &entry.command).filter(fits);
-        Ok(Page::of(found.take(page.limit as usize + 1).cloned().collect(), page.limit))
+        let without_diff = |command: &Command| {
+            let mut command = command.clone();
+            if let Some(changes) = command.result.as_mut().and_then(|result| result.changes.as_mut()) {
+                changes.diff = None;
+            }
+            command
+        };
+        Ok(Page::of(found.take(page.limit as usize + 1).map(without_diff).collect(), page.limit))
     }
 
     async fn cancel(&self, access: &Access, id: CommandId) -> Result<Option<Cancellation>, StoreError> {
@@ -115,9 +122,14 @@ impl CommandRepository for MemoryStore {
     ) -> Result<Option<EventPage>, StoreError> {
         let mut state = self.state();
         let Some(entry) = state.visible(access, id) else { return Ok(None) };
-        let mut events: Vec<_> = entry.events.iter().filter(|event| event.seq > after).cloned().collect();
-        let has_more = events.len() > limit as usize;
-        events.truncate(limit as usize);
+        let mut later = entry.events.iter().filter(|event| event.seq > after).peekable();
+        let (mut events, mut bytes) = (Vec::new(), 0);
+        while events.len() < limit as usize && bytes <= MAX_EVENT_PAGE_BYTES as u64 {
+            let Some(event) = later.next() else { break };
+            bytes += event.kind.stored_bytes();
+            events.push(event.clone());
+        }
+        let has_more = later.peek().is_some();
         Ok(Some(EventPage { events, has_more, has_ended: entry.has_ended() }))
     }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use rdev_runner_domain::ports::{Cancellation, Deletion};
 use rdev_runner_domain::{
     Access, AgentResult, CommandFilter, CommandStatus, Denial, FailureReason, LeaseState, LimitSettings,
-    Outcome, PageRequest, PermissionProfile, Progress, Session, Timeout, Usage, Usd,
+    Outcome, PageRequest, PermissionProfile, Progress, Session, Timeout, Usage, Usd, WorkspaceChanges,
 };
 
 use super::StoreHarness;
@@ -101,6 +101,7 @@ pub async fn a_result_is_kept_exactly(harness: &dyn StoreHarness) {
             usage: Usage { input_tokens: 1, output_tokens: 2, cache_read_tokens: 3, cache_write_tokens: 4 },
             cost: Some(Usd::from_nanos(1_234_567_891)),
             denials: vec![Denial { tool: "Bash".to_owned(), id: None, input: Some("{}".to_owned()) }],
+            changes: Some(changes()),
             ..result(outcome)
         };
         let progress = Progress::Ended(Box::new(full.clone()));
@@ -110,6 +111,32 @@ pub async fn a_result_is_kept_exactly(harness: &dyn StoreHarness) {
         assert_eq!(stored.session, full.session);
         assert_eq!(stored.result, Some(full));
     }
+}
+
+fn changes() -> WorkspaceChanges {
+    WorkspaceChanges {
+        commit: "0123456789abcdef0123456789abcdef01234567".parse().expect("a commit"),
+        files: 1,
+        insertions: 2,
+        deletions: 3,
+        diff: Some("--- a/é\n+++ b/é\n+\u{0}\u{1F600}\n".to_owned()),
+        is_truncated: true,
+    }
+}
+
+/// A list has everything of a command but its diff.
+pub async fn a_list_leaves_out_diffs(harness: &dyn StoreHarness) {
+    add_project(harness, "my-project", 1).await;
+    let id = add(harness, 1).await;
+    let leased = claim(harness).await;
+    let full = AgentResult { changes: Some(changes()), ..result(Outcome::Completed) };
+    record(harness, leased.lease, report(0, &[], Progress::Ended(Box::new(full)))).await;
+    let mut expected = get(harness, id).await;
+    let stored = expected.result.as_mut().and_then(|result| result.changes.as_mut());
+    assert!(stored.expect("the changes are kept").diff.take().is_some());
+    let page = PageRequest { limit: 10, before: None };
+    let listed = harness.commands().list(Access::everything(), &CommandFilter::default(), page).await;
+    assert_eq!(listed.expect("listed").items, [expected]);
 }
 
 /// Pages follow each other, newest first.

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use rdev_runner_domain::{
-    Access, AgentEvent, AgentEventKind, CommandStatus, EventPage, LeaseState, MAX_STORED_BYTES, Outcome,
-    Progress, RunReport, Usage,
+    Access, AgentEvent, AgentEventKind, CommandStatus, EventPage, LeaseState, MAX_EVENT_PAGE_BYTES,
+    MAX_STORED_BYTES, Outcome, Progress, RunReport, Usage,
 };
 
 use super::StoreHarness;
@@ -80,6 +80,35 @@ pub async fn events_are_paged_oldest_first(harness: &dyn StoreHarness) {
     let last = page(harness, 3, 2).await;
     assert_eq!((numbers(&last), last.has_more, last.has_ended), (vec![4], false, true));
     assert!(numbers(&page(harness, 4, 2).await).is_empty());
+}
+
+/// Large events come in several pages.
+pub async fn a_page_of_events_is_bounded_in_bytes(harness: &dyn StoreHarness) {
+    add_project(harness, "my-project", 1).await;
+    add(harness, 1).await;
+    let leased = claim(harness).await;
+    let half = "x".repeat(MAX_EVENT_PAGE_BYTES / 2);
+    let whole = "y".repeat(MAX_EVENT_PAGE_BYTES * 2);
+    let texts = [&*half, &half, &half, &half, &whole, &whole, "small", "small"];
+    record(harness, leased.lease, report(0, &texts, Progress::Running)).await;
+    let (mut after, mut pages) = (0, 0);
+    loop {
+        let page = page(harness, after, 100).await;
+        let numbers: Vec<_> = page.events.iter().map(|event| event.seq).collect();
+        assert!(numbers.iter().copied().eq(after + 1..=after + numbers.len() as u64), "{numbers:?}");
+        let bytes: u64 = page.events.iter().rev().skip(1).map(|event| event.kind.stored_bytes()).sum();
+        assert!(bytes <= MAX_EVENT_PAGE_BYTES as u64 + 1_024, "{bytes} before the last event of a page");
+        (after, pages) = (after + numbers.len() as u64, pages + 1);
+        if !page.has_more {
+            break;
+        }
+        assert!(!numbers.is_empty(), "a page has an event if there is one");
+    }
+    assert_eq!((after, pages), (8, 5));
+    let first = page(harness, 0, 1).await;
+    assert_eq!((first.events.len(), first.has_more), (1, true));
+    let last = page(harness, 6, 2).await;
+    assert_eq!((last.events.len(), last.has_more), (2, false));
 }
 
 /// What is too much is not kept; the result is.

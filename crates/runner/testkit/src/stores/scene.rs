@@ -97,6 +97,7 @@ pub(super) fn result(outcome: Outcome) -> AgentResult {
         usage: Usage::default(),
         cost: None,
         denials: Vec::new(),
+        changes: None,
     }
 }
 

@@ -22,6 +22,7 @@ pub(super) fn result(outcome: Outcome, text: &str) -> AgentResult {
         usage: Usage::default(),
         cost: None,
         denials: Vec::new(),
+        changes: None,
     }
 }
 

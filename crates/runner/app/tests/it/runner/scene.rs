@@ -88,6 +88,8 @@ impl Scene {
             projects: Arc::<S>::clone(store),
             signals: Arc::<S>::clone(store),
             secrets: Arc::new(EnvironmentSecrets::default()),
+            workspaces: None,
+            version_control: None,
         };
         Self { ports, agents }
     }
