@@ -93,13 +93,15 @@ pub(crate) async fn runner(
     store: &Store,
     agents: &Arc<AgentRegistry>,
     workspaces: Arc<Workspaces>,
-    folder: &Path,
+    data_dir: &Path,
     limits: &LimitArgs,
     options: &RunnerArgs,
 ) -> Result<Runner, Box<dyn Error>> {
-    let host = RunnerHost::exclusive(folder, &*system.ambient().entropy).await?;
+    let folder = data_dir.join("agents");
+    let host = RunnerHost::exclusive(&folder, &*system.ambient().entropy).await?;
     // The folder is this process's alone, so that what is there is left over.
-    let version_control = LocalGit::open(folder.join("git"), std::env::var("PATH").unwrap_or_default())?;
+    let version_control =
+        LocalGit::open(folder.join("git"), data_dir, std::env::var("PATH").unwrap_or_default())?;
     let ports = RunnerPorts {
         queue: Arc::clone(&store.queue),
         commands: Arc::clone(&store.commands),

@@ -34,22 +34,25 @@ pub struct LocalGit {
     views: PathBuf,
     /// The `PATH` on which git is found.
     path: String,
+    /// The folder that no diff shows, without links.
+    hidden: PathBuf,
     next: AtomicU64,
 }
 
 impl LocalGit {
     /// Creates the version control, whose git is found on this `PATH`. It keeps temporary files in the folder `views`,
-    /// which it alone uses: what an earlier process has left there is removed.
+    /// which it alone uses: what an earlier process has left there is removed. No diff shows the folder `hidden`, which
+    /// a workspace may contain: that of the server's database and keys.
     ///
     /// # Errors
     ///
-    /// Fails if the folder cannot be created or emptied.
-    pub fn open(views: PathBuf, path: String) -> std::io::Result<Self> {
+    /// Fails if the first folder cannot be created or emptied, or if the second does not exist.
+    pub fn open(views: PathBuf, hidden: &Path, path: String) -> std::io::Result<Self> {
         match std::fs::remove_dir_all(&views) {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
             _ => crate::home::private_folder(&views)?,
         }
-        Ok(Self { views, path, next: AtomicU64::new(0) })
+        Ok(Self { views, path, hidden: hidden.canonicalize()?, next: AtomicU64::new(0) })
     }
 
     /// Returns a view of the repository of a workspace; `None` if the workspace is none.
@@ -57,6 +60,20 @@ impl LocalGit {
         let view = self.views.join(self.next.fetch_add(1, Ordering::Relaxed).to_string());
         let made = tokio::task::spawn_blocking(move || View::new(&folder, view)).await;
         made.map_err(|error| VersionControlError(error.to_string()))?
+    }
+
+    /// Returns the pathspecs of what a diff of a workspace shows.
+    fn shown(&self, folder: &Path) -> Result<Vec<String>, VersionControlError> {
+        let unreadable = |error: std::io::Error| VersionControlError(error.to_string());
+        let real = folder.canonicalize().map_err(unreadable)?;
+        let mut shown = vec!["--".to_owned(), ".".to_owned()];
+        if let Ok(hidden) = self.hidden.strip_prefix(real) {
+            let Some(hidden) = hidden.to_str().filter(|hidden| !hidden.is_empty()) else {
+                return Err(VersionControlError("it has the server's own data".to_owned()));
+            };
+            shown.push(format!(":(top,literal,exclude){hidden}"));
+        }
+        Ok(shown)
     }
 
     fn git<'a>(&'a self, folder: &'a Path, view: &'a View) -> Git<'a> {
@@ -85,11 +102,13 @@ impl VersionControl for LocalGit {
         within(TIMEOUT, async {
             let view = self.view(folder.clone()).await?.ok_or_else(gone)?;
             let git = self.git(&folder, &view);
+            let shown = self.shown(&folder)?;
+            let shown: Vec<_> = shown.iter().map(String::as_str).collect();
             if !view.has_index() {
                 git.run(&["read-tree", since.as_str()], Vec::new(), 0).await?.succeeded()?;
             }
-            add_untracked(&git, since).await?;
-            diff(&git, since).await
+            add_untracked(&git, since, &shown).await?;
+            diff(&git, since, &shown).await
         })
         .await
     }
@@ -109,8 +128,8 @@ async fn head(git: &Git<'_>) -> Result<Option<CommitHash>, VersionControlError> 
 
 /// Makes the files that are in no commit and not ignored a part of the view's index, as if they had been empty, so that
 /// the diff contains them.
-async fn add_untracked(git: &Git<'_>, since: &CommitHash) -> Result<(), VersionControlError> {
-    let list = ["ls-files", "-z", "--others", "--exclude-standard"];
+async fn add_untracked(git: &Git<'_>, since: &CommitHash, shown: &[&str]) -> Result<(), VersionControlError> {
+    let list = [&["ls-files", "-z", "--others", "--exclude-standard"], shown].concat();
     let listed = git.run(&list, Vec::new(), MAX_LIST_BYTES).await?;
     if listed.is_cut {
         return Err(VersionControlError("it has too many files that are in no commit".to_owned()));
@@ -132,7 +151,11 @@ async fn add_untracked(git: &Git<'_>, since: &CommitHash) -> Result<(), VersionC
     git.run(&update, entries, 0).await?.succeeded().map(drop)
 }
 
-async fn diff(git: &Git<'_>, since: &CommitHash) -> Result<WorkspaceChanges, VersionControlError> {
+async fn diff(
+    git: &Git<'_>,
+    since: &CommitHash,
+    shown: &[&str],
+) -> Result<WorkspaceChanges, VersionControlError> {
     let options = [
         "diff",
         "--shortstat",
@@ -145,9 +168,8 @@ async fn diff(git: &Git<'_>, since: &CommitHash) -> Result<WorkspaceChanges, Ver
         "--src-prefix=a/",
         "--dst-prefix=b/",
         since.as_str(),
-        "--",
     ];
-    let output = git.run(&options, Vec::new(), MAX_SUMMARY_BYTES + MAX_DIFF_BYTES).await?;
+    let output = git.run(&[&options, shown].concat(), Vec::new(), MAX_SUMMARY_BYTES + MAX_DIFF_BYTES).await?;
     let Output { stdout, mut is_cut, .. } = output.succeeded()?;
     let text = String::from_utf8_lossy(&stdout);
     let (summary, diff) = text.split_once('\n').unwrap_or((&*text, ""));

@@ -23,7 +23,8 @@ impl Scene {
         let directory = TempDir::new().unwrap();
         let (folder, workspace) = (directory.path().to_owned(), directory.path().join("workspace"));
         fs::create_dir(&workspace).unwrap();
-        let git = LocalGit::open(folder.join("views"), std::env::var("PATH").unwrap()).unwrap();
+        fs::create_dir(workspace.join("hidden [x]")).unwrap();
+        let git = open(&folder, &workspace, std::env::var("PATH").unwrap());
         Self { git, folder, workspace, _directory: directory }
     }
 
@@ -68,6 +69,10 @@ impl Scene {
     }
 }
 
+fn open(folder: &Path, workspace: &Path, path: String) -> LocalGit {
+    LocalGit::open(folder.join("views"), &workspace.join("hidden [x]"), path).unwrap()
+}
+
 fn run_in(folder: &Path, args: &[&str]) -> String {
     let mut command = Command::new("git");
     command.current_dir(folder).args(["-c", "user.name=n", "-c", "user.email=n@example.com"]);
@@ -107,6 +112,7 @@ async fn changes_contain_commits_of_the_run_and_files_that_are_in_none() {
     scene.run(&["add", "first"]);
     scene.write("a \"new\" file\né", "four");
     scene.write("ignored", "five\n");
+    scene.write("hidden [x]/api-key", "six\n");
     fs::create_dir(scene.workspace.join("inner")).unwrap();
     run_in(&scene.workspace.join("inner"), &["init", "--quiet"]);
     let before = scene.run(&["status", "--porcelain"]);
@@ -117,7 +123,10 @@ async fn changes_contain_commits_of_the_run_and_files_that_are_in_none() {
     for expected in ["+++ b/.gitignore\n", "-two\n+three\n", "+four\n\\ No newline at end of file\n"] {
         assert!(diff.contains(expected), "{expected}: {diff}");
     }
-    assert!(diff.starts_with("diff --git a/") && !diff.contains("five"), "{diff}");
+    assert!(
+        diff.starts_with("diff --git a/") && !diff.contains("five") && !diff.contains("hidden"),
+        "{diff}"
+    );
     assert_eq!(scene.run(&["status", "--porcelain"]), before, "the workspace is as it was");
     // Every kind of change at once: a file in place of a folder, an empty one, a link, bytes that are no text.
     let scene = Scene::with_commit();
@@ -134,6 +143,26 @@ async fn changes_contain_commits_of_the_run_and_files_that_are_in_none() {
     let changes = scene.changes(&start).await;
     assert_eq!(counts(&changes), [5, 1, 3], "{changes:?}");
     assert!(changes.diff.unwrap().contains("Binary files"));
+}
+
+#[tokio::test]
+async fn the_hidden_folder_is_in_no_diff() {
+    let scene = Scene::new();
+    scene.run(&["init", "--quiet"]);
+    scene.write("hidden [x]/committed", "one\n");
+    scene.write("hidden x", "two\n");
+    scene.commit_all();
+    let start = scene.commit().await.unwrap();
+    scene.write("hidden [x]/committed", "a key\n");
+    scene.write("hidden [x]/new", "a key\n");
+    scene.write("hidden x", "shown\n");
+    let changes = scene.changes(&start).await;
+    assert_eq!(counts(&changes), [1, 1, 1]);
+    assert!(!changes.diff.unwrap().contains("a key"));
+    // The workspace is the hidden folder itself.
+    let views = scene.folder.join("views");
+    let git = LocalGit::open(views, &scene.workspace, std::env::var("PATH").unwrap()).unwrap();
+    assert!(git.changes(&scene.place(), &start).await.is_err());
 }
 
 #[tokio::test]
@@ -255,7 +284,7 @@ async fn damaged_repositories_are_an_error_or_none_and_block_nothing() {
     assert!(scene.try_changes(&start).await.is_err());
     // Without git itself.
     let scene = Scene::with_commit();
-    let git = LocalGit::open(scene.folder.join("views"), "/nowhere".to_owned()).unwrap();
+    let git = open(&scene.folder, &scene.workspace, "/nowhere".to_owned());
     let error = git.commit(&scene.place()).await.unwrap_err();
     assert_eq!(error.to_string(), "git was not found on PATH");
 }
