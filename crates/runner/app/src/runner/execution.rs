@@ -142,10 +142,7 @@ impl Execution<'_> {
         let data_dir = checked.map_err(|fault| format!("the workspace {path} {fault}"))?;
         let warning = data_dir.map(|data_dir| {
             let data_dir = data_dir.display();
-            format!(
-                "the workspace contains {data_dir}, the server's database and keys, which the agent can read: start \
-                 the server with a --data-dir outside of the workspace"
-            )
+            format!("the agent can read the server's keys in {data_dir}; --data-dir puts them elsewhere")
         });
         Ok(Place { workspace, warning })
     }
