@@ -64,7 +64,7 @@ impl Redactor {
 
     /// Returns whether the end of the text may be the beginning of a secret.
     pub(crate) fn is_open(&self, text: &str) -> bool {
-        self.scan(text, true, false).1 < text.len()
+        self.scan(text, false, false).1 < text.len()
     }
 
     /// Returns the text without the secrets.

@@ -58,6 +58,23 @@ fn what_was_held_back_of_the_deltas_comes_before_their_message() {
 }
 
 #[test]
+fn it_is_known_whether_the_end_of_a_delta_is_held_back() {
+    let redactor = Redactor::new([SECRET]);
+    let mut scrubber = Scrubber::new(&redactor);
+    for (event, holds) in [
+        (delta("I am!", None), false),
+        (delta(" I am correct", Some("t1")), true),
+        (delta("!", None), true),
+        (message("I am!!"), true),
+        (delta(", he says.", Some("t1")), false),
+        (raw("correct"), false),
+    ] {
+        scrubber.scrub(event.clone());
+        assert_eq!(scrubber.holds_delta(), holds, "{event:?}");
+    }
+}
+
+#[test]
 fn a_secret_split_over_raw_lines_is_removed() {
     let redactor = Redactor::new([SECRET]);
     let clean = scrub(&redactor, vec![raw("a"), raw("x correct-horse"), raw("-battery y"), raw("b")]);
