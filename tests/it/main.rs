@@ -38,4 +38,5 @@ mod replays;
 mod rotation;
 mod separate_processes;
 mod streams;
+mod templates;
 mod tutorial;

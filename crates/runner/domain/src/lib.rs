@@ -34,8 +34,12 @@ mod result;
 mod run;
 mod running;
 mod surrogates;
+mod template;
+mod template_error;
+mod template_files;
 mod timeout;
 mod usd;
+mod variable_kind;
 
 pub use capabilities::Capabilities;
 pub use changes::{CommitHash, CommitHashError, MAX_DIFF_BYTES, WorkspaceChanges};
@@ -62,7 +66,16 @@ pub use result::{AgentResult, Denial, FailureReason, Outcome};
 pub use run::AgentRun;
 pub use running::{RunningCommand, RunningCommands};
 pub use surrogates::mend_surrogates;
+pub use template::{
+    MAX_VARIABLES, Template, TemplateDefinitionError, TemplateName, TemplateNameError, TemplateVariable,
+    VariableFault, VariableName, VariableNameError, VariableValue, VariableValues,
+};
+pub use template_error::{BlockedPath, FileSystemError, TemplateError, TemplateFault};
+pub use template_files::{
+    FilePath, FilePathError, FileState, MAX_PATH_SEGMENTS, RenderedFile, Rendering, is_file_name,
+};
 pub use timeout::Timeout;
 pub use usd::{Usd, UsdError};
+pub use variable_kind::VariableKind;
 
 pub use rdev_core::{Access, LeaseToken, Page, PageRequest, ProjectName, ProjectNameError, Timestamp};

@@ -12,6 +12,7 @@ mod command_signals;
 mod exec_backend;
 mod project_repository;
 mod secret_source;
+mod templates;
 mod version_control;
 
 pub use code_agent::{AgentVersion, CodeAgent, EventSink, Unavailable};
@@ -22,4 +23,5 @@ pub use exec_backend::{ExecBackend, ExecError, MAX_OUTPUT_READ};
 pub use project_repository::{ProjectChange, ProjectRepository};
 pub use rdev_core::{Clock, Entropy, StoreError};
 pub use secret_source::{SecretError, SecretSource};
+pub use templates::{TemplateCatalogue, WorkspaceFiles};
 pub use version_control::{VersionControl, VersionControlError};
