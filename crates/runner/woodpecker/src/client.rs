@@ -1,0 +1,152 @@
+//! Requests.
+
+use std::fmt;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE};
+use http::{HeaderValue, Method, Request, StatusCode, Uri};
+use http_body_util::{BodyExt, LengthLimitError, Limited};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use rdev_client::Transport;
+use secrecy::{ExposeSecret, SecretString};
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+use tokio::time::timeout;
+
+use crate::{Error, Fault};
+
+/// How long a request may take, with its answer.
+pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// The size of an answer: the repositories of an account with thousands of them.
+pub const MAX_RESPONSE_BYTES: usize = 8 * 1024 * 1024;
+
+/// The part of an answer that an error quotes, in characters.
+const EXCERPT: usize = 300;
+
+/// What stands as it is in a segment of a path and in a value of a query.
+const PLAIN: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
+/// A client of a Woodpecker server. Cheap to clone.
+#[derive(Clone)]
+pub struct Woodpecker {
+    transport: Transport,
+    base: String,
+    authorization: HeaderValue,
+    token: SecretString,
+}
+
+impl fmt::Debug for Woodpecker {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Woodpecker").field("base", &self.base).finish_non_exhaustive()
+    }
+}
+
+impl Woodpecker {
+    /// Returns a client of the server at this URL, with the token of an account. It connects to nothing yet.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the URL is invalid, or if the token cannot stand in a header.
+    pub fn new(url: &str, token: SecretString) -> Result<Self, Error> {
+        let base = url.trim_end_matches('/').to_owned();
+        let uri: Uri = base.parse().map_err(|error: http::uri::InvalidUri| Error::Url(error.to_string()))?;
+        if uri.query().is_some() || uri.authority().is_some_and(|authority| authority.as_str().contains('@'))
+        {
+            return Err(Error::Url("it must have neither a query nor a user".to_owned()));
+        }
+        let transport = Transport::new(&uri).map_err(|error| Error::Url(error.to_string()))?;
+        let text = token.expose_secret();
+        if text.is_empty() || !text.bytes().all(|byte| byte.is_ascii_graphic()) {
+            return Err(Error::Token);
+        }
+        let mut authorization = HeaderValue::try_from(format!("Bearer {text}")).map_err(|_| Error::Token)?;
+        authorization.set_sensitive(true);
+        Ok(Self { transport, base, authorization, token })
+    }
+
+    /// Sends a request and reads its answer. No error quotes `secret`.
+    pub(crate) async fn call<T: DeserializeOwned>(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<&Value>,
+        secret: Option<&SecretString>,
+    ) -> Result<T, Error> {
+        let failed = |fault| Error::Request {
+            method: method.clone(),
+            path: path.split('?').next().unwrap_or_default().to_owned(),
+            fault,
+        };
+        let answered = timeout(REQUEST_TIMEOUT, self.exchange(&method, path, body)).await;
+        let (status, answer) = answered.unwrap_or(Err(Fault::Timeout(REQUEST_TIMEOUT))).map_err(failed)?;
+        if !status.is_success() {
+            let excerpt = self.excerpt(&answer, secret);
+            return Err(failed(Fault::Status { status, excerpt }));
+        }
+        // An answer without content.
+        let json = if answer.is_empty() { b"null" } else { &answer[..] };
+        serde_json::from_slice(json).map_err(|_| failed(Fault::Foreign(self.excerpt(&answer, secret))))
+    }
+
+    /// Reads a resource as [`Self::call`] does; `None` if the server answers 404.
+    pub(crate) async fn find<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        secret: Option<&SecretString>,
+    ) -> Result<Option<T>, Error> {
+        match self.call(Method::GET, path, None, secret).await {
+            Ok(found) => Ok(Some(found)),
+            Err(error) if error.status() == Some(StatusCode::NOT_FOUND) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn exchange(
+        &self,
+        method: &Method,
+        path: &str,
+        body: Option<&Value>,
+    ) -> Result<(StatusCode, Bytes), Fault> {
+        let request = Request::builder()
+            .method(method)
+            .uri(format!("{}{path}", self.base))
+            .header(ACCEPT, "application/json")
+            .header(CONTENT_TYPE, "application/json")
+            .header(AUTHORIZATION, self.authorization.clone())
+            .body(Bytes::from(body.map(Value::to_string).unwrap_or_default()))
+            .map_err(|error| Fault::Connection(error.to_string()))?;
+        let answer = self.transport.send(request).await.map_err(|error| Fault::Connection(error.reason))?;
+        let status = answer.status();
+        let body = Limited::new(answer.into_body(), MAX_RESPONSE_BYTES).collect().await;
+        let body = body.map_err(|error| {
+            if error.is::<LengthLimitError>() {
+                Fault::TooLarge(MAX_RESPONSE_BYTES)
+            } else {
+                Fault::Connection(error.to_string())
+            }
+        })?;
+        Ok((status, body.to_bytes()))
+    }
+
+    /// Returns the beginning of an answer without secrets, on one line.
+    fn excerpt(&self, answer: &[u8], secret: Option<&SecretString>) -> String {
+        let mut text = String::from_utf8_lossy(answer).into_owned();
+        for secret in [Some(&self.token), secret].into_iter().flatten() {
+            let value = secret.expose_secret();
+            // As the server would write it in JSON, too.
+            let quoted = Value::from(value).to_string();
+            for form in [value, quoted.trim_matches('"')].into_iter().filter(|form| !form.is_empty()) {
+                text = text.replace(form, "[redacted]");
+            }
+        }
+        let words: Vec<_> = text.split_whitespace().collect();
+        words.join(" ").chars().filter(|char| !char.is_control()).take(EXCERPT).collect()
+    }
+}
+
+/// Returns a text as a segment of a path, or as a value of a query.
+pub(crate) fn encoded(text: &str) -> String {
+    utf8_percent_encode(text, PLAIN).to_string()
+}
