@@ -9,7 +9,7 @@ use http::Method;
 use rdev_runner_domain::VariableValue;
 use rdev_runner_domain::ports::{TemplateCatalogue, WorkspaceFiles};
 use rdev_runner_templates::{Catalogue, LocalFiles};
-use rdev_webhooks_tests::{AllInOne, node, python};
+use rdev_webhooks_tests::{AllInOne, CommandLine, Process, node, python};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::process::Command;
@@ -152,4 +152,49 @@ async fn the_last_step_of_a_pipeline_publishes_the_result_once() {
             "url": "https://ci.example/repos/7/pipeline/8",
         })
     );
+}
+
+#[tokio::test]
+async fn a_project_begins_with_a_template() {
+    let folder = tempfile::tempdir().unwrap();
+    let (data_dir, own) = (folder.path().join("data"), folder.path().join("templates"));
+    std::fs::create_dir_all(own.join("notes/files")).unwrap();
+    std::fs::write(own.join("notes/template.toml"), "description = \"Notes for agents\"\n").unwrap();
+    std::fs::write(own.join("notes/files/NOTES.md"), "Be careful.\n").unwrap();
+    let (data, own) = (data_dir.to_str().unwrap(), own.to_str().unwrap());
+    let args = ["serve", "--bind", "127.0.0.1:0", "--data-dir", data, "--templates", own, "--log", "warn"];
+    let _server = Process::start("rdev", &args, &[], "Press Ctrl-C to stop").await;
+    let user = CommandLine::new(folder.path(), &data_dir).of("rdev");
+    let line = async |line: &str, code: i32| {
+        let ended = user.line(line).await;
+        assert_eq!(ended.code, code, "{line}: {ended:?}");
+        ended
+    };
+    let list = line("templates list -o id", 0).await.stdout;
+    assert_eq!(list, "node-service\nnotes\nrust-service\n");
+    let shown = line("templates show rust-service", 0).await.stdout;
+    assert!(shown.contains("port\tinteger\t8080\t"), "{shown}");
+    line("projects create billing", 0).await;
+    let workspace = data_dir.join("workspaces/billing");
+
+    let set = "--set name=billing --set rdev_url=https://rdev.example --set port=9000";
+    let rendered = line(&format!("templates render rust-service {set} --project billing"), 0).await.stdout;
+    assert!(rendered.contains("new\tsrc/main.rs\n"), "{rendered}");
+    let file = line(&format!("templates render rust-service {set} --file src/main.rs"), 0).await.stdout;
+    assert!(file.contains("const DEFAULT_PORT: u16 = 9000;"), "{file}");
+    assert_eq!(std::fs::read_dir(&workspace).unwrap().count(), 0);
+
+    let refused = line("templates apply rust-service billing --set port=many", 4).await.stderr;
+    for said in ["/variables/name", "is required", "/variables/port", "templates show"] {
+        assert!(refused.contains(said), "{said}: {refused}");
+    }
+    std::fs::write(workspace.join("README.md"), "Mine.").unwrap();
+    let refused = line(&format!("templates apply rust-service billing {set}"), 5).await.stderr;
+    assert!(refused.contains("README.md") && refused.contains("overwrite"), "{refused}");
+    assert_eq!(std::fs::read_dir(&workspace).unwrap().count(), 1);
+    let applied = line(&format!("templates apply rust-service billing {set} --overwrite"), 0).await.stdout;
+    assert!(applied.contains("changed\tREADME.md\n") && applied.contains("new\tAGENTS.md\n"), "{applied}");
+    assert!(std::fs::read_to_string(workspace.join("README.md")).unwrap().starts_with("# billing\n"));
+    line("templates apply notes billing", 0).await;
+    assert_eq!(std::fs::read_to_string(workspace.join("NOTES.md")).unwrap(), "Be careful.\n");
 }

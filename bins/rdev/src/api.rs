@@ -59,7 +59,7 @@ async fn serve(options: ApiArgs, required: Required) -> Result<(), Box<dyn Error
         &system,
         &store,
         &agents.registry,
-        &workspaces,
+        (&workspaces, &options.templates),
         None,
         &options.limits,
         (api_key, source),

@@ -21,6 +21,8 @@ pub(crate) struct ServeArgs {
     #[command(flatten)]
     pub(crate) workspaces: WorkspaceArgs,
     #[command(flatten)]
+    pub(crate) templates: TemplateArgs,
+    #[command(flatten)]
     pub(crate) limits: LimitArgs,
     #[command(flatten)]
     pub(crate) runner: RunnerArgs,
@@ -45,6 +47,8 @@ pub(crate) struct ApiArgs {
     pub(crate) agents: AgentArgs,
     #[command(flatten)]
     pub(crate) workspaces: WorkspaceArgs,
+    #[command(flatten)]
+    pub(crate) templates: TemplateArgs,
     #[command(flatten)]
     pub(crate) limits: LimitArgs,
     #[command(flatten)]
@@ -115,6 +119,14 @@ pub(crate) struct WorkspaceArgs {
     /// DATA_DIR/workspaces]
     #[arg(long, env = "RDEV_WORKSPACE_ROOT", value_name = "DIR")]
     pub(crate) workspace_root: Option<PathBuf>,
+}
+
+// The templates of projects.
+#[derive(Debug, Args)]
+pub(crate) struct TemplateArgs {
+    /// Directory with templates of projects, each in a directory of its name, beside the built-in ones
+    #[arg(long, env = "RDEV_TEMPLATES", value_name = "DIR")]
+    pub(crate) templates: Option<PathBuf>,
 }
 
 // The limits that the API explains and runners keep.

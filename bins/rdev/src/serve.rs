@@ -37,7 +37,7 @@ async fn serve(
     keys: ServerKeys,
     ambient: Ambient,
 ) -> Result<(), Box<dyn Error>> {
-    let ServeArgs { webhooks, agents, workspaces, limits, runner } = options;
+    let ServeArgs { webhooks, agents, workspaces, templates, limits, runner } = options;
     let shutdown = Shutdown::install(webhooks.drain.stop_times())?;
     let metrics = process::metrics()?;
     let listener = process::listen(webhooks.bind.bind, "--bind").await?;
@@ -60,7 +60,7 @@ async fn serve(
         &system,
         &store,
         &agents.registry,
-        &workspaces,
+        (&workspaces, &templates),
         Some(services::secrets(&runner)),
         &limits,
         (keys.api.clone(), source),

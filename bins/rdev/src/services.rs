@@ -7,16 +7,17 @@ use std::sync::Arc;
 use rdev_runner_api::Services;
 use rdev_runner_app::{
     AgentRegistry, Commands, EnvironmentSecrets, Projects, Providers, Runner, RunnerHost, RunnerOptions,
-    RunnerPorts, WatchTask, Watches, Workspaces,
+    RunnerPorts, Templates, WatchTask, Watches, Workspaces,
 };
 use rdev_runner_domain::QueueLimits;
 use rdev_runner_domain::ports::SecretSource;
 use rdev_runner_exec_local::LocalGit;
+use rdev_runner_templates::{Catalogue, LocalFiles};
 use rdev_webhooks::RdevWebhooks;
 use rdev_webhooks::http_api::{ApiOptions, MetricsSource, Router};
 use secrecy::SecretString;
 
-use crate::options::{LimitArgs, RunnerArgs, WorkspaceArgs};
+use crate::options::{LimitArgs, RunnerArgs, TemplateArgs, WorkspaceArgs};
 use crate::store::Store;
 
 /// Returns the rules for local workspaces.
@@ -43,7 +44,7 @@ pub(crate) fn router(
     system: &RdevWebhooks,
     store: &Store,
     agents: &Arc<AgentRegistry>,
-    workspaces: &Arc<Workspaces>,
+    (workspaces, templates): (&Arc<Workspaces>, &TemplateArgs),
     secrets: Option<Arc<dyn SecretSource>>,
     limits: &LimitArgs,
     (api_key, metrics): (SecretString, MetricsSource),
@@ -56,6 +57,10 @@ pub(crate) fn router(
         queue_limits(agents, limits),
         system.ambient().clone(),
     );
+    let catalogue = match &templates.templates {
+        Some(folder) => Catalogue::shipped().with_folder(folder.clone()),
+        None => Catalogue::shipped(),
+    };
     let (watches, watching) = Watches::new(Arc::clone(&store.commands), &*store.signals);
     let services = Services {
         projects: Projects::new(
@@ -69,6 +74,12 @@ pub(crate) fn router(
             None => commands,
         },
         providers: Providers::new(Arc::clone(agents)),
+        templates: Templates::new(
+            Arc::new(catalogue),
+            Arc::new(LocalFiles),
+            Arc::clone(&store.projects),
+            Arc::clone(workspaces),
+        ),
         watches,
         api_keys: system.api_keys().clone(),
         idempotency: system.idempotency().clone(),

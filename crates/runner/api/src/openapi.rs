@@ -29,14 +29,19 @@ use utoipa::openapi::{Components, OpenApi};
     crate::routes::commands::run_again::run_again,
     crate::routes::commands::delete::delete,
     crate::routes::providers::list,
+    crate::routes::templates::list::list,
+    crate::routes::templates::get::get,
+    crate::routes::templates::render::render,
+    crate::routes::templates::apply::apply,
     show,
 ))]
 struct Described;
 
-const TAGS: [(&str, &str); 4] = [
+const TAGS: [(&str, &str); 5] = [
     ("projects", "Where agents work, and the settings of their commands."),
     ("commands", "Runs of an agent on a project: queue, follow, cancel and repeat them."),
     ("providers", "The registered agents."),
+    ("templates", "Templates of projects: show what they make, and write it into workspaces."),
     ("description", "The API's own description. Requires no API key."),
 ];
 

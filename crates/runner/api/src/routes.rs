@@ -4,6 +4,7 @@ pub(crate) mod commands;
 mod limits;
 pub(crate) mod projects;
 pub(crate) mod providers;
+pub(crate) mod templates;
 mod tools;
 
 use axum::Router;
@@ -58,5 +59,9 @@ pub(crate) fn guarded() -> Routes {
         .route("/commands/{id}/cancel", run(post(commands::cancel)))
         .route("/commands/{id}/run-again", run(post(commands::run_again)))
         .route("/commands/{id}/events", read(get(commands::events)))
+        .route("/projects/{name}/apply-template", manage(post(templates::apply)))
         .route("/providers", probe(get(providers::list)))
+        .route("/templates", probe(get(templates::list)))
+        .route("/templates/{name}", probe(get(templates::get)))
+        .route("/templates/{name}/render", probe(post(templates::render)))
 }

@@ -41,6 +41,21 @@ rdev_http::named_types! {
     /// project (`project`); another command runs on the session that it continues (`session`); a runner has to take it,
     /// after the commands before it (`runner`).
     WaitReason = one_of(domain::WaitReason::ALL.iter().map(|reason| reason.as_str()));
+    /// The name of a template.
+    TemplateName = text("^[a-z][a-z0-9-]{0,63}$", "rust-service"), parsed => domain::TemplateName;
+    /// The name of a variable of a template.
+    VariableName = text("^[a-z][a-z0-9_]{0,63}$", "port");
+    /// The values that a variable may have: lower-case letters, digits and hyphens (`slug`); one line of text (`text`); a
+    /// URL of HTTP or HTTPS (`url`); a whole number from `min` to `max` (`integer`); `boolean`; one of the `values`
+    /// (`choice`); a list of texts (`list`). Later versions may add to these.
+    VariableType = text("^[a-z_]+$", "slug");
+    /// The value of a variable: a text, a whole number, a boolean, or a list of texts.
+    VariableValue = rdev_http::kind::anything();
+    /// The path of a file within a workspace.
+    FilePath = text("^[^/]", "src/main.rs").max_length(Some(1_024));
+    /// What a workspace has at a path: nothing (`new`), a file with the same content (`unchanged`), or a file with other
+    /// content (`changed`).
+    FileState = one_of(domain::FileState::ALL.iter().map(|state| state.as_str()));
     /// What an event reports. Later versions may add to these: `session_started`, `text_delta`, `message`, `thinking`,
     /// `tool_call`, `tool_result`, `permission_denied`, `retry`, `usage`, `warning`, `raw`.
     EventKind = text("^[a-z_]+$", "message");

@@ -7,6 +7,7 @@ mod project;
 mod provider;
 mod request;
 mod result;
+mod template;
 
 pub(crate) use command::{CommandDetail, CommandView};
 pub(crate) use event::EventView;
@@ -15,6 +16,7 @@ pub(crate) use project::ProjectView;
 pub(crate) use provider::ProviderView;
 pub(crate) use request::RequestView;
 pub(crate) use result::{ResultView, UsageView};
+pub(crate) use template::{AppliedTemplateView, RenderedTemplateView, TemplateView};
 
 use rdev_http::ListOf;
 
@@ -22,3 +24,4 @@ pub(crate) type CommandList = ListOf<CommandView<'static>>;
 pub(crate) type EventList = ListOf<EventView<'static>>;
 pub(crate) type ProjectList = ListOf<ProjectView<'static>>;
 pub(crate) type ProviderList = ListOf<ProviderView<'static>>;
+pub(crate) type TemplateList = ListOf<TemplateView<'static>>;

@@ -2,6 +2,7 @@
 //!
 //! - [`Projects`], [`Commands`] and [`Providers`] are what an API needs. [`Workspaces`] has the rules for the folders of
 //!   local workspaces.
+//! - [`Templates`] renders templates and writes them into workspaces.
 //! - [`Watches`] follows the events of commands, live.
 //! - [`AgentRegistry`] holds the agents and checks requests.
 //! - [`Redactor`] removes secrets from what agents report.
@@ -17,6 +18,7 @@ mod registry;
 mod runner;
 mod secrets;
 mod settings;
+mod templates;
 mod watch;
 mod workspaces;
 
@@ -29,5 +31,6 @@ pub use registry::{AgentRegistry, DuplicateAgent};
 pub use runner::{Runner, RunnerHandle, RunnerHost, RunnerHostError, RunnerOptions, RunnerPorts};
 pub use secrets::EnvironmentSecrets;
 pub use settings::{LimitChanges, Setting};
+pub use templates::{RenderedTemplate, Templates, TemplatesError};
 pub use watch::{Watch, WatchError, WatchTask, Watched, Watches};
 pub use workspaces::{WorkspaceError, Workspaces};

@@ -31,6 +31,12 @@ fn every_view_has_exactly_the_described_members() {
     document.reads::<CommandEvent>("CommandEvent");
     document.reads::<Provider>("Provider");
     document.reads::<Capabilities>("Capabilities");
+    document.reads::<Template>("Template");
+    document.reads::<TemplateVariable>("TemplateVariable");
+    document.reads::<RenderedTemplate>("RenderedTemplate");
+    document.reads::<RenderedFile>("RenderedFile");
+    document.reads::<AppliedTemplate>("AppliedTemplate");
+    document.reads::<AppliedFile>("AppliedFile");
 }
 
 #[test]
@@ -68,6 +74,8 @@ fn every_request_can_have_every_described_member() {
         secrets: Some(None),
         max_running: Some(None),
     };
+    document.writes("RenderTemplate", &RenderTemplate { project: text(), ..RenderTemplate::default() });
+    document.writes("ApplyTemplate", &ApplyTemplate::default());
     document.writes("Workspace", &NewWorkspace::local("/x"));
     document.writes("NewProject", &NewProject { name: "x".to_owned(), settings });
 }

@@ -33,7 +33,8 @@ mod description_tests;
 
 pub use follow::{CommandEvents, CommandSignal};
 pub use operations::{
-    CommandFilter, NewCommand, NewLimits, NewProject, NewSession, NewWorkspace, ProjectPatch,
+    ApplyTemplate, CommandFilter, NewCommand, NewLimits, NewProject, NewSession, NewWorkspace, ProjectPatch,
+    RenderTemplate,
 };
 pub use rdev_client::{
     Builder, Connection, Error, Fault, MAX_ATTEMPTS, Page, PageRequest, Problem, Reply, random_key,

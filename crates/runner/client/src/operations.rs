@@ -3,13 +3,15 @@
 mod commands;
 mod projects;
 mod providers;
+mod templates;
 
 #[cfg(test)]
 use rdev_client::Operation;
 
 pub use commands::{CommandFilter, NewCommand, NewLimits, NewSession};
 pub use projects::{NewProject, NewWorkspace, ProjectPatch};
+pub use templates::{ApplyTemplate, RenderTemplate};
 
 /// Every operation that the client has.
 #[cfg(test)]
-pub(crate) const ALL: &[&[&Operation]] = &[commands::ALL, projects::ALL, providers::ALL];
+pub(crate) const ALL: &[&[&Operation]] = &[commands::ALL, projects::ALL, providers::ALL, templates::ALL];

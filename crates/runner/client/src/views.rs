@@ -1,8 +1,14 @@
 //! What the service sends.
 
+mod templates;
+
 use rdev_client::Reply;
 use serde::Deserialize;
 use serde_json::value::RawValue;
+
+pub use templates::{
+    AppliedFile, AppliedTemplate, RenderedFile, RenderedTemplate, Template, TemplateVariable,
+};
 
 /// A project.
 #[derive(Debug, Clone, Deserialize)]

@@ -9,6 +9,8 @@ pub fn help_for(problem: &Problem) -> Option<Help> {
     let mut segments = problem.instance.trim_start_matches('/').split('/');
     let (kind, name) = (segments.next().unwrap_or_default(), segments.next().unwrap_or_default());
     let has_fault = |at: &str| problem.errors.iter().any(|fault| fault.pointer.as_deref() == Some(at));
+    let mut pointers = problem.errors.iter().filter_map(|fault| fault.pointer.as_deref());
+    let has_variable = pointers.any(|pointer| pointer.starts_with("/variables/"));
     let command = match problem.code.as_str() {
         "project_exists" => "projects list".to_owned(),
         "project_in_use" => format!("commands list --project {name}"),
@@ -19,6 +21,11 @@ pub fn help_for(problem: &Problem) -> Option<Help> {
         "validation_failed" if has_fault("/workspace/path") => {
             "run --project NAME PROMPT   (with a project that the administrator made)".to_owned()
         }
+        "files_changed" => format!("templates render TEMPLATE --project {name}"),
+        "validation_failed" if has_variable => match kind {
+            "templates" => format!("templates show {name}"),
+            _ => "templates show TEMPLATE".to_owned(),
+        },
         _ => return None,
     };
     Some(Help::Command(command))

@@ -9,6 +9,7 @@ mod providers;
 mod run;
 mod screen;
 mod settings;
+mod templates;
 
 use std::process::ExitCode;
 
@@ -31,6 +32,8 @@ pub enum RunnerCommand {
     Projects(Box<Group<projects::ProjectsVerb>>),
     /// List the agents and whether each can run
     Providers(Box<ConnectionArgs>),
+    /// Show templates of projects, and write them into workspaces
+    Templates(Box<Group<templates::TemplatesVerb>>),
 }
 
 impl RunnerCommand {
@@ -42,6 +45,7 @@ impl RunnerCommand {
             Self::Commands(group) => group.run(program, commands::run),
             Self::Projects(group) => group.run(program, projects::run),
             Self::Providers(connection) => rdev_cli::run(program, &connection, providers::run),
+            Self::Templates(group) => group.run(program, templates::run),
         }
     }
 }

@@ -14,7 +14,7 @@ impl Scene {
     }
 }
 
-const ROUTES: [(&str, &str, Scope); 13] = [
+const ROUTES: [(&str, &str, Scope); 17] = [
     ("GET", "/projects", COMMANDS_READ),
     ("POST", "/projects", PROJECTS_WRITE),
     ("GET", "/projects/x", COMMANDS_READ),
@@ -28,6 +28,10 @@ const ROUTES: [(&str, &str, Scope); 13] = [
     ("POST", "/commands/x/cancel", COMMANDS_WRITE),
     ("POST", "/commands/x/run-again", COMMANDS_WRITE),
     ("GET", "/providers", COMMANDS_READ),
+    ("GET", "/templates", COMMANDS_READ),
+    ("GET", "/templates/x", COMMANDS_READ),
+    ("POST", "/templates/x/render", COMMANDS_READ),
+    ("POST", "/projects/x/apply-template", PROJECTS_WRITE),
 ];
 
 #[tokio::test(start_paused = true)]

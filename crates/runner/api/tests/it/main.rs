@@ -20,4 +20,5 @@ mod projects;
 mod providers;
 mod scene;
 mod sockets;
+mod templates;
 mod workspaces;

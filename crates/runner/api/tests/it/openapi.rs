@@ -136,6 +136,13 @@ async fn responses_are_as_described() {
     check("CommandDetail", &scene.get(&format!("/commands/{id}")).await.expect(200));
     check("CommandList", &scene.get("/commands").await.expect(200));
     check("CommandEventList", &scene.get(&format!("/commands/{id}/events")).await.expect(200));
+    check("TemplateList", &scene.get("/templates").await.expect(200));
+    check("Template", &scene.get("/templates/node-service").await.expect(200));
+    let variables = json!({ "name": "billing", "rdev_url": "https://rdev.example" });
+    let rendered = scene.post("/templates/node-service/render", json!({ "variables": variables })).await;
+    check("RenderedTemplate", &rendered.expect(200));
+    let body = json!({ "template": "node-service", "variables": variables });
+    check("AppliedTemplate", &scene.post("/projects/my-project/apply-template", body).await.expect(200));
     check("Problem", &scene.get("/commands/x").await.expect(404));
 }
 

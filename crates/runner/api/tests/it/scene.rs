@@ -14,7 +14,7 @@ use rdev_access::{ApiKeys, Idempotency, Ids, NewApiKey};
 use rdev_app::{Ambient, Outages};
 use rdev_core::{LeaseToken, Scope};
 use rdev_runner_api::{ApiOptions, Services, router};
-use rdev_runner_app::{AgentRegistry, Commands, Projects, Providers, Watches, Workspaces};
+use rdev_runner_app::{AgentRegistry, Commands, Projects, Providers, Templates, Watches, Workspaces};
 use rdev_runner_domain::ports::{
     AgentVersion, CodeAgent, CommandQueue, CommandRepository, CommandSignals, EventSink, ProjectRepository,
     Unavailable,
@@ -23,6 +23,7 @@ use rdev_runner_domain::{
     Access, AgentEventKind, AgentProvider, AgentResult, AgentRun, Capabilities, ClaimRequest, CommandId,
     LeaseState, LeasedCommand, Outcome, Progress, QueueLimits, RunReport, Timestamp, Usage,
 };
+use rdev_runner_templates::{Catalogue, LocalFiles};
 use rdev_runner_testkit::{ManualClock, MemoryStore};
 use rdev_webhooks_testkit::SeededEntropy;
 use secrecy::ExposeSecret;
@@ -93,6 +94,8 @@ pub(crate) struct Scene {
     api_keys: ApiKeys,
     pub(crate) clock: Arc<ManualClock>,
     pub(crate) root: PathBuf,
+    /// The folder of the administrator's own templates.
+    pub(crate) templates: PathBuf,
     /// Ends all streams.
     pub(crate) drain: CancellationToken,
     _folder: TempDir,
@@ -116,6 +119,10 @@ impl Scene {
         let folder = tempfile::tempdir().unwrap();
         let workspaces = Workspaces::open(&folder.path().join("workspaces")).unwrap();
         let root = workspaces.root().to_owned();
+        let workspaces = Arc::new(workspaces);
+        let templates = folder.path().join("templates");
+        std::fs::create_dir(&templates).unwrap();
+        let catalogue = Arc::new(Catalogue::shipped().with_folder(templates.clone()));
         let entropy = Arc::new(SeededEntropy::new(7));
         let ambient = Ambient { clock: clock.clone(), entropy: entropy.clone() };
         let counting = Arc::new(Counting::new(store.clone()));
@@ -132,7 +139,7 @@ impl Scene {
         let providers = ["claude", "opencode"].map(|name| (name.parse().unwrap(), 2));
         let limits = QueueLimits { max_running: 2, providers: providers.into() };
         let services = Services {
-            projects: Projects::new(store.clone(), registry.clone(), Arc::new(workspaces), ambient.clone()),
+            projects: Projects::new(store.clone(), registry.clone(), workspaces.clone(), ambient.clone()),
             commands: Commands::new(
                 counting.clone(),
                 store.clone(),
@@ -142,6 +149,7 @@ impl Scene {
                 ambient.clone(),
             ),
             providers: Providers::new(registry.clone()),
+            templates: Templates::new(catalogue, Arc::new(LocalFiles), store.clone(), workspaces),
             watches: watches.clone(),
             api_keys: api_keys.clone(),
             idempotency: Idempotency::new(keys, ambient),
@@ -158,6 +166,7 @@ impl Scene {
             api_keys,
             clock,
             root,
+            templates,
             drain,
             _folder: folder,
         }

@@ -1,0 +1,14 @@
+//! Templates.
+
+pub(crate) mod apply;
+mod failure;
+pub(crate) mod get;
+pub(crate) mod list;
+mod path;
+pub(crate) mod render;
+pub(super) mod variables;
+
+pub(crate) use apply::apply;
+pub(crate) use get::get;
+pub(crate) use list::list;
+pub(crate) use render::render;

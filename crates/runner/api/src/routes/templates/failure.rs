@@ -1,0 +1,58 @@
+//! The problem that each error of templates is.
+
+use rdev_http::members::pointer;
+use rdev_http::{Faults, Problem};
+use rdev_runner_app::TemplatesError;
+use rdev_runner_domain::TemplateError;
+
+use crate::codes;
+use crate::failure::Failure;
+
+impl From<TemplatesError> for Failure {
+    fn from(error: TemplatesError) -> Self {
+        match error {
+            TemplatesError::NoProject => Problem::not_found("The project was not found.").into(),
+            TemplatesError::NotLocal => {
+                let detail = "The workspace of the project is not a folder of the server's host.";
+                Problem::new(codes::WORKSPACE_UNUSABLE, detail).into()
+            }
+            TemplatesError::Template(error) => problem(error),
+            TemplatesError::Store(error) => error.into(),
+            other => Problem::internal().caused_by(other).into(),
+        }
+    }
+}
+
+fn problem(error: TemplateError) -> Failure {
+    let detail = sentence(&error);
+    match error {
+        TemplateError::NotFound => Problem::not_found("The template was not found.").into(),
+        TemplateError::Variables(found) => {
+            let mut faults = Faults::default();
+            for fault in &found {
+                faults.at(pointer("/variables", &fault.name), fault);
+            }
+            faults.into()
+        }
+        TemplateError::Invalid(_) => Problem::new(codes::TEMPLATE_INVALID, detail).into(),
+        TemplateError::Changed(_) => {
+            let detail = format!("{detail} Nothing was written: set `overwrite` to replace them.");
+            Problem::new(codes::FILES_CHANGED, detail).into()
+        }
+        TemplateError::Blocked(_) => Problem::new(codes::FILES_BLOCKED, detail).into(),
+        TemplateError::Busy => {
+            let detail = "Another template is being written to the workspace. Try again in a moment.";
+            Problem::new(codes::WORKSPACE_BUSY, detail).into()
+        }
+        _ => Problem::new(codes::WORKSPACE_UNUSABLE, detail).into(),
+    }
+}
+
+/// Returns an error as a sentence.
+fn sentence(error: &TemplateError) -> String {
+    let text = error.to_string();
+    let mut characters = text.chars();
+    let first = characters.next().into_iter().flat_map(char::to_uppercase);
+    let end = if text.ends_with('.') { "" } else { "." };
+    first.chain(characters).collect::<String>() + end
+}
