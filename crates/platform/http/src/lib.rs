@@ -1,8 +1,9 @@
 //! What every HTTP API of rdev is made of.
 //!
 //! - [`serve`] runs a router on a listener, with limits and a graceful shutdown.
-//! - [`Problem`] is an error by RFC 9457, and [`Faults`] collects everything that is wrong with a request.
-//! - [`body`], [`query`] and [`page`] read requests, and [`json`] and [`page::answer`] write responses. [`members!`]
+//! - [`Problem`] is an error by RFC 9457, and [`Faults`] collects everything that is wrong with a request. [`failure!`]
+//!   defines the error of an API's handlers, which each error of its use cases becomes.
+//! - [`body`], [`query`] and [`page`] read requests, and [`json`], [`created`] and [`page::answer`] write responses. [`members!`]
 //!   defines what is read and describes it in the API description, by the [kinds](mod@kind) of its members;
 //!   [`schema`] has what names types there, and [`Text`] and [`Number`] are what responses show.
 //! - [`event_stream`] writes server-sent events.
@@ -21,6 +22,8 @@ mod damage;
 mod deadline;
 pub mod event_stream;
 pub mod fallback;
+#[doc(hidden)]
+pub mod failure;
 mod fault;
 mod idempotency;
 pub mod limits;
@@ -35,6 +38,7 @@ mod problem;
 pub mod query;
 mod request_id;
 mod response;
+mod routes;
 pub mod schema;
 mod server;
 mod shares;
@@ -51,7 +55,8 @@ pub use page::{ListOf, ListQuery};
 pub use path::{PathId, PathIds, path_parameters};
 pub use problem::{Problem, ProblemBody, ProblemCode, Rendered};
 pub use query::Query;
-pub use response::json;
+pub use response::{constant, created, json};
+pub use routes::Routes;
 pub use server::{ServeOptions, serve};
 pub use shown::{Number, Text};
 

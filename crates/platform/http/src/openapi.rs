@@ -21,7 +21,7 @@ pub use examples::{Examples, of as examples_of};
 
 /// What is special to an API.
 pub struct Api {
-    /// All kinds of problems that a response may contain.
+    /// The kinds of problems of this API, besides the general ones.
     pub codes: &'static [ProblemCode],
     /// The examples of bodies and responses.
     pub examples: &'static Examples,
@@ -32,6 +32,11 @@ pub struct Api {
 }
 
 impl Api {
+    /// Returns all kinds of problems that a response may contain.
+    fn all_codes(&self) -> impl Iterator<Item = ProblemCode> {
+        self.codes.iter().chain(ProblemCode::GENERAL).copied()
+    }
+
     /// Adds to a document what all operations share, and removes the shared components that nothing refers to.
     pub fn complete(&self, document: &mut OpenApi) {
         let components = document.components.get_or_insert_with(Components::new);

@@ -72,21 +72,32 @@ impl ProblemCode {
 const TYPE_PREFIX: &str = "urn:rdev-webhooks:problem:";
 
 /// Defines constants of [`ProblemCode`], each as `NAME = "code", STATUS, "Title";` under a doc comment, which is
-/// its meaning.
+/// its meaning, after the list of them all, as `const LIST;`.
 #[macro_export]
 macro_rules! problem_codes {
-    ($($(#[doc = $doc:literal])+ $name:ident = $code:literal, $status:ident, $title:literal;)+) => {
+    (
+        $(#[doc = $about:literal])+ const $list:ident;
+        $($(#[doc = $doc:literal])+ $name:ident = $code:literal, $status:ident, $title:literal;)+
+    ) => {
         $(
             $(#[doc = $doc])+
             pub const $name: $crate::ProblemCode = $crate::ProblemCode::new(
                 $code, $crate::StatusCode::$status, $title, concat!($($doc),+),
             );
         )+
+
+        $(#[doc = $about])+
+        pub const $list: &[$crate::ProblemCode] = &[
+            $($crate::ProblemCode::new($code, $crate::StatusCode::$status, $title, concat!($($doc),+))),+
+        ];
     };
 }
 
 impl ProblemCode {
     problem_codes! {
+        /// The general kinds of problems, which a response of every API may contain.
+        const GENERAL;
+
         /// The body is not JSON, is empty, or is nested too deeply.
         MALFORMED_JSON = "malformed_json", BAD_REQUEST, "Malformed JSON";
         /// The body ended before its announced length, or its framing is broken.

@@ -1,8 +1,11 @@
 //! The kinds of problems of this API, besides the general ones.
 
-use rdev_http::{ProblemCode, problem_codes};
+use rdev_http::problem_codes;
 
 problem_codes! {
+    /// All of them.
+    const ALL;
+
     /// A project of that name exists.
     PROJECT_EXISTS = "project_exists", CONFLICT, "Project exists";
     /// A command of the project has not ended.
@@ -26,34 +29,3 @@ problem_codes! {
     /// The template is invalid, or what it makes of the variables is.
     TEMPLATE_INVALID = "template_invalid", UNPROCESSABLE_ENTITY, "Template invalid";
 }
-
-/// All kinds of problems that a response of this API may contain.
-pub const ALL: &[ProblemCode] = &[
-    ProblemCode::MALFORMED_JSON,
-    ProblemCode::INCOMPLETE_BODY,
-    ProblemCode::UNAUTHENTICATED,
-    ProblemCode::FORBIDDEN,
-    ProblemCode::NOT_FOUND,
-    ProblemCode::METHOD_NOT_ALLOWED,
-    ProblemCode::REQUEST_TIMEOUT,
-    PROJECT_EXISTS,
-    PROJECT_IN_USE,
-    PROJECT_DELETED,
-    COMMAND_ENDED,
-    COMMAND_NOT_ENDED,
-    COMMAND_NOT_REPEATABLE,
-    FILES_CHANGED,
-    FILES_BLOCKED,
-    WORKSPACE_BUSY,
-    WORKSPACE_UNUSABLE,
-    ProblemCode::IDEMPOTENCY_KEY_IN_USE,
-    ProblemCode::IDEMPOTENCY_KEY_REUSED,
-    ProblemCode::VERSION_MISMATCH,
-    ProblemCode::BODY_TOO_LARGE,
-    ProblemCode::UNSUPPORTED_MEDIA_TYPE,
-    ProblemCode::VALIDATION_FAILED,
-    TEMPLATE_INVALID,
-    ProblemCode::INTERNAL_ERROR,
-    ProblemCode::UNAVAILABLE,
-    ProblemCode::DEADLINE_EXCEEDED,
-];

@@ -1,44 +1,13 @@
 //! The error of a handler, and the problem that each error of the use cases is.
 
-use axum::response::{IntoResponse, Response};
-use rdev_core::StoreError;
 use rdev_http::{Faults, Problem, ProblemCode};
 use rdev_runner_app::{CommandFault, CommandsError, ProjectFault, ProjectsError};
 
 use crate::codes;
 
-/// The error of a handler.
-#[derive(Debug)]
-pub(crate) struct Failure(Problem);
-
-impl IntoResponse for Failure {
-    fn into_response(self) -> Response {
-        self.0.into_response()
-    }
-}
-
-impl From<Failure> for Problem {
-    fn from(failure: Failure) -> Self {
-        failure.0
-    }
-}
-
-impl From<Problem> for Failure {
-    fn from(problem: Problem) -> Self {
-        Self(problem)
-    }
-}
-
-impl From<Faults> for Failure {
-    fn from(faults: Faults) -> Self {
-        Self(faults.into())
-    }
-}
-
-impl From<StoreError> for Failure {
-    fn from(error: StoreError) -> Self {
-        Self(error.into())
-    }
+rdev_http::failure! {
+    /// The error of a handler.
+    pub(crate) struct Failure;
 }
 
 impl From<ProjectsError> for Failure {

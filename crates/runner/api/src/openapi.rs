@@ -5,10 +5,9 @@
 
 use std::sync::LazyLock;
 
-use axum::response::{IntoResponse, Response};
-use http::header::{CONTENT_TYPE, ETAG, HeaderValue};
-use http::{HeaderMap, StatusCode};
-use rdev_http::limits::Counted;
+use axum::response::Response;
+use http::HeaderMap;
+use http::header::HeaderValue;
 use rdev_http::openapi::{self, Api, Examples};
 use rdev_http::tag;
 use utoipa::openapi::{Components, OpenApi};
@@ -98,11 +97,5 @@ fn examples() -> &'static Examples {
 pub(crate) async fn show(headers: HeaderMap) -> Response {
     static TAG: LazyLock<HeaderValue> = LazyLock::new(|| tag::of_text(openapi_json()));
     const JSON: HeaderValue = HeaderValue::from_static("application/json");
-    if tag::is_known(&headers, &TAG) {
-        return (StatusCode::NOT_MODIFIED, [(ETAG, TAG.clone())]).into_response();
-    }
-    let mut response = ([(ETAG, TAG.clone()), (CONTENT_TYPE, JSON)], openapi_json()).into_response();
-    // All responses share one text.
-    response.extensions_mut().insert(Counted);
-    response
+    rdev_http::constant(&headers, TAG.clone(), JSON, openapi_json())
 }

@@ -7,8 +7,7 @@ pub(crate) mod providers;
 pub(crate) mod templates;
 mod tools;
 
-use axum::Router;
-use axum::routing::{MethodRouter, delete, get, patch, post};
+use axum::routing::{delete, get, patch, post};
 use rdev_access::scopes;
 use rdev_http::auth::needs;
 use rdev_http::body::takes_batch;
@@ -27,19 +26,8 @@ pub(crate) fn named_kinds() -> [(String, RefOr<Schema>); 3] {
     ]
 }
 
-/// Routes and their paths.
-#[derive(Default)]
-pub(crate) struct Routes {
-    pub(crate) router: Router<Services>,
-    pub(crate) paths: Vec<&'static str>,
-}
-
-impl Routes {
-    pub(crate) fn route(mut self, path: &'static str, methods: MethodRouter<Services>) -> Self {
-        self.paths.push(path);
-        Self { router: Router::route(self.router, path, methods), ..self }
-    }
-}
+/// Routes with the state of this API.
+pub(crate) type Routes = rdev_http::Routes<Services>;
 
 /// Returns the routes, each method with the scope that it requires.
 pub(crate) fn guarded() -> Routes {

@@ -1,8 +1,11 @@
 //! The kinds of problems of this API, besides the general ones.
 
-use rdev_http::{ProblemCode, problem_codes};
+use rdev_http::problem_codes;
 
 problem_codes! {
+    /// All of them.
+    const ALL;
+
     /// The delivery is being sent.
     DELIVERY_IN_FLIGHT = "delivery_in_flight", CONFLICT, "Delivery in flight";
     /// The delivery has ended.
@@ -24,33 +27,3 @@ problem_codes! {
     /// The replay has ended and cannot be cancelled.
     REPLAY_ENDED = "replay_ended", CONFLICT, "Replay ended";
 }
-
-/// All kinds of problems that a response of this API may contain.
-pub const ALL: &[ProblemCode] = &[
-    ProblemCode::MALFORMED_JSON,
-    ProblemCode::INCOMPLETE_BODY,
-    ProblemCode::UNAUTHENTICATED,
-    ProblemCode::FORBIDDEN,
-    ProblemCode::NOT_FOUND,
-    ProblemCode::METHOD_NOT_ALLOWED,
-    ProblemCode::REQUEST_TIMEOUT,
-    DELIVERY_IN_FLIGHT,
-    DELIVERY_FINISHED,
-    WEBHOOK_DISABLED,
-    WEBHOOK_DELETED,
-    ProblemCode::IDEMPOTENCY_KEY_IN_USE,
-    ProblemCode::IDEMPOTENCY_KEY_REUSED,
-    EVENT_TYPE_BUILT_IN,
-    EVENT_TYPE_SUBSCRIBED,
-    TOO_MANY_EVENT_TYPES,
-    REPLAY_RUNNING,
-    REPLAY_ENDED,
-    CURSOR_EXPIRED,
-    ProblemCode::VERSION_MISMATCH,
-    ProblemCode::BODY_TOO_LARGE,
-    ProblemCode::UNSUPPORTED_MEDIA_TYPE,
-    ProblemCode::VALIDATION_FAILED,
-    ProblemCode::INTERNAL_ERROR,
-    ProblemCode::UNAVAILABLE,
-    ProblemCode::DEADLINE_EXCEEDED,
-];

@@ -1,48 +1,17 @@
 //! The error of a handler, and the problem that each error of the use cases is.
 
-use axum::response::{IntoResponse, Response};
 use rdev_access::{ApiKeyError, ApiKeyViolation};
 use rdev_webhooks_app::{
     DraftViolation, EventViolation, PublishError, RegistryError, ReplayError, SchemaViolation, WebhookError,
     WebhookViolation,
 };
-use rdev_webhooks_domain::ports::StoreError;
 
 use crate::codes;
 use rdev_http::{Faults, Problem, ProblemCode};
 
-/// The error of a handler.
-#[derive(Debug)]
-pub(crate) struct Failure(Problem);
-
-impl IntoResponse for Failure {
-    fn into_response(self) -> Response {
-        self.0.into_response()
-    }
-}
-
-impl From<Failure> for Problem {
-    fn from(failure: Failure) -> Self {
-        failure.0
-    }
-}
-
-impl From<Problem> for Failure {
-    fn from(problem: Problem) -> Self {
-        Self(problem)
-    }
-}
-
-impl From<Faults> for Failure {
-    fn from(faults: Faults) -> Self {
-        Self(faults.into())
-    }
-}
-
-impl From<StoreError> for Failure {
-    fn from(error: StoreError) -> Self {
-        Self(error.into())
-    }
+rdev_http::failure! {
+    /// The error of a handler.
+    pub(crate) struct Failure;
 }
 
 impl From<PublishError> for Failure {

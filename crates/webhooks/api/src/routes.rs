@@ -10,7 +10,7 @@ mod projects;
 mod webhooks;
 
 use axum::Router;
-use axum::routing::{MethodRouter, delete, get, patch, post, put};
+use axum::routing::{delete, get, patch, post, put};
 use rdev_webhooks_domain::{Scope, scopes};
 use utoipa::OpenApi;
 use utoipa::openapi::{RefOr, Schema};
@@ -42,19 +42,8 @@ pub(crate) fn named_kinds() -> [(String, RefOr<Schema>); 2] {
     [kind::named::<events::Payload, _>(), kind::named::<webhooks::RetryBody, _>()]
 }
 
-/// Routes and their paths.
-#[derive(Default)]
-pub(crate) struct Routes {
-    pub(crate) router: Router<Shared>,
-    pub(crate) paths: Vec<&'static str>,
-}
-
-impl Routes {
-    pub(crate) fn route(mut self, path: &'static str, methods: MethodRouter<Shared>) -> Self {
-        self.paths.push(path);
-        Self { router: Router::route(self.router, path, methods), ..self }
-    }
-}
+/// Routes with the state of this API.
+pub(crate) type Routes = rdev_http::Routes<Shared>;
 
 /// Returns the routes that require a key, each method with the scope that it requires.
 pub(crate) fn guarded() -> Routes {

@@ -71,7 +71,7 @@ fn complete(operation: &mut Operation, api: &Api) {
     }
 }
 
-/// Returns the possible errors of an operation, in the order of [`Api::codes`].
+/// Returns the possible errors of an operation, in the order of [`Api::all_codes`].
 fn problem_codes(operation: &mut Operation, api: &Api) -> Vec<ProblemCode> {
     let named = operation.extensions.as_mut().and_then(|extensions| extensions.remove(PROBLEMS));
     operation.extensions.take_if(|extensions| extensions.is_empty());
@@ -103,8 +103,7 @@ fn problem_codes(operation: &mut Operation, api: &Api) -> Vec<ProblemCode> {
         let mut names = named.iter().filter_map(Value::as_array).flatten();
         names.any(|name| name == code.as_str())
     };
-    let all = api.codes.iter().copied();
-    all.filter(|code| is_possible(*code) || is_named(*code)).collect()
+    api.all_codes().filter(|code| is_possible(*code) || is_named(*code)).collect()
 }
 
 /// Replaces the headers that a handler names by references to their shared descriptions.

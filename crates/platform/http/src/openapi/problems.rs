@@ -26,9 +26,9 @@ const SHARED: [(&str, &[ProblemCode]); 12] = [
     ("Unavailable", &[ProblemCode::UNAVAILABLE, ProblemCode::DEADLINE_EXCEEDED]),
 ];
 
-/// Returns the schema of a code, with all codes of this API.
+/// Returns the schema of a code, with the general codes and those of this API.
 fn code_schema(api: &Api) -> RefOr<Schema> {
-    let codes: Vec<_> = api.codes.iter().map(|code| format!("`{}`", code.as_str())).collect();
+    let codes: Vec<_> = api.all_codes().map(|code| format!("`{}`", code.as_str())).collect();
     let meaning = format!(
         "The machine-readable kind of problem. Later versions may add to these: {}.",
         codes.join(", ")

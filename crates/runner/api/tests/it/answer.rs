@@ -1,6 +1,8 @@
 //! A response, with checks of what every response promises.
 
 use axum::http::{HeaderMap, StatusCode};
+use rdev_http::ProblemCode;
+use rdev_runner_api::codes;
 use serde_json::Value;
 
 /// A complete response.
@@ -62,7 +64,7 @@ impl Answer {
         }
         assert_eq!(self.header("content-type"), "application/problem+json", "{self:?}");
         let code = self.member("code");
-        let known = rdev_runner_api::codes::ALL.iter().find(|known| known.as_str() == code);
+        let known = codes::ALL.iter().chain(ProblemCode::GENERAL).find(|known| known.as_str() == code);
         assert_eq!(known.map(|known| known.status()), Some(self.status), "{code}");
     }
 }

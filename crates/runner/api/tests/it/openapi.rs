@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::LazyLock;
 
 use jsonschema::Validator;
+use rdev_http::ProblemCode;
 use rdev_runner_api::{codes, openapi_json, route_paths};
 use serde_json::{Value, json};
 
@@ -77,7 +78,7 @@ fn every_operation_is_documented() {
 #[test]
 fn every_code_is_described_where_it_may_occur() {
     let text = openapi_json();
-    for code in codes::ALL {
+    for code in codes::ALL.iter().chain(ProblemCode::GENERAL) {
         assert!(text.contains(&format!("`{}`", code.as_str())), "{}", code.as_str());
         let is_everywhere = code.as_str() == "method_not_allowed";
         assert!(is_everywhere || text.contains(&format!("\"{}\": {{", code.as_str())), "{}", code.as_str());

@@ -5,14 +5,13 @@ use std::sync::LazyLock;
 use axum::extract::{OriginalUri, Request};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-use http::header::{CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, HeaderValue, LOCATION};
+use http::header::{CONTENT_SECURITY_POLICY, HeaderValue, LOCATION};
 use http::{HeaderMap, Method, StatusCode};
 use utoipa::OpenApi;
 
 use super::page;
 use crate::routes::Routes;
 use rdev_http::fallback;
-use rdev_http::limits::Counted;
 use rdev_http::tag;
 
 #[derive(OpenApi)]
@@ -54,10 +53,10 @@ const HTML: HeaderValue = HeaderValue::from_static("text/html; charset=utf-8");
 async fn openapi_json(OriginalUri(uri): OriginalUri, headers: HeaderMap) -> Response {
     static TAG: LazyLock<HeaderValue> = LazyLock::new(|| tag::of_text(super::openapi_json()));
     match uri.path().strip_suffix("/openapi.json") {
-        None | Some("") => answer(&headers, TAG.clone(), JSON, super::openapi_json()),
+        None | Some("") => rdev_http::constant(&headers, TAG.clone(), JSON, super::openapi_json()),
         Some(prefix) => {
             let document = super::openapi_json_below(prefix);
-            answer(&headers, tag::of_text(&document), JSON, document)
+            rdev_http::constant(&headers, tag::of_text(&document), JSON, document)
         }
     }
 }
@@ -90,25 +89,9 @@ async fn docs(headers: HeaderMap) -> Response {
         let strictest = HeaderValue::from_static("default-src 'none'");
         HeaderValue::try_from(page::content_security_policy()).unwrap_or(strictest)
     });
-    let mut response = answer(&headers, TAG.clone(), HTML, page::html());
+    let mut response = rdev_http::constant(&headers, TAG.clone(), HTML, page::html());
     if response.status() == StatusCode::OK {
         response.headers_mut().insert(CONTENT_SECURITY_POLICY, POLICY.clone());
     }
-    response
-}
-
-/// Responds with a text that is constant while the process lives, unless the client already has it.
-fn answer(
-    headers: &HeaderMap,
-    tag: HeaderValue,
-    media_type: HeaderValue,
-    text: impl IntoResponse,
-) -> Response {
-    if tag::is_known(headers, &tag) {
-        return (StatusCode::NOT_MODIFIED, [(ETAG, tag)]).into_response();
-    }
-    let mut response = ([(ETAG, tag), (CONTENT_TYPE, media_type)], text).into_response();
-    // All responses share one text.
-    response.extensions_mut().insert(Counted);
     response
 }

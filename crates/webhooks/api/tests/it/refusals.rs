@@ -1,7 +1,7 @@
 //! What error responses say beyond status, code and places.
 
 use http_body_util::BodyExt;
-use rdev_http::Problem;
+use rdev_http::{Problem, ProblemCode};
 use rdev_webhooks_http_api::codes;
 use serde_json::json;
 
@@ -11,7 +11,7 @@ use crate::scene::Scene;
 #[tokio::test]
 async fn every_problem_is_as_recorded() {
     let mut problems = String::new();
-    for code in codes::ALL {
+    for code in codes::ALL.iter().chain(ProblemCode::GENERAL) {
         let response = Problem::new(*code, code.meaning()).render("/webhooks", "req_1");
         let body = response.into_body().collect().await.unwrap().to_bytes();
         problems += std::str::from_utf8(&body).unwrap().replace(",\"", ",\n\"").as_str();

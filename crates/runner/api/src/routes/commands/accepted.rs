@@ -2,7 +2,6 @@
 
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;
-use http::header::{HeaderValue, LOCATION};
 use rdev_runner_domain::Command;
 
 use crate::Services;
@@ -18,12 +17,11 @@ pub(super) async fn accepted(
 ) -> Result<Response, Failure> {
     let waiting = services.commands.waiting(std::slice::from_ref(command)).await?;
     let view = CommandView::new(command, waiting.into_iter().next().flatten());
-    let mut response = (StatusCode::ACCEPTED, rdev_http::json(&view)).into_response();
     let below = created_at.and_then(|path| path.rsplit_once("/projects/").or(path.rsplit_once("/commands/")));
-    if let Some((below, _)) = below
-        && let Ok(location) = HeaderValue::try_from(format!("{below}/commands/{}", command.id))
-    {
-        response.headers_mut().insert(LOCATION, location);
-    }
-    Ok(response)
+    Ok(match below {
+        Some((below, _)) => {
+            rdev_http::created(StatusCode::ACCEPTED, format!("{below}/commands/{}", command.id), &view)
+        }
+        None => (StatusCode::ACCEPTED, rdev_http::json(&view)).into_response(),
+    })
 }

@@ -5,7 +5,7 @@ use std::fmt::Write;
 use axum::extract::{OriginalUri, State};
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;
-use http::header::{ETAG, HeaderValue, LOCATION};
+use http::header::ETAG;
 use rdev_http::body::Document;
 use rdev_http::{Caller, OperationIds};
 
@@ -43,14 +43,8 @@ pub(crate) async fn create(
     let project = services.projects.create(&caller.access, request.name, request.settings, ids).await?;
 
     let shown = ProjectView::from(&project);
-    let mut response = (StatusCode::CREATED, rdev_http::json(&shown)).into_response();
     let location = format!("{}/{}", uri.path(), encoded(project.name.as_str()));
-    let headers = response.headers_mut();
-    if let Ok(location) = HeaderValue::try_from(location) {
-        headers.insert(LOCATION, location);
-    }
-    headers.insert(ETAG, shown.etag());
-    Ok(response)
+    Ok(([(ETAG, shown.etag())], rdev_http::created(StatusCode::CREATED, location, &shown)).into_response())
 }
 
 /// Returns a text as a segment of a path.

@@ -1,9 +1,8 @@
 //! `POST /api-keys`: creates an API key. 201 with `Location` and the key, whose text is shown only once.
 
 use axum::extract::{OriginalUri, State};
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use http::StatusCode;
-use http::header::{HeaderValue, LOCATION};
 use rdev_webhooks_app::Services;
 
 use super::new::{self, NewApiKeyBody};
@@ -35,10 +34,6 @@ pub(crate) async fn create(
     let new = new::read(&document, &services.api_keys, &caller.access, ids)?;
     let created = services.api_keys.create(new, ids).await?;
 
-    let shown = rdev_http::json(&CreatedApiKeyView::from(&created));
-    let mut response = (StatusCode::CREATED, shown).into_response();
-    if let Ok(location) = HeaderValue::try_from(format!("{}/{}", uri.path(), created.key.id)) {
-        response.headers_mut().insert(LOCATION, location);
-    }
-    Ok(response)
+    let location = format!("{}/{}", uri.path(), created.key.id);
+    Ok(rdev_http::created(StatusCode::CREATED, location, &CreatedApiKeyView::from(&created)))
 }

@@ -2,9 +2,8 @@
 //! 200; 409 for a built-in one.
 
 use axum::extract::{OriginalUri, State};
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use http::StatusCode;
-use http::header::{HeaderValue, LOCATION};
 use rdev_webhooks_app::{
     EventData, EventTypeRegistry, MAX_EXAMPLE_BYTES, MAX_EXAMPLES, MAX_SCHEMA_LEN, NewEventType,
     RegistryError, Services,
@@ -72,12 +71,11 @@ pub(crate) async fn put(
         return Err(validate(new, faults).await.into());
     };
     let (event_type, is_new) = services.event_types.put(name, new).await?;
-    let shown = rdev_http::json(&EventTypeView::from(&event_type));
-    if !is_new {
-        return Ok(shown);
-    }
-    let location = HeaderValue::try_from(uri.path()).map(|path| [(LOCATION, path)]);
-    Ok((StatusCode::CREATED, location.ok(), shown).into_response())
+    let shown = EventTypeView::from(&event_type);
+    Ok(match is_new {
+        true => rdev_http::created(StatusCode::CREATED, uri.path(), &shown),
+        false => rdev_http::json(&shown),
+    })
 }
 
 rdev_http::kind! {

@@ -3,7 +3,7 @@
 use axum::extract::{OriginalUri, State};
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;
-use http::header::{ETAG, HeaderValue, LOCATION};
+use http::header::ETAG;
 use rdev_webhooks_app::Services;
 
 use super::request::{self, WebhookBody};
@@ -43,12 +43,8 @@ pub(crate) async fn create(
     let created = services.webhooks.create(request.settings, request.secret, request.enabled, ids).await;
     let created = created.map_err(|error| subscription.explain(error))?;
 
-    let mut response = (StatusCode::CREATED, rdev_http::json(&CreatedView::from(&created))).into_response();
+    let tag = tag::of_version(created.webhook.version, &[]);
     let location = format!("{}/{}", uri.path(), created.webhook.id);
-    let headers = response.headers_mut();
-    if let Ok(location) = HeaderValue::try_from(location) {
-        headers.insert(LOCATION, location);
-    }
-    headers.insert(ETAG, tag::of_version(created.webhook.version, &[]));
-    Ok(response)
+    let shown = CreatedView::from(&created);
+    Ok(([(ETAG, tag)], rdev_http::created(StatusCode::CREATED, location, &shown)).into_response())
 }

@@ -3,9 +3,8 @@
 //! replay of it is running.
 
 use axum::extract::{OriginalUri, State};
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use http::StatusCode;
-use http::header::{HeaderValue, LOCATION};
 use rdev_webhooks_app::Services;
 use rdev_webhooks_domain::WebhookId;
 
@@ -49,9 +48,6 @@ pub(crate) async fn begin(
         return Ok(rdev_http::json(&DryRunView::new(&selection, matched)));
     }
     let replay = services.replays.begin(&caller.access, request.new, ids).await?;
-    let mut response = (StatusCode::ACCEPTED, rdev_http::json(&ReplayView::from(&replay))).into_response();
-    if let Ok(location) = HeaderValue::try_from(format!("{}s/{}", uri.path(), replay.id)) {
-        response.headers_mut().insert(LOCATION, location);
-    }
-    Ok(response)
+    let location = format!("{}s/{}", uri.path(), replay.id);
+    Ok(rdev_http::created(StatusCode::ACCEPTED, location, &ReplayView::from(&replay)))
 }
