@@ -46,7 +46,9 @@ crate::members! {
 crate::kind! {
     /// The number of items of a page.
     pub Limit: u32 = Integer::<1, MAX_LIMIT>::shape(), |value, faults| {
-        let limit = value.string(faults)?.parse().ok().filter(|limit| (1..=MAX_LIMIT).contains(limit));
+        let text = value.string(faults)?;
+        let digits = Some(&text).filter(|text| text.bytes().all(|byte| byte.is_ascii_digit()));
+        let limit = digits.and_then(|digits| digits.parse().ok()).filter(|limit| (1..=MAX_LIMIT).contains(limit));
         limit.or_else(|| value.refuse(faults, format_args!("must be a whole number from 1 to {MAX_LIMIT}")))
     }
 }

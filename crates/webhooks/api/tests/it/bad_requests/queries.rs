@@ -20,6 +20,7 @@ pub(super) fn rows() -> Vec<Bad> {
         ("/webhooks?limit=-1", vec!["?limit"]),
         ("/webhooks?limit=", vec!["?limit"]),
         ("/webhooks?limit=1.5", vec!["?limit"]),
+        ("/webhooks?limit=%2B5", vec!["?limit"]),
         ("/webhooks?limit=99999999999999999999", vec!["?limit"]),
         ("/webhooks?limit=1&limit=1", vec!["?limit"]),
         ("/webhooks?enabled=yes", vec!["?enabled"]),
