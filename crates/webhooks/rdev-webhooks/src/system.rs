@@ -1,10 +1,12 @@
 //! The running system.
 
-use std::panic::AssertUnwindSafe;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+mod needed;
+mod stop;
+#[cfg(feature = "worker")]
+mod worker;
 
-use futures_util::FutureExt;
+use std::sync::{Arc, Mutex};
+
 #[cfg(feature = "api")]
 use rdev_access::Idempotency;
 use rdev_access::{ApiKeys, LastUsedRecorder};
@@ -13,15 +15,11 @@ use rdev_app::Ambient;
 use rdev_app::Outages;
 use rdev_app::periodic::Stagger;
 use rdev_keyring::Keyring;
-#[cfg(feature = "worker")]
-use rdev_webhooks_app::deliver::{Worker, WorkerOptions};
 use rdev_webhooks_app::feed::FeedTask;
 use rdev_webhooks_app::{
     EventTypeRegistry, PublisherTask, QueueMonitor, RegistryRefresher, Replays, Services, StatisticsTask,
     Webhooks,
 };
-#[cfg(feature = "worker")]
-use rdev_webhooks_app::{Pruner, ReplayRunner, WebhookDisabler};
 #[cfg(feature = "worker")]
 use rdev_webhooks_domain::ports::Dispatcher;
 use rdev_webhooks_domain::ports::{DeliveryHistory, StoreError};
@@ -34,23 +32,9 @@ use tokio_util::task::TaskTracker;
 use crate::database::database_of;
 use crate::store::Store;
 use crate::{Builder, Database, DatabaseError, Publisher};
-
-/// How long the tasks behind the services may take to end once everything else has stopped: the last events
-/// are stored, and the last uses of keys recorded.
-const SERVICES_DEADLINE: Duration = Duration::from_secs(5);
-
-/// How long storing the last statistics may take.
-const STATISTICS_DEADLINE: Duration = Duration::from_secs(5);
-
-/// The settings of a worker's background work.
+use needed::Needed;
 #[cfg(feature = "worker")]
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Upkeep {
-    /// How long the history is kept.
-    pub(crate) retention: Duration,
-    /// How long a webhook may fail before it is disabled.
-    pub(crate) disable_after: Duration,
-}
+pub(crate) use worker::Upkeep;
 
 /// A running system: its database is open, and events can be published. A worker and an API are started
 /// separately, here or in other processes.
@@ -235,190 +219,5 @@ impl RdevWebhooks {
     pub fn health_router(&self, metrics: Option<MetricsSource>) -> Router {
         let entropy = Arc::clone(&self.ambient.entropy);
         rdev_webhooks_http_api::health_router(self.services.clone(), entropy, metrics)
-    }
-
-    /// Starts a worker: delivers due deliveries, advances replays, deletes what is older than the retention,
-    /// and disables failing webhooks. It should be called once; each further call adds another pool. Needs a
-    /// tokio runtime.
-    #[cfg(feature = "worker")]
-    pub fn start_worker(&self, options: WorkerOptions) {
-        let worker = Worker::new(
-            Arc::clone(&self.store.queue),
-            Arc::clone(&self.dispatcher),
-            self.ambient.clone(),
-            options,
-            self.services.heartbeat.clone(),
-            self.services.statistics.clone(),
-        );
-        let outages = &self.services.outages;
-        let worker = worker.with_outages(outages.clone());
-        let needed = Needed { drain: self.drain.clone(), failed: self.failed() };
-        let working = worker.run(self.drain.clone(), self.abort.clone());
-        self.tasks.spawn(needed.task("worker", working));
-        let stagger = Stagger::random(Arc::clone(&self.ambient.entropy));
-        let runner = ReplayRunner::new(Arc::clone(&self.store.replays))
-            .with_outages(outages.clone())
-            .with_stagger(stagger.clone());
-        self.tasks.spawn(needed.task("replay runner", runner.run(self.drain.clone())));
-        let history = Arc::clone(&self.store.history);
-        let keys = Arc::clone(&self.store.idempotency);
-        let statistics = Arc::clone(&self.store.statistics);
-        let pruner = Pruner::new(history, keys, statistics, self.upkeep.retention)
-            .with_outages(outages.clone())
-            .with_stagger(stagger.clone());
-        self.tasks.spawn(needed.task("pruner", pruner.run(self.drain.clone())));
-        let webhooks = || Arc::clone(&self.store.webhooks);
-        for disabler in [
-            WebhookDisabler::failing(webhooks(), self.upkeep.disable_after),
-            WebhookDisabler::expired(webhooks()),
-        ] {
-            let disabler = disabler.with_outages(outages.clone()).with_stagger(stagger.clone());
-            self.tasks.spawn(needed.task("webhook disabler", disabler.run(self.drain.clone())));
-        }
-    }
-
-    /// Returns a token that is cancelled once the system has failed: one of its tasks ended unexpectedly,
-    /// because of a defect. The log names the task. What was accepted is safe, but the system is no longer
-    /// ready; the process can only [`stop`](Self::stop) it and start a new one.
-    #[must_use]
-    pub fn failed(&self) -> CancellationToken {
-        self.services.heartbeat.failed().clone()
-    }
-
-    /// Returns a token to cancel when the process is about to stop: `/readyz` then responds with 503.
-    #[must_use]
-    pub fn stopping(&self) -> CancellationToken {
-        self.services.heartbeat.stopping().clone()
-    }
-
-    /// Stops claiming, and waits until the attempts in flight have ended and are recorded, at most for
-    /// `drain_timeout`. [`Self::stop`] includes this; this function is for a process that reports its
-    /// progress meanwhile.
-    pub async fn finish(&self, drain_timeout: Duration) {
-        self.drain();
-        self.tasks.close();
-        // `stop` releases what is late.
-        let _ = tokio::time::timeout(drain_timeout, self.tasks.wait()).await;
-    }
-
-    /// Stops claiming; attempts in flight continue. [`Self::stop`] includes this; this function is for a
-    /// process that ends something else meanwhile.
-    pub fn drain(&self) {
-        self.drain.cancel();
-    }
-
-    /// Returns a future for a graceful shutdown, such as axum's: once `signal` resolves, `/readyz` responds with
-    /// 503, streams end, and the worker claims no more.
-    pub fn drain_on<F>(&self, signal: F) -> impl Future<Output = ()> + Send + 'static
-    where
-        F: Future<Output = ()> + Send + 'static,
-    {
-        let (stopping, drain) = (self.stopping(), self.drain.clone());
-        async move {
-            signal.await;
-            stopping.cancel();
-            drain.cancel();
-        }
-    }
-
-    /// Stops claiming, finishes and records the attempts in flight, releases those that are not done after
-    /// `drain_timeout`, stores the events of the calls until then, and closes the database. Later calls of
-    /// services and handles fail. A second stop does nothing.
-    ///
-    /// # Errors
-    ///
-    /// Fails with the database's error on closing. Everything that was acknowledged is safe even then.
-    pub async fn stop(&self, drain_timeout: Duration) -> Result<(), StoreError> {
-        let serving = self.serving.lock().unwrap_or_else(PoisonError::into_inner).take();
-        let Some(Serving { calls, statistics }) = serving else {
-            return Ok(());
-        };
-        self.drain();
-        self.tasks.close();
-        if tokio::time::timeout(drain_timeout, self.tasks.wait()).await.is_err() {
-            tracing::warn!("drain timeout passed; releasing unfinished work");
-            self.abort.cancel();
-            self.tasks.wait().await;
-        }
-        self.closing.cancel();
-        let abort = calls.abort_handle();
-        if tokio::time::timeout(SERVICES_DEADLINE, calls).await.is_err() {
-            tracing::warn!("last calls not answered in time; ending them");
-            abort.abort();
-        }
-        self.counted.cancel();
-        let abort = statistics.abort_handle();
-        if tokio::time::timeout(STATISTICS_DEADLINE, statistics).await.is_err() {
-            tracing::warn!("last statistics not stored in time; they are lost");
-            abort.abort();
-        }
-        self.store.close().await
-    }
-}
-
-/// Monitors the tasks that the system needs.
-struct Needed {
-    drain: CancellationToken,
-    failed: CancellationToken,
-}
-
-impl Needed {
-    /// Starts a task. If it ends before it is requested to, by a panic or otherwise, the system fails.
-    fn task(
-        &self,
-        name: &'static str,
-        task: impl Future<Output = ()> + Send + 'static,
-    ) -> impl Future<Output = ()> + Send + 'static {
-        let (drain, failed) = (self.drain.clone(), self.failed.clone());
-        async move {
-            let panicked = AssertUnwindSafe(task).catch_unwind().await.is_err();
-            if !drain.is_cancelled() {
-                tracing::error!(task = name, panicked, "essential task ended");
-                failed.cancel();
-            }
-        }
-    }
-}
-
-#[cfg(test)]
-#[cfg(all(feature = "sqlite", feature = "worker"))]
-mod tests {
-    use super::*;
-
-    async fn fails(ended_by_drain: bool, task: impl Future<Output = ()> + Send + 'static) -> bool {
-        let needed = Needed { drain: CancellationToken::new(), failed: CancellationToken::new() };
-        if ended_by_drain {
-            needed.drain.cancel();
-        }
-        tokio::spawn(needed.task("test", task)).await.unwrap();
-        needed.failed.is_cancelled()
-    }
-
-    #[tokio::test]
-    async fn the_system_fails_when_a_task_ends_unexpectedly() {
-        assert!(fails(false, async { panic!("a defect") }).await);
-        assert!(fails(false, async {}).await);
-        assert!(!fails(true, async {}).await);
-    }
-
-    #[tokio::test]
-    async fn a_system_that_is_stopped_or_dropped_has_not_failed() {
-        for stopped in [true, false] {
-            let folder = tempfile::tempdir().unwrap();
-            let database = Database::sqlite(folder.path().join("rdev.db"));
-            let ambient = Ambient::system();
-            let keyring = Keyring::new(rdev_keyring::EncryptionKey::generate(ambient.entropy.bytes()));
-            let system = RdevWebhooks::builder(database, keyring).open().await.unwrap();
-            system.start_worker(WorkerOptions::default());
-            let (failed, tasks) = (system.failed(), system.tasks.clone());
-            if stopped {
-                system.stop(Duration::from_secs(10)).await.unwrap();
-            } else {
-                drop(system);
-                tasks.close();
-                tokio::time::timeout(Duration::from_secs(10), tasks.wait()).await.unwrap();
-            }
-            assert!(!failed.is_cancelled());
-        }
     }
 }
