@@ -11,10 +11,14 @@
 //! in whole minutes.
 
 mod api_keys;
+mod attempts;
 mod browsing;
 mod cancelling;
 mod circuits;
 mod claiming;
+mod deleting;
+mod disabling;
+mod discovering;
 mod event_feed;
 mod event_types;
 mod expiring;
@@ -30,6 +34,7 @@ pub mod populated;
 mod pruning;
 mod publishing;
 mod redelivery;
+mod repeating;
 mod replaying;
 mod replays;
 mod scene;
@@ -51,10 +56,14 @@ use rdev_webhooks_domain::ports::{
 };
 
 pub use api_keys::*;
+pub use attempts::*;
 pub use browsing::*;
 pub use cancelling::*;
 pub use circuits::*;
 pub use claiming::*;
+pub use deleting::*;
+pub use disabling::*;
+pub use discovering::*;
 pub use event_feed::*;
 pub use event_types::*;
 pub use expiring::*;
@@ -69,6 +78,7 @@ pub use operational::*;
 pub use pruning::*;
 pub use publishing::*;
 pub use redelivery::*;
+pub use repeating::*;
 pub use replaying::*;
 pub use replays::*;
 pub use secrets::*;

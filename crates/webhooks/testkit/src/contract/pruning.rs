@@ -13,8 +13,8 @@ use tokio::sync::Barrier;
 use tokio::task::JoinSet;
 
 use super::Harness;
+use super::deleting::assert_cancelled;
 use super::scene::{DAY, HOUR, LEASE, Scene, first};
-use super::webhooks::assert_cancelled;
 use crate::samples;
 
 /// Prunes until nothing is left to remove, since a store may stop at a bound.

@@ -11,8 +11,8 @@ use tokio::sync::Barrier;
 use tokio::task::JoinSet;
 
 use super::Harness;
+use super::deleting::assert_cancelled;
 use super::scene::{HOUR, LEASE, MINUTE, Scene, assert_near};
-use super::webhooks::assert_cancelled;
 use crate::samples;
 
 const RETRY_NOW: Settled = Settled::RetryAfter(Duration::ZERO);
