@@ -1,10 +1,10 @@
 //! JSON that keeps the order and the form of its members.
 
-use std::fmt::Write;
-
 use serde::de::{MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::value::RawValue;
+
+pub use rdev_core::json::indented;
 
 /// An object with its members in order, each as it was written.
 #[derive(Debug, Clone, Default)]
@@ -128,67 +128,9 @@ pub fn value_or_text(text: &str) -> Result<Box<RawValue>, String> {
     }
 }
 
-/// Indents JSON, and changes nothing else.
-#[must_use]
-pub fn indented(json: &str) -> String {
-    let mut out = String::with_capacity(json.len() * 2);
-    let (mut depth, mut in_string, mut escaped) = (0_usize, false, false);
-    let mut chars = json.chars().peekable();
-    while let Some(char) = chars.next() {
-        if in_string {
-            out.push(char);
-            (in_string, escaped) = (escaped || char != '"', !escaped && char == '\\');
-            continue;
-        }
-        match char {
-            '"' => {
-                in_string = true;
-                out.push(char);
-            }
-            '{' | '[' => {
-                out.push(char);
-                while chars.next_if(|next| next.is_ascii_whitespace()).is_some() {}
-                if let Some(end) = chars.next_if(|next| matches!(next, '}' | ']')) {
-                    out.push(end);
-                } else {
-                    depth += 1;
-                    line(&mut out, depth);
-                }
-            }
-            '}' | ']' => {
-                depth = depth.saturating_sub(1);
-                line(&mut out, depth);
-                out.push(char);
-            }
-            ',' => {
-                out.push(char);
-                line(&mut out, depth);
-            }
-            ':' => out.push_str(": "),
-            char if char.is_ascii_whitespace() => {}
-            char => out.push(char),
-        }
-    }
-    out
-}
-
-fn line(out: &mut String, depth: usize) {
-    // Writing to a String cannot fail.
-    let _ = write!(out, "\n{:1$}", "", depth * 2);
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn indenting_changes_only_white_space() {
-        let json = r#"{"a":[],"b":{"c":"x:{,}\"\\","d":[1,-2.50e1]},"e":{ }}"#;
-        let expected = "{\n  \"a\": [],\n  \"b\": {\n    \"c\": \"x:{,}\\\"\\\\\",\n    \"d\": [\n      1,\n      \
-                        -2.50e1\n    ]\n  },\n  \"e\": {}\n}";
-        assert_eq!(indented(json), expected);
-        assert_eq!(indented(expected), expected);
-    }
 
     #[test]
     fn members_are_set_in_place_and_added_at_the_end() {

@@ -21,9 +21,9 @@ mod caller;
 mod damage;
 mod deadline;
 pub mod event_stream;
-pub mod fallback;
 #[doc(hidden)]
 pub mod failure;
+pub mod fallback;
 mod fault;
 mod idempotency;
 pub mod limits;

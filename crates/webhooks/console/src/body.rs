@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 
+use rdev_core::json::indented;
+
 /// The number of bytes of a body that a page shows; the whole is a download.
 const MAX_SHOWN: usize = 64 * 1_024;
 
@@ -27,75 +29,14 @@ impl Body {
         // A character may have been cut in two.
         let is_text = matches!(text, Cow::Borrowed(_)) || (is_cut && std::str::from_utf8(bytes).is_ok());
         let is_json = is_text && matches!(text.trim_start().as_bytes().first(), Some(b'{' | b'['));
-        let pretty = is_json.then(|| pretty(&text));
+        let pretty = is_json.then(|| indented(&text));
         Self { raw: text.into_owned(), pretty, bytes: bytes.len(), is_cut, is_text }
-    }
-}
-
-/// Adds line breaks and indentation between the tokens of JSON. It changes no token, so numbers and escapes stay what
-/// they were; text that is not JSON comes out readable too.
-pub(crate) fn pretty(json: &str) -> String {
-    let mut out = String::with_capacity(json.len() * 2);
-    let (mut depth, mut in_string, mut is_escaped) = (0_usize, false, false);
-    let mut chars = json.chars().peekable();
-    while let Some(char) = chars.next() {
-        if in_string {
-            (in_string, is_escaped) = (is_escaped || char != '"', !is_escaped && char == '\\');
-            out.push(char);
-            continue;
-        }
-        match char {
-            '"' => {
-                in_string = true;
-                out.push(char);
-            }
-            '{' | '[' => {
-                out.push(char);
-                while chars.next_if(|next| next.is_ascii_whitespace()).is_some() {}
-                if let Some(end) = chars.next_if(|next| matches!(next, '}' | ']')) {
-                    out.push(end);
-                } else {
-                    depth += 1;
-                    line(&mut out, depth);
-                }
-            }
-            '}' | ']' => {
-                depth = depth.saturating_sub(1);
-                line(&mut out, depth);
-                out.push(char);
-            }
-            ',' => {
-                out.push(char);
-                line(&mut out, depth);
-            }
-            ':' => out.push_str(": "),
-            _ if char.is_ascii_whitespace() => {}
-            _ => out.push(char),
-        }
-    }
-    out
-}
-
-fn line(out: &mut String, depth: usize) {
-    // Deeper levels add no more: a hostile body must not grow by its depth.
-    out.push('\n');
-    for _ in 0..depth.min(20) {
-        out.push_str("  ");
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn json_is_indented_and_its_tokens_stay() {
-        let json = r#"{"a":[1.50,{"b":"x,\"{"}],"c":{},"d":[ ]}"#;
-        let expected = "{\n  \"a\": [\n    1.50,\n    {\n      \"b\": \"x,\\\"{\"\n    }\n  ],\n  \"c\": {},\n  \"d\": []\n}";
-        assert_eq!(pretty(json), expected);
-        assert!(pretty(&"[".repeat(10_000)).len() < 1_000_000);
-        assert_eq!(pretty("}]\"\\"), "\n}\n]\"\\");
-    }
 
     #[test]
     fn a_long_body_is_cut_and_a_binary_one_is_recognised() {

@@ -4,6 +4,8 @@ use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 
+use rdev_core::json::string_member;
+
 use crate::EventType;
 
 /// The id of a command, `data.command_id` of a built-in event: 1 to 255 characters without control characters.
@@ -50,59 +52,6 @@ impl FromStr for CommandId {
 impl fmt::Display for CommandId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
-    }
-}
-
-/// Returns a member of a JSON object, if it is a string.
-fn string_member(object: &str, name: &str) -> Option<String> {
-    let (mut depth, mut is_name_next, mut rest) = (0_usize, false, object);
-    loop {
-        let (at, found) = rest.char_indices().find(|(_, one)| "{[]},\"".contains(*one))?;
-        rest = &rest[at + 1..];
-        match found {
-            '"' => {
-                let (text, behind) = string(rest)?;
-                rest = behind;
-                if std::mem::take(&mut is_name_next) && text == name {
-                    let value = rest.trim_start().strip_prefix(':')?.trim_start();
-                    return string(value.strip_prefix('"')?).map(|(text, _)| text);
-                }
-            }
-            ',' => is_name_next = depth == 1,
-            '{' | '[' => {
-                depth += 1;
-                is_name_next = depth == 1;
-            }
-            _ => depth = depth.checked_sub(1).filter(|depth| *depth > 0)?,
-        }
-    }
-}
-
-/// Reads a JSON string after its opening quotation mark. Returns its text and what follows it.
-fn string(json: &str) -> Option<(String, &str)> {
-    let (mut units, mut rest) = (Vec::new(), json);
-    loop {
-        let (at, found) = rest.char_indices().find(|(_, one)| matches!(one, '"' | '\\'))?;
-        units.extend(rest[..at].encode_utf16());
-        rest = &rest[at + 1..];
-        if found == '"' {
-            return Some((String::from_utf16(&units).ok()?, rest));
-        }
-        let escape = rest.chars().next()?;
-        rest = &rest[escape.len_utf8()..];
-        units.push(match escape {
-            'b' => 0x08,
-            'f' => 0x0c,
-            'n' => 0x0a,
-            'r' => 0x0d,
-            't' => 0x09,
-            'u' => {
-                let unit = u16::from_str_radix(rest.get(..4)?, 16).ok()?;
-                rest = &rest[4..];
-                unit
-            }
-            other => u16::try_from(u32::from(other)).ok()?,
-        });
     }
 }
 

@@ -3,6 +3,7 @@
 use askama::Template;
 use axum::extract::{Path, State};
 use axum::response::Response;
+use rdev_core::json::indented;
 use rdev_http::{Problem, StatusCode};
 use rdev_pages::{Form, FormFaults, Input, Notice, View};
 use rdev_webhooks_app::{EventData, NewEventType, RegistryError, Services};
@@ -10,7 +11,6 @@ use rdev_webhooks_domain::EventType;
 
 use super::list::find;
 use crate::Shared;
-use crate::body::pretty;
 use crate::failure::CONFLICT;
 
 #[derive(Template)]
@@ -45,7 +45,7 @@ pub(crate) async fn edit(
     let examples: Vec<_> = examples.iter().map(|example| example.get().to_owned()).collect();
     let stored = Form::from_iter([
         ("description", known.description.unwrap_or_default()),
-        ("schema", known.schema.as_deref().map(pretty).unwrap_or_default()),
+        ("schema", known.schema.as_deref().map(indented).unwrap_or_default()),
         ("examples", examples.join("\n")),
     ]);
     view.page("Edit event type", &page(&view, Some(&name), &stored, &FormFaults::default()))

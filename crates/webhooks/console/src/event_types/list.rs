@@ -3,13 +3,13 @@
 use askama::Template;
 use axum::extract::{Path, State};
 use axum::response::Response;
+use rdev_core::json::indented;
 use rdev_http::Problem;
 use rdev_pages::{PageQuery, View};
 use rdev_webhooks_app::{EventTypeDefinition, EventTypeOrigin, MAX_EVENT_TYPES, Services};
 use rdev_webhooks_domain::{EventType, Scope, scopes};
 
 use crate::Shared;
-use crate::body::pretty;
 
 #[derive(Template)]
 #[template(path = "event_types/list.html")]
@@ -81,8 +81,8 @@ pub(crate) async fn show(
         view: &view,
         path: view.url(&format!("/event-types/{}", definition.name)),
         origin: origin(definition.origin),
-        schema: definition.schema.as_deref().map(pretty),
-        examples: examples.iter().map(|example| pretty(example.get())).collect(),
+        schema: definition.schema.as_deref().map(indented),
+        examples: examples.iter().map(|example| indented(example.get())).collect(),
         may_write: is_registered && view.allows(&Scope::ADMIN),
         may_publish: definition.origin != EventTypeOrigin::Operational && view.allows(&scopes::EVENTS_WRITE),
         may_read: view.allows(&scopes::WEBHOOKS_READ),

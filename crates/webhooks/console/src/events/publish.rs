@@ -6,13 +6,13 @@ use askama::Template;
 use axum::extract::State;
 use axum::response::Response;
 use rdev_access::Ids;
+use rdev_core::json::indented;
 use rdev_http::{Caller, Problem, ProblemCode, StatusCode};
 use rdev_pages::{Form, FormFaults, Input, Notice, PageQuery, View};
 use rdev_webhooks_app::{DraftViolation, EventData, EventDraft, Producer, PublishError, Services};
 use rdev_webhooks_domain::EventType;
 
 use crate::Shared;
-use crate::body::pretty;
 
 #[derive(Template)]
 #[template(path = "events/new.html")]
@@ -131,5 +131,5 @@ pub(crate) fn example(services: &Services, name: &str) -> String {
     let examples = known.map(|known| known.examples);
     let examples: Vec<Box<serde_json::value::RawValue>> =
         examples.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default();
-    examples.first().map_or("{}".to_owned(), |first| pretty(first.get()))
+    examples.first().map_or("{}".to_owned(), |first| indented(first.get()))
 }
