@@ -4,10 +4,10 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use rdev_webhooks_domain::ports::{EventTypeRepository, Registered, RemovedType, StoreError};
 use rdev_webhooks_domain::{EventType, RegisteredType, Timestamp};
+use rdev_webhooks_store::damage;
 use sqlx::{Connection, PgConnection};
 
 use crate::convert::{from_sql_time, to_sql_time};
-use crate::damage;
 use crate::error::{DbError, corrupt};
 use crate::store::PostgresStore;
 

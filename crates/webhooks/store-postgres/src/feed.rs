@@ -4,10 +4,10 @@ use async_trait::async_trait;
 use rdev_webhooks_domain::feed::{ChangePoint, Changes, Watched};
 use rdev_webhooks_domain::ports::{DeliveryFeed, StoreError};
 use rdev_webhooks_domain::{DeliveryId, Timestamp};
+use rdev_webhooks_store::damage;
 use uuid::Uuid;
 
 use crate::convert::{from_sql_time, to_sql_time};
-use crate::damage;
 use crate::error::corrupt;
 use crate::pool::server::APPLICATION_NAME;
 use crate::rows::{DeliveryRow, to_delivery};

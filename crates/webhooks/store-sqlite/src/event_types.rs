@@ -3,11 +3,12 @@
 use async_trait::async_trait;
 use rdev_webhooks_domain::ports::{EventTypeRepository, Registered, RemovedType, StoreError};
 use rdev_webhooks_domain::{EventType, RegisteredType, Timestamp};
+use rdev_webhooks_store::damage;
 use sqlx::SqliteConnection;
 
+use crate::SqliteStore;
 use crate::error::{DbError, Row};
 use crate::rows::micros;
-use crate::{SqliteStore, damage};
 
 #[async_trait]
 impl EventTypeRepository for SqliteStore {

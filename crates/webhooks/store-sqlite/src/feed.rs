@@ -6,13 +6,14 @@ use async_trait::async_trait;
 use rdev_webhooks_domain::feed::{ChangePoint, Changes, Watched};
 use rdev_webhooks_domain::ports::{DeliveryFeed, StoreError};
 use rdev_webhooks_domain::{DeliveryId, ProjectName, Timestamp, WebhookId};
+use rdev_webhooks_store::damage;
 use sqlx::SqliteConnection;
 
 use crate::error::{self, DbError};
 use crate::rows::delivery::delivery_rows;
 use crate::rows::{micros, set};
 use crate::webhooks::rows as webhook;
-use crate::{SqliteStore, damage, json};
+use crate::{SqliteStore, json};
 
 #[async_trait]
 impl DeliveryFeed for SqliteStore {

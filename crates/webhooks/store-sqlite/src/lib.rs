@@ -34,7 +34,6 @@
 
 mod api_keys;
 mod clock;
-mod damage;
 mod error;
 mod event_types;
 mod events;
@@ -54,7 +53,6 @@ mod rows;
 mod secrets;
 mod statistics;
 mod store;
-mod transitions;
 mod unsealed;
 mod visible;
 mod webhooks;

@@ -11,12 +11,13 @@ use rdev_webhooks_domain::{
     Access, CancelReason, DeliveryId, Matched, Page, PageRequest, Replay, ReplayId, ReplaySelection,
     ReplayStatus, Timestamp, WebhookId,
 };
+use rdev_webhooks_store::damage;
 use sqlx::SqliteConnection;
 
 use self::rows::{projects, replay_rows};
 use crate::error::{self, DbError};
 use crate::rows::micros;
-use crate::{SqliteStore, damage, visible};
+use crate::{SqliteStore, visible};
 
 #[async_trait]
 impl ReplayRepository for SqliteStore {

@@ -20,9 +20,9 @@ use rdev_webhooks_domain::event_feed::{
 };
 use rdev_webhooks_domain::ports::{EventFeed, StoreError};
 use rdev_webhooks_domain::{Access, EventId};
+use rdev_webhooks_store::damage;
 use uuid::Uuid;
 
-use crate::damage;
 use crate::rows::{EventRow, to_event};
 use crate::store::{Inner, PostgresStore};
 use crate::visible;

@@ -9,6 +9,7 @@ use rdev_webhooks_domain::ports::StoreError;
 use rdev_webhooks_domain::{
     Attempt, Claim, EventId, FailureClass, LeaseRef, LeasedDelivery, ProjectNameError, Trigger, WebhookId,
 };
+use rdev_webhooks_store::damage;
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
 use tokio::time::Instant;
 use uuid::Uuid;
@@ -17,7 +18,6 @@ use super::bodies::{self, ClaimedRow};
 use super::limits;
 use super::release::{release, remove_eventless};
 use crate::convert::{from_sql_time, to_micros_up, to_u32};
-use crate::damage;
 use crate::error::{corrupt, describe, timed_out, unless_gone};
 use crate::store::Inner;
 use crate::webhooks::endpoints;

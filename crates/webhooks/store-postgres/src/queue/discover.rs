@@ -5,12 +5,12 @@ use std::time::Duration;
 
 use rdev_webhooks_domain::ports::StoreError;
 use rdev_webhooks_domain::{Discovery, DueWebhook, LastFailure, RateLimit, WebhookId};
+use rdev_webhooks_store::damage;
 use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::asleep;
 use crate::convert::{from_nanos, to_i32, to_micros_up};
-use crate::damage;
 use crate::store::Inner;
 use crate::store::low_water_marks::MARGIN_MICROS;
 use crate::webhooks::rows::max_in_flight;

@@ -12,11 +12,11 @@ use std::collections::HashSet;
 use chrono::{DateTime, Utc};
 use rdev_webhooks_domain::ports::StoreError;
 use rdev_webhooks_domain::{Settlement, WebhookId};
+use rdev_webhooks_store::Transition;
 
 use uuid::Uuid;
 
 use crate::store::Inner;
-use crate::transitions::Transition;
 
 /// A recorded settlement, or a decision about a webhook that it caused, with the position of the settlement.
 /// Positions count from 1.

@@ -9,11 +9,12 @@ use rdev_webhooks_domain::event_feed::{
     MAX_SCANNED,
 };
 use rdev_webhooks_domain::ports::{EventFeed, StoreError};
+use rdev_webhooks_store::damage;
 use sqlx::SqliteConnection;
 
 use super::read::EventRow;
 use crate::error::DbError;
-use crate::{SqliteStore, damage, json};
+use crate::{SqliteStore, json};
 
 #[async_trait]
 impl EventFeed for SqliteStore {

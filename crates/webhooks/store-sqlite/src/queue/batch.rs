@@ -5,12 +5,13 @@ use std::collections::HashMap;
 use rdev_webhooks_domain::delivery::Progress;
 use rdev_webhooks_domain::ports::StoreError;
 use rdev_webhooks_domain::{DeliveryId, WantedReports, WebhookId};
+use rdev_webhooks_store::damage;
 use sqlx::SqliteConnection;
 
 use crate::error::{self, DbError};
+use crate::json;
 use crate::rows::delivery::{self, StoredState, delivery_rows};
 use crate::webhooks::rows as webhook;
-use crate::{damage, json};
 
 /// The deliveries of a batch.
 pub(super) struct DeliveryBatch {

@@ -13,14 +13,15 @@ use rdev_webhooks_domain::{
     Attempt, Circuit, Claim, ClaimShare, DeliveryTarget, EventId, LeaseRef, LeasedDelivery, ProjectName,
     Timestamp, TraceParent, WebhookId,
 };
+use rdev_webhooks_store::damage;
 use sqlx::SqliteConnection;
 
 use super::limits;
 use crate::error::{DbError, Row};
+use crate::json;
 use crate::rows::delivery::{self, DeliveryRow, StoredState, delivery_rows};
 use crate::rows::{attempt, micros};
 use crate::webhooks::{endpoints, health, rows as webhook};
-use crate::{damage, json};
 
 /// The time for which an unreadable delivery is postponed.
 const POSTPONE_FOR: Duration = Duration::from_secs(60 * 60);

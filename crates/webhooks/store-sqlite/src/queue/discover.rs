@@ -6,10 +6,10 @@ use futures_util::TryStreamExt;
 use rdev_webhooks_domain::endpoint_cache::EndpointCache;
 use rdev_webhooks_domain::ports::StoreError;
 use rdev_webhooks_domain::{Discovery, DueWebhook, LastFailure, RateLimit, Timestamp, WebhookId};
+use rdev_webhooks_store::damage;
 use sqlx::SqliteConnection;
 use tokio::time::Instant;
 
-use crate::damage;
 use crate::error::DbError;
 use crate::rows::micros;
 use crate::webhooks::rows as webhook;

@@ -5,12 +5,13 @@ use std::num::NonZeroU32;
 
 use rdev_webhooks_domain::ports::StoreError;
 use rdev_webhooks_domain::{LeasedDelivery, RateLimit, Timestamp, WebhookId};
+use rdev_webhooks_store::damage;
 use sqlx::SqliteConnection;
 
 use crate::error::DbError;
+use crate::json;
 use crate::rows::micros;
 use crate::webhooks::rows as webhook;
-use crate::{damage, json};
 
 /// The limits of a webhook and what they allow.
 #[derive(Debug)]

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use rdev_webhooks_domain::health::Tally;
 use rdev_webhooks_domain::{DisabledReason, HealthEffect, Settled, Settlement, Timestamp, WebhookId};
+use rdev_webhooks_store::Transition;
 use sqlx::SqliteConnection;
 
 use super::batch::DeliveryBatch;
@@ -11,7 +12,6 @@ use super::report::Reports;
 use crate::error::DbError;
 use crate::rows::delivery::{self, StoredState};
 use crate::rows::{attempt, micros};
-use crate::transitions::Transition;
 use crate::webhooks::health;
 
 /// A decision about a webhook, and the position of the settlement that caused it.

@@ -1,9 +1,9 @@
 //! Statistics of the whole queue.
 
 use rdev_webhooks_domain::{Circuit, QueueStats, Timestamp};
+use rdev_webhooks_store::damage;
 use sqlx::SqliteConnection;
 
-use crate::damage;
 use crate::error::{DbError, Row};
 use crate::rows::micros;
 use crate::webhooks::rows as webhook;

@@ -7,13 +7,14 @@ use rdev_keyring::Keyring;
 use rdev_webhooks_domain::endpoint_cache::EndpointCache;
 use rdev_webhooks_domain::ports::StoreError;
 use rdev_webhooks_domain::{DeliveryTarget, WebhookId};
+use rdev_webhooks_store::damage;
 use sqlx::SqliteConnection;
 use tokio::time::Instant;
 
 use super::rows as webhook;
 use crate::error::DbError;
+use crate::json;
 use crate::secrets::sealing::{self, SealedSecrets};
-use crate::{damage, json};
 
 /// Returns the targets of these webhooks in these versions, which the caller has just read on the same
 /// connection. Omits unreadable webhooks, and logs their errors.

@@ -4,7 +4,7 @@ use rdev_webhooks_domain::{Settlement, WebhookId};
 
 /// A decision, logged once it is committed. A failed probe leaves the circuit open, which is not logged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Transition {
+pub enum Transition {
     /// The circuit opened.
     Opened,
     /// The circuit closed.
@@ -15,7 +15,7 @@ pub(crate) enum Transition {
 
 impl Transition {
     /// Logs the decision, with the attempt that caused it.
-    pub(crate) fn log(self, webhook: WebhookId, cause: Option<&Settlement>) {
+    pub fn log(self, webhook: WebhookId, cause: Option<&Settlement>) {
         let attempt = cause.and_then(|settlement| settlement.attempt.as_ref());
         let delivery = cause.map(|settlement| tracing::field::display(settlement.lease.delivery));
         let status = attempt.and_then(|attempt| attempt.outcome.status());

@@ -13,7 +13,7 @@ const MAX_LOGGED: usize = 1_000;
 static LOGGED: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
 
 /// Logs the fault of a row, once.
-pub(crate) fn log(error: &StoreError) {
+pub fn log(error: &StoreError) {
     let cause = Damaged::new(String::new(), error).cause;
     let mut logged = LOGGED.lock().unwrap_or_else(PoisonError::into_inner);
     if logged.len() < MAX_LOGGED && logged.insert(cause.clone()) {
@@ -22,6 +22,6 @@ pub(crate) fn log(error: &StoreError) {
 }
 
 /// Returns the row, or `None` and a log entry if it cannot be read.
-pub(crate) fn leave_out<T>(read: Result<T, StoreError>) -> Option<T> {
+pub fn leave_out<T>(read: Result<T, StoreError>) -> Option<T> {
     read.inspect_err(log).ok()
 }
