@@ -123,8 +123,12 @@ pub(crate) async fn open(options: SqliteOptions) -> Result<SqliteStore, OpenErro
     rebase::rebase_at_open(&mut conn, clock.now()).await.map_err(failed)?;
     prepare::expire_leases(&mut conn, clock.now()).await.map_err(failed)?;
 
+    // All connections are opened here, because SQLite shortens the index of the write-ahead log, which all of them
+    // have mapped, when a connection to a file that has replaced the database opens it: the next access would end
+    // the process by a signal.
     let pool = |size: NonZeroU32| {
         SqlitePoolOptions::new()
+            .min_connections(size.get())
             .max_connections(size.get())
             .acquire_timeout(timeout)
             // SQLite's connections are threads of this process and never become stale.
@@ -139,7 +143,9 @@ pub(crate) async fn open(options: SqliteOptions) -> Result<SqliteStore, OpenErro
     let log = WriteAheadLog::new(lock.path(), Arc::clone(&gate), options.max_log_bytes);
     let listings = Listings::new(listings, gate, options.listing_timeout);
     let wake = Arc::default();
-    let (options, checkpoints) = (writing(lock.path(), timeout), checkpointing(lock.path(), timeout));
+    let options = writing(lock.path(), timeout);
+    let checkpoints =
+        SqliteConnection::connect_with(&checkpointing(lock.path(), timeout)).await.map_err(failed)?;
     let lock = Arc::new(lock);
     let setup = Setup {
         conn,

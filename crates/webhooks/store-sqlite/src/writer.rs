@@ -262,7 +262,7 @@ mod tests {
         let conn = SqliteConnection::connect_with(&options).await.unwrap();
         let log = WriteAheadLog::new(&path, Arc::default(), u64::MAX);
         let clock = Arc::new(StoreClock::new(Arc::new(Epoch)));
-        let checkpoints = options.clone();
+        let checkpoints = SqliteConnection::connect_with(&options).await.unwrap();
         let setup = Setup { conn, options, checkpoints, clock, wake: Arc::default(), log, lock };
         let writer = Writer::start(setup, Duration::from_millis(500));
         write(&writer, "CREATE TABLE t (x)").await.unwrap();
@@ -300,7 +300,7 @@ mod tests {
         let conn = SqliteConnection::connect_with(&options).await.unwrap();
         let log = WriteAheadLog::new(&path, Arc::default(), u64::MAX);
         let clock = Arc::new(StoreClock::new(Arc::new(Epoch)));
-        let checkpoints = options.clone();
+        let checkpoints = SqliteConnection::connect_with(&options).await.unwrap();
         let setup = Setup { conn, options, checkpoints, clock, wake: Arc::default(), log, lock };
         let writer = Writer::start(setup, Duration::from_secs(30));
         write(&writer, "CREATE TABLE t (x)").await.unwrap();

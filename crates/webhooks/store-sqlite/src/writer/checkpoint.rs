@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{Connection, SqliteConnection};
 use tokio::sync::{Mutex, MutexGuard, Notify};
 use tokio::task::JoinHandle;
@@ -23,10 +22,10 @@ pub(super) struct Checkpoints {
 }
 
 impl Checkpoints {
-    /// Starts the task. It ends when it is stopped.
-    pub(super) fn start(options: SqliteConnectOptions) -> Self {
+    /// Starts the task on a connection that is already open. It ends when it is stopped.
+    pub(super) fn start(conn: SqliteConnection) -> Self {
         let (written, copying, stop) = (Arc::<Notify>::default(), Arc::default(), CancellationToken::new());
-        let task = tokio::spawn(run(options, Arc::clone(&written), Arc::clone(&copying), stop.clone()));
+        let task = tokio::spawn(run(conn, Arc::clone(&written), Arc::clone(&copying), stop.clone()));
         Self { written, copying, stop, task }
     }
 
@@ -50,23 +49,21 @@ impl Checkpoints {
 }
 
 async fn run(
-    options: SqliteConnectOptions,
+    mut conn: SqliteConnection,
     written: Arc<Notify>,
     copying: Arc<Mutex<()>>,
     stop: CancellationToken,
 ) {
-    let mut conn = None;
     let mut failing = false;
     while stop.run_until_cancelled(written.notified()).await.is_some() {
         let begun = Instant::now();
         let copied = {
             let _guard = copying.lock().await;
-            copy(&options, &mut conn).await
+            copy(&mut conn).await
         };
         match copied {
             Ok(()) => failing = false,
             Err(error) => {
-                conn = None;
                 if !failing {
                     failing = true;
                     tracing::warn!(
@@ -80,21 +77,12 @@ async fn run(
             break;
         }
     }
-    if let Some(conn) = conn {
-        // Everything is on disk already.
-        let _ = conn.close().await;
-    }
+    // Everything is on disk already.
+    let _ = conn.close().await;
 }
 
 /// Copies what no reader keeps from being copied. It blocks no writer.
-async fn copy(
-    options: &SqliteConnectOptions,
-    conn: &mut Option<SqliteConnection>,
-) -> Result<(), sqlx::Error> {
-    let conn = match conn {
-        Some(conn) => conn,
-        None => conn.insert(SqliteConnection::connect_with(options).await?),
-    };
+async fn copy(conn: &mut SqliteConnection) -> Result<(), sqlx::Error> {
     sqlx::raw_sql("PRAGMA wal_checkpoint(PASSIVE)").execute(conn).await?;
     Ok(())
 }

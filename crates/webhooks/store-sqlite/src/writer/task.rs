@@ -21,8 +21,8 @@ use crate::files::Lock;
 pub(crate) struct Setup {
     pub(crate) conn: SqliteConnection,
     pub(crate) options: SqliteConnectOptions,
-    /// For the connection that copies the log.
-    pub(crate) checkpoints: SqliteConnectOptions,
+    /// The connection that copies the log.
+    pub(crate) checkpoints: SqliteConnection,
     pub(crate) clock: Arc<StoreClock>,
     pub(crate) wake: Arc<Notify>,
     pub(crate) log: WriteAheadLog,

@@ -217,6 +217,35 @@ mod names {
         harness.open_again(key(1).into()).await.unwrap();
     }
 
+    /// SQLite itself would shorten the index of the log, under the connections that have it mapped, as soon as
+    /// one more connection opened the other file: the process would end by a signal.
+    #[tokio::test]
+    async fn reads_go_on_once_the_files_were_replaced() {
+        let harness = SqliteHarness::new().await;
+        let webhook = harness.webhook().await;
+        let file = harness.path();
+        let away = file.with_extension("away");
+        fs::rename(&file, &away).unwrap();
+        fs::copy(&away, &file).unwrap();
+        let (store, filter) = (&*harness.store, rdev_webhooks_domain::EventFilter::default());
+        let page = rdev_webhooks_domain::PageRequest { limit: 1, before: None };
+        for _ in 0..3 {
+            // More at once than there are connections.
+            let reads = (0..40).map(|_| {
+                rdev_webhooks_domain::ports::WebhookRepository::get(store, Access::everything(), webhook.id)
+            });
+            for found in futures_util::future::join_all(reads).await {
+                assert_eq!(found.unwrap().as_ref(), Some(&webhook));
+            }
+            let lists = (0..40).map(|_| EventRepository::list(store, Access::everything(), &filter, page));
+            for found in futures_util::future::join_all(lists).await {
+                assert_eq!(found.unwrap().items, []);
+            }
+        }
+        fs::rename(&away, &file).unwrap();
+        harness.store.publish(&[harness.event()]).await.unwrap();
+    }
+
     #[tokio::test]
     async fn writes_fail_once_the_files_were_replaced() {
         let harness = SqliteHarness::new().await;
