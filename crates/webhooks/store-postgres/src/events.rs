@@ -2,6 +2,7 @@
 
 pub(crate) mod add;
 mod feed;
+mod list;
 pub(crate) mod publish;
 
 use async_trait::async_trait;
@@ -12,6 +13,7 @@ use rdev_webhooks_domain::{
 };
 use uuid::Uuid;
 
+use crate::events::list::Listing;
 use crate::events::publish::publish;
 use crate::rows::{EventRow, to_event};
 use crate::store::PostgresStore;
@@ -28,14 +30,11 @@ impl EventRepository for PostgresStore {
     }
 
     async fn get(&self, access: &Access, id: EventId) -> Result<Option<EventRecord>, StoreError> {
-        let one = Range { from: id.as_uuid(), to: id.as_uuid() };
-        let rows = select(self, &EventFilter::default(), one, 1, i32::MAX, None).await?;
+        let range = Range { from: id.as_uuid(), to: id.as_uuid() };
+        let listing = Listing { range, limit: 1, max_body: i32::MAX };
+        let rows = list::matching(self, access, &EventFilter::default(), None, listing).await?;
         let found = rows.into_iter().next().map(to_event).transpose()?;
-        let mut visible = found.filter(|record| record.event.is_visible_to(access));
-        if let Some(record) = visible.as_mut().filter(|_| access.projects.is_some()) {
-            count(self, access, std::slice::from_mut(record)).await?;
-        }
-        Ok(visible)
+        Ok(found.filter(|record| record.event.is_visible_to(access)))
     }
 
     async fn list(
@@ -47,19 +46,16 @@ impl EventRepository for PostgresStore {
         let Some(range) = range_of(filter, page.before) else {
             return Ok(Page::of(Vec::new(), page.limit));
         };
-        let limit = i64::from(page.limit) + 1;
+        let listing = Listing { range, limit: i64::from(page.limit) + 1, max_body: MAX_LISTED_BODY as i32 };
         let projects = visible::matching_projects(access, filter.project.as_ref());
-        let is_by_project = projects.is_some() && filter.key.is_none() && filter.command_id.is_none();
         let rows = match &projects {
-            Some(projects) if is_by_project => visible::events(self, filter, projects, range, limit).await?,
-            _ => select(self, filter, range, limit, MAX_LISTED_BODY as i32, projects.as_deref()).await?,
+            Some(projects) if filter.key.is_none() && filter.command_id.is_none() => {
+                list::of_projects(self, access, projects, filter.event_type.as_ref(), listing).await?
+            }
+            _ => list::matching(self, access, filter, projects.as_deref(), listing).await?,
         };
         let id = |row: &EventRow| EventId::from_uuid(row.id).to_string();
-        let mut page = Page::read(rows, page.limit, id, to_event)?;
-        if is_by_project || access.projects.is_some() {
-            count(self, access, &mut page.items).await?;
-        }
-        Ok(page)
+        Page::read(rows, page.limit, id, to_event)
     }
 
     async fn count_deliveries(
@@ -69,20 +65,6 @@ impl EventRepository for PostgresStore {
     ) -> Result<Vec<DeliveryCounts>, StoreError> {
         visible::counts(self, access, events).await
     }
-}
-
-/// Counts the deliveries that the caller sees.
-async fn count(
-    store: &PostgresStore,
-    access: &Access,
-    records: &mut [EventRecord],
-) -> Result<(), StoreError> {
-    let ids: Vec<_> = records.iter().map(|record| record.event.id).collect();
-    let counts = visible::counts(store, access, &ids).await?;
-    for (record, counts) in records.iter_mut().zip(counts) {
-        record.deliveries = counts;
-    }
-    Ok(())
 }
 
 /// Returns the range of ids that can be in a list; `None` if there can be none.
@@ -95,38 +77,4 @@ fn range_of(filter: &EventFilter, before: Option<EventId>) -> Option<Range> {
     };
     let from = filter.since.map_or(Uuid::nil(), |since| EventId::floor(since).as_uuid());
     (from <= to).then_some(Range { from, to })
-}
-
-/// Returns the events of a range, newest first, of some projects or of all, without bodies longer than
-/// `max_body`. A delivery's id holds
-/// the millisecond of its event, so that an event's deliveries are found by their primary key and in one
-/// partition.
-async fn select(
-    store: &PostgresStore,
-    filter: &EventFilter,
-    range: Range,
-    limit: i64,
-    max_body: i32,
-    projects: Option<&[String]>,
-) -> Result<Vec<EventRow>, StoreError> {
-    store
-        .inner
-        .listings()
-        .run(async |conn| {
-            sqlx::query_file_as!(
-                EventRow,
-                "src/events/list.sql",
-                range.from,
-                range.to,
-                filter.event_type.as_ref().map(|event_type| event_type.as_str()),
-                limit,
-                max_body,
-                filter.key.as_ref().map(|key| key.as_str()),
-                filter.command_id.as_ref().map(|id| id.as_str()),
-                projects,
-            )
-            .fetch_all(&mut **conn)
-            .await
-        })
-        .await
 }

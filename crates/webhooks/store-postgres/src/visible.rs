@@ -1,5 +1,5 @@
-//! Queries for project-scoped callers: events of their projects, webhooks that take such events and nothing
-//! else, and the deliveries of these events to these webhooks. A deleted webhook counts as it last was.
+//! Queries for project-scoped callers: webhooks that take events of their projects and nothing else, and the
+//! deliveries of these events to these webhooks. A deleted webhook counts as it last was.
 //!
 //! They are separate from the queries of other callers, which need no such check. Each looks rows up by the
 //! projects, or by their webhooks, so that it reads no rows of other projects that it does not show.
@@ -8,15 +8,14 @@ use std::collections::BTreeSet;
 
 use rdev_webhooks_domain::ports::StoreError;
 use rdev_webhooks_domain::{
-    Access, DeliveryCounts, DeliveryFilter, DeliveryStatus, EventFilter, EventId, EventType, MAX_LISTED_BODY,
-    ProjectName, WebhookId,
+    Access, DeliveryCounts, DeliveryFilter, DeliveryStatus, EventId, ProjectName, WebhookId,
 };
 use sqlx::PgConnection;
 use uuid::Uuid;
 
 use crate::convert::texts;
 use crate::error::corrupt;
-use crate::rows::{DeliveryRow, EventRow};
+use crate::rows::DeliveryRow;
 use crate::store::PostgresStore;
 
 /// A range of ids, both ends included.
@@ -37,68 +36,6 @@ pub(crate) fn matching_projects(access: &Access, wanted: Option<&ProjectName>) -
         Some(visible) => Some(texts(visible.iter().filter(|it| wanted.is_none_or(|wanted| wanted == *it)))),
         None => wanted.map(|wanted| vec![wanted.to_string()]),
     }
-}
-
-/// Returns the events of a range, newest first: a page of each project, merged. Their deliveries are not
-/// counted yet.
-pub(crate) async fn events(
-    store: &PostgresStore,
-    filter: &EventFilter,
-    projects: &[String],
-    range: Range,
-    limit: i64,
-) -> Result<Vec<EventRow>, StoreError> {
-    let event_type = filter.event_type.as_ref().map(EventType::as_str);
-    // A project has an index with types and one without; compared as rows, the columns fit no other.
-    macro_rules! page {
-        ($conn:ident, $matches:literal, $newest_first:literal) => {
-            sqlx::query_as!(
-                EventRow,
-                "SELECT x.id AS \"id!\", x.timestamp AS \"timestamp!\", x.event_type AS \"event_type!\",
-                    x.project, x.key,
-                    CASE WHEN octet_length(x.body) <= $6 THEN x.body ELSE ''::bytea END AS \"body!\",
-                    0::int8 AS \"pending!\", 0::int8 AS \"in_flight!\", 0::int8 AS \"retrying!\",
-                    0::int8 AS \"succeeded!\", 0::int8 AS \"failed!\", 0::int8 AS \"cancelled!\"
-                FROM unnest($3::text[]) AS own(project)
-                CROSS JOIN LATERAL (
-                    SELECT e.id, e.timestamp, e.event_type, e.project, e.key, e.body
-                    FROM rdev_webhooks.events e
-                    WHERE e.project IS NOT NULL AND "
-                    + $matches
-                    + "
-                    ORDER BY "
-                    + $newest_first
-                    + " LIMIT $5
-                ) x
-                ORDER BY x.id DESC LIMIT $5",
-                range.from,
-                range.to,
-                projects,
-                event_type,
-                limit,
-                MAX_LISTED_BODY as i32,
-            )
-            .fetch_all(&mut **$conn)
-            .await
-        };
-    }
-    store
-        .inner
-        .listings()
-        .run(async |conn| match event_type {
-            None => page!(
-                conn,
-                "$4::text IS NULL AND e.project = own.project AND e.id BETWEEN $1 AND $2",
-                "e.id DESC"
-            ),
-            Some(_) => page!(
-                conn,
-                "(e.project, e.event_type, e.id) >= (own.project, $4::text, $1)
-                    AND (e.project, e.event_type, e.id) <= (own.project, $4, $2)",
-                "e.project DESC, e.event_type DESC, e.id DESC"
-            ),
-        })
-        .await
 }
 
 /// Counts the events' deliveries to webhooks that the caller sees, in the same order.

@@ -5,8 +5,9 @@ use rdev_webhooks_client::{Client, DeliveryFilter, StreamFilter};
 
 use rdev_cli::ListArgs;
 use rdev_cli::table::Column;
-use rdev_cli::times::past;
 use rdev_cli::{Outcome, Session};
+
+use crate::history::HistoryArgs;
 
 const COLUMNS: &[Column] = &[
     ("ID", "id"),
@@ -98,24 +99,16 @@ pub struct ListDeliveriesArgs {
     /// Only with a last attempt that was automatic, manual or of a replay
     #[arg(long, value_name = "TRIGGER")]
     trigger: Option<String>,
-    /// Only of the event's data.command_id
-    #[arg(long, value_name = "COMMAND")]
-    command_id: Option<String>,
-    /// Created since: 2h, yesterday, 2025-01-15T10:30:00Z
-    #[arg(long, value_name = "TIME", value_parser = past)]
-    since: Option<String>,
-    /// Created before
-    #[arg(long, value_name = "TIME", value_parser = past)]
-    until: Option<String>,
     #[command(flatten)]
-    list: ListArgs,
+    history: HistoryArgs,
 }
 
 pub(crate) async fn run(session: Session, verb: DeliveriesVerb) -> Outcome {
     let client: Client = session.client()?;
     match verb {
         DeliveriesVerb::List(args) => {
-            let ListDeliveriesArgs { selection, code, class, trigger, command_id, since, until, list } = args;
+            let ListDeliveriesArgs { selection, code, class, trigger, history } = args;
+            let HistoryArgs { command_id, since, until, list } = history;
             let SelectionArgs { status, event, project, webhook } = selection;
             let filter = DeliveryFilter {
                 status,

@@ -4,12 +4,13 @@ use clap::{Args, Subcommand};
 use rdev_webhooks_client::{Client, EventFilter, FeedFilter, NewEvent};
 use serde_json::value::{RawValue, to_raw_value};
 
-use rdev_cli::ListArgs;
 use rdev_cli::json::{self, Object};
 use rdev_cli::output::{is_heard, say};
 use rdev_cli::table::Column;
 use rdev_cli::times::past;
 use rdev_cli::{Failure, Format, Outcome, Session, files};
+
+use crate::history::HistoryArgs;
 
 const COLUMNS: &[Column] = &[
     ("ID", "id"),
@@ -77,17 +78,8 @@ pub struct ListEventsArgs {
     /// Only with this key of the producer
     #[arg(long, value_name = "KEY")]
     key: Option<String>,
-    /// Only with this data.command_id
-    #[arg(long, value_name = "COMMAND")]
-    command_id: Option<String>,
-    /// Accepted since: 2h, yesterday, 2025-01-15T10:30:00Z
-    #[arg(long, value_name = "TIME", value_parser = past)]
-    since: Option<String>,
-    /// Accepted before
-    #[arg(long, value_name = "TIME", value_parser = past)]
-    until: Option<String>,
     #[command(flatten)]
-    list: ListArgs,
+    history: HistoryArgs,
 }
 
 #[derive(Debug, Args)]
@@ -111,7 +103,8 @@ pub(crate) async fn run(session: Session, verb: EventsVerb) -> Outcome {
         EventsVerb::Publish(args) => publish(&session, args).await,
         EventsVerb::List(args) => {
             let client: Client = session.client()?;
-            let ListEventsArgs { event, project, key, command_id, since, until, list } = args;
+            let ListEventsArgs { event, project, key, history } = args;
+            let HistoryArgs { command_id, since, until, list } = history;
             let filter = EventFilter { event, project, since, until, key, command_id };
             session.list(&list, COLUMNS, async |page| client.list_events(&filter, &page).await).await
         }

@@ -4,6 +4,7 @@ mod deliveries;
 mod event_types;
 mod events;
 mod help;
+mod history;
 mod keys;
 mod listen;
 mod replay;
