@@ -154,3 +154,32 @@ pub(crate) fn reason(error: &io::Error) -> String {
         kind => kind.to_string(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    /// The kernel enlarges the buffer of a connection that reads much, up to several MiB, unless its size was set.
+    #[tokio::test]
+    async fn the_receive_buffer_does_not_grow() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let mut stream = open(listener.local_addr().unwrap()).await.unwrap();
+        let (mut peer, _) = listener.accept().await.unwrap();
+        let sending = tokio::spawn(async move {
+            let block = vec![0; 1_024 * 1_024];
+            while peer.write_all(&block).await.is_ok() {}
+        });
+        let mut block = vec![0; 1_024 * 1_024];
+        for _ in 0..64 {
+            stream.read_exact(&mut block).await.unwrap();
+        }
+        let socket = TcpSocket::from_std_stream(stream.into_std().unwrap());
+        // Linux counts its bookkeeping too, and doubles the size.
+        assert_eq!(socket.recv_buffer_size().unwrap(), 2 * RECEIVE_BUFFER);
+        drop(socket);
+        sending.await.unwrap();
+    }
+}

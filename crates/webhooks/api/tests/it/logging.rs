@@ -2,8 +2,15 @@
 
 use std::cell::RefCell;
 use std::io;
+use std::os::fd::AsFd;
 use std::sync::{Arc, Once};
+use std::time::Duration;
 
+use axum::Router;
+use rdev_webhooks_http_api::{ServeOptions, serve};
+use tokio::net::{TcpListener, TcpSocket};
+use tokio::time::{Instant, sleep_until};
+use tokio_util::sync::CancellationToken;
 use tracing_subscriber::fmt::format::FmtSpan;
 
 use crate::failures::Broken;
@@ -85,4 +92,26 @@ async fn an_internal_error_is_logged_once_with_its_cause() {
     assert_eq!(errors.len(), 1, "{text}");
     assert!(errors[0].contains("t.c of i cannot be read: s3cret"), "{text}");
     assert!(errors[0].contains("my-id"), "{text}");
+}
+
+/// Returns a listener that does not listen, so that accepting fails at once, as it does without file descriptors.
+fn deaf_listener() -> TcpListener {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    TcpListener::from_std(socket.as_fd().try_clone_to_owned().unwrap().into()).unwrap()
+}
+
+#[tokio::test(start_paused = true)]
+async fn failures_to_accept_are_logged_once_a_minute() {
+    install();
+    let (listener, drain, began) = (deaf_listener(), CancellationToken::new(), Instant::now());
+    let server = tokio::spawn(serve(listener, Router::new(), drain.clone(), ServeOptions::default()));
+    for (minute, seconds) in [(1, 59), (2, 119), (3, 179)] {
+        sleep_until(began + Duration::from_secs(seconds)).await;
+        let text = logged();
+        let failures = text.lines().filter(|line| line.contains("cannot accept connections")).count();
+        assert_eq!(failures, 1, "in minute {minute}: {text}");
+    }
+    drain.cancel();
+    server.await.unwrap().unwrap();
 }

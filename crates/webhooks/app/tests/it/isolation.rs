@@ -225,3 +225,31 @@ async fn a_receiver_of_one_request_at_a_time_gets_every_event() {
         worker.stop().await;
     }
 }
+
+/// Of many free slots, a page leaves half to the pages behind it. A few slots go to the pages in turn.
+#[tokio::test(start_paused = true)]
+async fn a_page_of_webhooks_leaves_slots_to_the_pages_behind_it() {
+    const PAGE: usize = 256;
+    for (slots, of_page, behind) in [(16, 8, 1), (15, 15, 0)] {
+        let world = World::new(|_, number| match number {
+            ..=257 => Answer::Status(200),
+            _ => Answer::Hang,
+        });
+        for _ in 0..PAGE {
+            world.webhook(|webhook| webhook.settings.url = url(CROWD)).await;
+        }
+        // The ids of webhooks have the order of their times.
+        pass(Duration::from_millis(1)).await;
+        world.webhook(|webhook| webhook.settings.url = url(GOOD)).await;
+        let worker = world.start_worker(WorkerOptions::default().with_workers(1).with_max_in_flight(slots));
+        // Webhooks that have succeeded may hold all slots.
+        world.publish().await;
+        world.until_all(DeliveryStatus::Succeeded).await;
+        pass(MINUTE).await;
+        world.publish().await;
+        pass(Duration::from_millis(5)).await;
+        let taken = (world.dispatcher.count(CROWD) - PAGE, world.dispatcher.count(GOOD) - 1);
+        assert_eq!(taken, (of_page, behind), "of {slots} slots");
+        worker.kill().await;
+    }
+}
