@@ -119,6 +119,10 @@ async fn sql_accepts_and_stores_what_the_api_does() {
     client.request(Method::PUT, "/event-types/order.created", Some(schema)).await.unwrap().expect(200);
     let error = publish(&mut conn, "order.created", r#"{"number":1}"#).await.unwrap_err();
     assert!(error.contains("JSON Schema"), "{error}");
+    for operational in ["webhook.disabled", "delivery.failed", "replay.completed"] {
+        let error = publish(&mut conn, operational, "{}").await.unwrap_err();
+        assert!(error.contains("only the service publishes operational events"), "{error}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

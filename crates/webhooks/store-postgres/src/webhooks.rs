@@ -36,7 +36,7 @@ impl WebhookRepository for PostgresStore {
                 let mut tx = conn.begin().await?;
                 let is_created = rows::insert(&mut tx, webhook, &columns, &sealed).await?;
                 if is_created {
-                    provide_limits(&mut tx, webhook).await?;
+                    keep_limits(&mut tx, webhook).await?;
                     subscribe(&mut tx, webhook).await?;
                 }
                 tx.commit().await
@@ -135,7 +135,7 @@ impl WebhookRepository for PostgresStore {
                     forget_health(&mut tx, webhook.id.as_uuid()).await?;
                 }
                 rows::update(&mut tx, webhook, &columns).await?;
-                provide_limits(&mut tx, webhook).await?;
+                keep_limits(&mut tx, webhook).await?;
                 let is_enabled = columns.disabled_reason.is_none();
                 let is_found_as_before = stored.events == columns.events
                     && stored.projects == columns.projects
@@ -283,8 +283,8 @@ fn subscriptions(webhook: &Webhook) -> (Vec<String>, Vec<String>) {
     (texts(&webhook.settings.events), projects)
 }
 
-/// Makes sure that a webhook with limits has a row in `shared_limits`, which claims lock.
-async fn provide_limits(conn: &mut PgConnection, webhook: &Webhook) -> Result<(), sqlx::Error> {
+/// Makes sure that a webhook with limits has a row in `shared_limits`, which claims lock, and that one without has none.
+async fn keep_limits(conn: &mut PgConnection, webhook: &Webhook) -> Result<(), sqlx::Error> {
     if webhook.settings.rate_limit.is_some() || webhook.settings.max_in_flight.is_some() {
         sqlx::query!(
             "INSERT INTO rdev_webhooks.shared_limits (webhook_id) VALUES ($1) ON CONFLICT DO NOTHING",
@@ -292,6 +292,10 @@ async fn provide_limits(conn: &mut PgConnection, webhook: &Webhook) -> Result<()
         )
         .execute(conn)
         .await?;
+    } else {
+        sqlx::query!("DELETE FROM rdev_webhooks.shared_limits WHERE webhook_id = $1", webhook.id.as_uuid())
+            .execute(conn)
+            .await?;
     }
     Ok(())
 }

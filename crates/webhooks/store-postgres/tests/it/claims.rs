@@ -1,9 +1,10 @@
 //! Several stores on one database.
 
 use std::collections::HashSet;
+use std::num::NonZeroU32;
 
 use rdev_webhooks_domain::ports::{DeliveryQueue, EventRepository, Redelivery, Updated, WebhookRepository};
-use rdev_webhooks_domain::{Access, ClaimShare, HealthEffect, Settled, Settlement, Trigger};
+use rdev_webhooks_domain::{Access, ClaimShare, HealthEffect, RateLimit, Settled, Settlement, Trigger};
 use rdev_webhooks_store_postgres::PostgresStore;
 use rdev_webhooks_testkit::samples;
 use sqlx::Executor;
@@ -261,4 +262,17 @@ async fn a_delivery_without_an_event_is_claimed_once_and_removed() {
     assert_eq!(scene.store.claim(&scene.claim(webhook.id, 3)).await.unwrap().len(), 2);
     assert_eq!(scene.count("SELECT count(*) FROM rdev_webhooks.delivery_queue").await, 2);
     assert_eq!(scene.count("SELECT count(*) FROM rdev_webhooks.attempts").await, 2);
+}
+
+#[tokio::test]
+async fn the_shared_limits_of_a_webhook_last_while_it_has_any() {
+    let scene = Scene::new().await;
+    let mut webhook = scene.webhook().await;
+    for (rate_limit, max_in_flight, rows) in [(Some(5.0), None, 1), (None, Some(2), 1), (None, None, 0)] {
+        webhook.version += 1;
+        webhook.settings.rate_limit = rate_limit.and_then(RateLimit::per_second);
+        webhook.settings.max_in_flight = max_in_flight.and_then(NonZeroU32::new);
+        assert_eq!(scene.store.update(&webhook).await.unwrap(), Updated::Applied);
+        assert_eq!(scene.count("SELECT count(*) FROM rdev_webhooks.shared_limits").await, rows);
+    }
 }

@@ -75,7 +75,7 @@ pub(super) struct Columns {
     headers: Vec<u8>,
     retry: String,
     timeout_ns: Option<i64>,
-    rate_limit: Option<f64>,
+    pub(super) rate_limit: Option<f64>,
     max_in_flight: Option<u32>,
     format: &'static str,
     signing: &'static str,

@@ -73,6 +73,11 @@ pub(super) async fn update(
         if changes.as_ref().is_some_and(|changes| changes.begins_anew) {
             health::forget(&mut *conn, &columns.id).await?;
         }
+        if columns.rate_limit.is_none() {
+            sqlx::query!("DELETE FROM webhooks_shared_limits WHERE webhook_id = ?1", columns.id)
+                .execute(&mut *conn)
+                .await?;
+        }
         replays::rows::make_due(&mut *conn, &columns.id, now).await?;
         if changes.is_some_and(|changes| changes.resubscribes) {
             subscribe(conn, &columns).await?;

@@ -8,7 +8,8 @@ use rdev_webhooks_domain::ports::{
     DeliveryHistory, DeliveryQueue, EventRepository, StoreError, Updated, WebhookRepository,
 };
 use rdev_webhooks_domain::{
-    Access, DeliveryId, EventId, HealthEffect, LeaseToken, PageRequest, Settled, Settlement, Trigger, Webhook,
+    Access, DeliveryId, EventId, HealthEffect, LeaseToken, PageRequest, RateLimit, Settled, Settlement,
+    Trigger, Webhook,
 };
 use rdev_webhooks_testkit::samples;
 use sqlx::Connection;
@@ -181,4 +182,20 @@ async fn an_unrelated_change_rewrites_no_subscription() {
         settings.projects = samples::projects(["a"]);
     });
     assert!(harness.store.update(&elsewhere).await.is_err(), "the triggers fire");
+}
+
+#[tokio::test]
+async fn the_spent_rate_of_a_webhook_is_kept_while_it_has_a_rate_limit() {
+    let harness = SqliteHarness::new().await;
+    let mut webhook = harness.webhook().await;
+    for (rate_limit, rows) in [(RateLimit::per_second(5.0), 1), (None, 0)] {
+        webhook.version += 1;
+        webhook.settings.rate_limit = rate_limit;
+        assert_eq!(harness.store.update(&webhook).await.unwrap(), Updated::Applied);
+        harness.publish(webhook.id).await;
+        assert_eq!(harness.claim(webhook.id).await.len(), 1);
+        let mut conn = harness.intruder().await;
+        let count = sqlx::query_scalar("SELECT count(*) FROM webhooks_shared_limits");
+        assert_eq!(count.fetch_one(&mut conn).await.ok(), Some(rows));
+    }
 }
