@@ -147,14 +147,15 @@ async fn secret(State(world): State<Shared>, Path(name): Path<String>) -> Respon
     }
 }
 
-fn read_secret(body: &[u8]) -> Result<(String, String, Vec<String>), Response> {
-    let body: Value = serde_json::from_slice(body).map_err(|_| StatusCode::BAD_REQUEST.into_response())?;
+fn read_secret(body: &[u8]) -> Result<(String, String, Vec<String>), (StatusCode, String)> {
+    let malformed = |error: serde_json::Error| (StatusCode::BAD_REQUEST, error.to_string());
+    let body: Value = serde_json::from_slice(body).map_err(malformed)?;
     let text = |name: &str| body[name].as_str().unwrap_or_default().to_owned();
     let events = body["events"].as_array().into_iter().flatten();
     let events: Vec<_> = events.map(|event| event.as_str().unwrap().to_owned()).collect();
     if text("name").is_empty() || text("value").is_empty() || events.is_empty() {
         let detail = format!("Error inserting secret. invalid: {body}");
-        return Err((StatusCode::UNPROCESSABLE_ENTITY, detail).into_response());
+        return Err((StatusCode::UNPROCESSABLE_ENTITY, detail));
     }
     Ok((text("name"), text("value"), events))
 }
@@ -162,7 +163,7 @@ fn read_secret(body: &[u8]) -> Result<(String, String, Vec<String>), Response> {
 async fn create_secret(State(world): State<Shared>, body: Bytes) -> Response {
     let (name, value, events) = match read_secret(&body) {
         Ok(secret) => secret,
-        Err(refusal) => return refusal,
+        Err(refusal) => return refusal.into_response(),
     };
     let mut world = world.lock().unwrap();
     if world.creates_secret_first {
@@ -179,7 +180,7 @@ async fn create_secret(State(world): State<Shared>, body: Bytes) -> Response {
 async fn update_secret(State(world): State<Shared>, Path(name): Path<String>, body: Bytes) -> Response {
     let (_, value, events) = match read_secret(&body) {
         Ok(secret) => secret,
-        Err(refusal) => return refusal,
+        Err(refusal) => return refusal.into_response(),
     };
     world.lock().unwrap().secrets.insert(name.clone(), (value, events.clone()));
     Json(json!({ "id": 1, "name": name, "events": events })).into_response()
