@@ -11,6 +11,7 @@ use secrecy::SecretString;
 
 use crate::agents::Agents;
 use crate::options::ApiArgs;
+use crate::server::Server;
 use crate::services;
 use crate::store::Store;
 
@@ -67,12 +68,8 @@ async fn serve(options: ApiArgs, required: Required) -> Result<(), Box<dyn Error
     let address = listener.local_addr()?;
     started.log(&system, address).await;
     cli::print(std::io::stdout(), format!("rdev api listens on http://{address}\n"));
-    let serving = (process::Role::Api, options.server.to_options());
-    let watching = tokio::spawn(watching.run(shutdown.drain()));
-    let exchanging = tokio::spawn(store.exchange_signals_until(shutdown.drain()));
-    let served = process::run(system, listener, router, serving, metrics, &shutdown).await;
-    shutdown.request();
-    watching.await?;
-    exchanging.await?;
-    served
+    let server = Server::new(system, shutdown);
+    server.spawn("watches", |drain| watching.run(drain));
+    server.spawn("store", |drain| store.run_until(drain));
+    server.serve(listener, router, (process::Role::Api, options.server.to_options()), metrics).await
 }

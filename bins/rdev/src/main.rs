@@ -8,6 +8,7 @@ mod migrate;
 mod options;
 mod runner;
 mod serve;
+mod server;
 mod services;
 mod store;
 

@@ -11,6 +11,7 @@ use rdev_webhooks_options::{DataDir, process};
 
 use crate::agents::Agents;
 use crate::options::RunArgs;
+use crate::server::Server;
 use crate::services;
 use crate::store::Store;
 
@@ -62,22 +63,8 @@ async fn work(options: RunArgs, required: Required) -> Result<(), Box<dyn Error>
     let address = listener.local_addr()?;
     started.log(&system, address).await;
     cli::print(std::io::stdout(), format!("rdev runner serves health and metrics on http://{address}\n"));
-    let running = runner.start();
-    let exchanging = tokio::spawn(store.exchange_signals_until(shutdown.drain()));
-    let serving = async {
-        let limits = (process::Role::Admin, ServeOptions::default());
-        let served = process::run(system, listener, router, limits, metrics, &shutdown).await;
-        shutdown.request();
-        served
-    };
-    let stopping = async {
-        shutdown.drain().cancelled().await;
-        let stopped = running.stop().await;
-        agents.close().await;
-        stopped
-    };
-    let (served, stopped, exchanged) = tokio::join!(serving, stopping, exchanging);
-    served?;
-    stopped?;
-    Ok(exchanged?)
+    let server = Server::new(system, shutdown);
+    server.spawn("runner", |drain| services::run(runner, agents, drain));
+    server.spawn("store", |drain| store.run_until(drain));
+    server.serve(listener, router, (process::Role::Admin, ServeOptions::default()), metrics).await
 }

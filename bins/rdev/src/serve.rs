@@ -13,6 +13,7 @@ use rdev_webhooks_options::{DataDir, ServerKeys, process};
 use crate::agents::Agents;
 use crate::banner::banner;
 use crate::options::ServeArgs;
+use crate::server::Server;
 use crate::services;
 use crate::store::Store;
 
@@ -81,25 +82,9 @@ async fn serve(
     let (program, find) = client_command("rdev", Some(&webhooks.place.data_dir), address);
     let commands = (&*program, &*find);
     cli::print(std::io::stdout(), banner(address, &keys.source, &console, commands, is_read_by_people));
-    let running = runner.start();
-    let background = tokio::spawn(store.exchange_signals_until(shutdown.drain()));
-    let watching = tokio::spawn(watching.run(shutdown.drain()));
-    let serving = async {
-        let limits = webhooks.server.to_options();
-        let served =
-            process::run(system, listener, router, (process::Role::Api, limits), metrics, &shutdown).await;
-        shutdown.request();
-        served
-    };
-    let stopping = async {
-        shutdown.drain().cancelled().await;
-        let stopped = running.stop().await;
-        agents.close().await;
-        stopped
-    };
-    let (served, stopped, watched, exchanged) = tokio::join!(serving, stopping, watching, background);
-    served?;
-    stopped?;
-    watched?;
-    Ok(exchanged?)
+    let server = Server::new(system, shutdown);
+    server.spawn("runner", |drain| services::run(runner, agents, drain));
+    server.spawn("watches", |drain| watching.run(drain));
+    server.spawn("store", |drain| store.run_until(drain));
+    server.serve(listener, router, (process::Role::Api, webhooks.server.to_options()), metrics).await
 }

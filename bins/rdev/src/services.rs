@@ -16,7 +16,9 @@ use rdev_runner_templates::{Catalogue, LocalFiles};
 use rdev_webhooks::RdevWebhooks;
 use rdev_webhooks::http_api::{ApiOptions, MetricsSource, Router};
 use secrecy::SecretString;
+use tokio_util::sync::CancellationToken;
 
+use crate::agents::Agents;
 use crate::options::{LimitArgs, RunnerArgs, TemplateArgs, WorkspaceArgs};
 use crate::store::Store;
 
@@ -127,4 +129,10 @@ pub(crate) async fn runner(
         .with_lost_after(options.lost_after)
         .with_retention(options.command_retention);
     Ok(Runner::new(ports, Arc::clone(agents), system.ambient().clone(), options, system.outages().clone()))
+}
+
+/// Runs a runner and its agents until `drain`.
+pub(crate) async fn run(runner: Runner, agents: Agents, drain: CancellationToken) {
+    runner.run(drain).await;
+    agents.close().await;
 }

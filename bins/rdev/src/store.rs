@@ -19,8 +19,15 @@ pub(crate) struct Store {
     pub(crate) commands: Arc<dyn CommandRepository>,
     pub(crate) projects: Arc<dyn ProjectRepository>,
     pub(crate) signals: Arc<dyn CommandSignals>,
-    /// The store, if other processes share the database.
-    shared: Option<Arc<PostgresCommands>>,
+    shared: Option<Shared>,
+}
+
+/// A database that other processes share.
+#[derive(Clone)]
+struct Shared {
+    database: Database,
+    pool: PublishPool,
+    store: Arc<PostgresCommands>,
 }
 
 impl Store {
@@ -32,31 +39,28 @@ impl Store {
     pub(crate) async fn open(database: &Database, ambient: &Ambient) -> Result<Self, Box<dyn Error>> {
         let pool = database.pool(CONNECTIONS).await?;
         let publisher = Publisher::open(pool.clone()).await?;
-        match pool {
-            PublishPool::Postgres(pool) => {
-                rdev_runner_store_postgres::check_schema(&pool).await?;
-                let store = Arc::new(PostgresCommands::new(pool, publisher));
-                Ok(Self { shared: Some(Arc::clone(&store)), ..Self::of(store) })
+        match &pool {
+            PublishPool::Postgres(connections) => {
+                rdev_runner_store_postgres::check_schema(connections).await?;
+                let store = Arc::new(PostgresCommands::new(connections.clone(), publisher));
+                let shared = Shared { database: database.clone(), pool, store: Arc::clone(&store) };
+                Ok(Self { shared: Some(shared), ..Self::of(store) })
             }
-            PublishPool::Sqlite(pool) => {
-                rdev_runner_store_sqlite::migrate(&pool).await?;
-                Ok(Self::of(Arc::new(SqliteCommands::new(pool, publisher, Arc::clone(&ambient.clock)))))
+            PublishPool::Sqlite(connections) => {
+                rdev_runner_store_sqlite::migrate(connections).await?;
+                let clock = Arc::clone(&ambient.clock);
+                Ok(Self::of(Arc::new(SqliteCommands::new(connections.clone(), publisher, clock))))
             }
             _ => Err("this program knows no such database".into()),
         }
     }
 
-    /// Exchanges signals with the other processes on the database, so that they need not wait for a poll.
-    pub(crate) fn exchange_signals_until(
-        &self,
-        drain: CancellationToken,
-    ) -> impl Future<Output = ()> + use<> {
-        let shared = self.shared.clone();
-        async move {
-            if let Some(store) = shared {
-                drain.run_until_cancelled(store.exchange_signals()).await;
-            }
-        }
+    /// Exchanges signals with the other processes on the database, so that they need not wait for a poll, and moves to
+    /// another host of the database when that takes over.
+    pub(crate) async fn run_until(self, drain: CancellationToken) {
+        let Some(Shared { database, pool, store }) = self.shared else { return drain.cancelled().await };
+        let running = async { tokio::join!(store.exchange_signals(), database.follow_primary(&pool)) };
+        drain.run_until_cancelled(running).await;
     }
 
     fn of<S>(store: Arc<S>) -> Self

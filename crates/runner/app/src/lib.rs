@@ -28,7 +28,7 @@ pub use projects::{ProjectFault, Projects, ProjectsError};
 pub use providers::{ProviderStatus, Providers};
 pub use redactor::{MIN_SECRET_CHARS, REDACTED, RedactedStream, Redactor};
 pub use registry::{AgentRegistry, DuplicateAgent};
-pub use runner::{Runner, RunnerHandle, RunnerHost, RunnerHostError, RunnerOptions, RunnerPorts};
+pub use runner::{Runner, RunnerHost, RunnerHostError, RunnerOptions, RunnerPorts};
 pub use secrets::EnvironmentSecrets;
 pub use settings::{LimitChanges, Setting};
 pub use templates::{RenderedTemplate, Templates, TemplatesError};

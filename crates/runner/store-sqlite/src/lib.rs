@@ -9,7 +9,6 @@
 
 mod claim;
 mod commands;
-mod connect;
 mod error;
 mod projects;
 mod queue;
@@ -17,7 +16,6 @@ mod rows;
 mod schema;
 mod store;
 
-pub use connect::connect;
 pub use rdev_runner_store::SchemaError;
 pub use schema::{MigrateError, check_schema, migrate};
 pub use store::SqliteCommands;

@@ -3,10 +3,10 @@
 use std::fmt;
 use std::sync::Arc;
 
-use rdev_runner_domain::ports::{Clock, CommandSignals, Signal, SignalStream};
+use rdev_runner_domain::ports::{Clock, CommandSignals, Signal, SignalStream, StoreError};
 use rdev_runner_domain::{AgentProvider, Change, CommandId, ProjectName, Timestamp};
 use rdev_runner_store::{Signals, publish_change};
-use rdev_webhooks::Publisher;
+use rdev_webhooks::{OpenFiles, Publisher};
 use sqlx::{Sqlite, SqlitePool, Transaction};
 use tokio::sync::{Mutex, MutexGuard};
 
@@ -15,6 +15,7 @@ use crate::error::DbError;
 /// The runner's ports on one SQLite database.
 pub struct SqliteCommands {
     pub(crate) pool: SqlitePool,
+    files: OpenFiles,
     publisher: Publisher,
     signals: Signals,
     clock: Arc<dyn Clock>,
@@ -26,6 +27,7 @@ pub struct SqliteCommands {
 pub(crate) struct Writing<'a> {
     pub(crate) tx: Transaction<'static, Sqlite>,
     pub(crate) now: Timestamp,
+    files: &'a OpenFiles,
     signals: &'a Signals,
     /// What is signalled after the commit.
     changes: Vec<Signal>,
@@ -34,10 +36,13 @@ pub(crate) struct Writing<'a> {
 
 impl SqliteCommands {
     /// Creates the store on a pool to a database that is [migrated](crate::migrate), from
-    /// [`connect`](crate::connect) or with its settings. The publisher is of the same database.
+    /// [`Database::pool`](rdev_webhooks::Database::pool) or with its settings. The publisher is of the same database.
+    ///
+    /// Once the file was replaced, its writes fail as unavailable.
     #[must_use]
     pub fn new(pool: SqlitePool, publisher: Publisher, clock: Arc<dyn Clock>) -> Self {
-        Self { pool, publisher, signals: Signals::new(), clock, turn: Mutex::default() }
+        let files = OpenFiles::new(pool.connect_options().get_filename());
+        Self { pool, files, publisher, signals: Signals::new(), clock, turn: Mutex::default() }
     }
 
     /// Publishes the event that reports a change, in the transaction of the change.
@@ -54,9 +59,10 @@ impl SqliteCommands {
 
     pub(crate) async fn write(&self) -> Result<Writing<'_>, DbError> {
         let turn = self.turn.lock().await;
+        verify(&self.files)?;
         let tx = self.pool.begin_with("BEGIN IMMEDIATE").await?;
-        let (now, signals) = (self.clock.now(), &self.signals);
-        Ok(Writing { tx, now, signals, changes: Vec::new(), _turn: turn })
+        let (now, files, signals) = (self.clock.now(), &self.files, &self.signals);
+        Ok(Writing { tx, now, files, signals, changes: Vec::new(), _turn: turn })
     }
 }
 
@@ -67,10 +73,16 @@ impl Writing<'_> {
     }
 
     pub(crate) async fn commit(self) -> Result<(), DbError> {
+        verify(self.files)?;
         self.tx.commit().await?;
         self.changes.into_iter().for_each(|change| self.signals.send(change));
         Ok(())
     }
+}
+
+/// Checks that what is written is not lost.
+fn verify(files: &OpenFiles) -> Result<(), StoreError> {
+    files.verify().map_err(|replaced| StoreError::Unavailable(replaced.into()))
 }
 
 impl CommandSignals for SqliteCommands {

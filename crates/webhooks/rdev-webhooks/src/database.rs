@@ -185,7 +185,10 @@ impl Database {
     }
 
     /// Returns a pool of connections for statements of the host, beside those of the system: at most this many. Of
-    /// several hosts of a Postgres URL it uses the first that takes writes now. A file of SQLite must exist.
+    /// several hosts of a Postgres URL it uses the first that takes writes now, and [`Self::follow_primary`] moves it to
+    /// another one. A file of SQLite must exist; all
+    /// connections to it are opened at once and stay open, so that [`OpenFiles`](crate::OpenFiles) can find that it was
+    /// replaced.
     ///
     /// # Errors
     ///
@@ -194,19 +197,42 @@ impl Database {
         match &self.0 {
             #[cfg(feature = "postgres")]
             Location::Postgres(address) => {
-                let host = rdev_webhooks_store_postgres::writable_host(address, POOL_TIMEOUT).await?;
-                let options = sqlx::postgres::PgPoolOptions::new();
-                let options = options.max_connections(max_connections).acquire_timeout(POOL_TIMEOUT);
-                Ok(PublishPool::Postgres(options.connect_lazy_with(host)))
+                let pool = rdev_webhooks_store_postgres::host_pool(address, max_connections, POOL_TIMEOUT);
+                Ok(PublishPool::Postgres(pool.await?))
             }
             #[cfg(feature = "sqlite")]
             Location::Sqlite(path) => {
                 let file = sqlx::sqlite::SqliteConnectOptions::new().filename(path);
                 let file = file.busy_timeout(POOL_TIMEOUT).pragma("mmap_size", "0");
                 let options = sqlx::sqlite::SqlitePoolOptions::new();
-                let options = options.max_connections(max_connections).acquire_timeout(POOL_TIMEOUT);
+                let options = options
+                    // All are opened now, and their logs by a read: to open one more once the file was replaced would
+                    // shorten the index of its log, which the others have mapped, and end the process by a signal.
+                    .after_connect(|conn, _| {
+                        let reading = sqlx::raw_sql("SELECT count(*) FROM sqlite_schema").execute(conn);
+                        Box::pin(async move { reading.await.map(drop) })
+                    })
+                    .min_connections(max_connections)
+                    .max_connections(max_connections)
+                    .idle_timeout(None)
+                    .max_lifetime(None)
+                    .test_before_acquire(false)
+                    .acquire_timeout(POOL_TIMEOUT);
                 Ok(PublishPool::Sqlite(options.connect_with(file).await?))
             }
+        }
+    }
+
+    /// Moves a pool of [`Self::pool`] to another host of a Postgres URL whenever its own takes no more writes, for ever.
+    /// It can be dropped at any time. For all other pools it does nothing.
+    pub async fn follow_primary(&self, pool: &PublishPool) {
+        match (&self.0, pool) {
+            #[cfg(feature = "postgres")]
+            (Location::Postgres(address), PublishPool::Postgres(pool)) => {
+                rdev_webhooks_store_postgres::follow_primary(address, pool).await;
+            }
+            #[cfg(feature = "sqlite")]
+            _ => std::future::pending().await,
         }
     }
 

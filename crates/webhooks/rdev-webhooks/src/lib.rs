@@ -250,6 +250,8 @@ pub use rdev_webhooks_domain::Published;
 pub use rdev_webhooks_domain::ports::{Migration, SchemaState};
 #[cfg(feature = "api")]
 pub use rdev_webhooks_http_api::{ApiOptions, Authorized, Refusal};
+#[cfg(feature = "sqlite")]
+pub use rdev_webhooks_store_sqlite::{OpenFiles, ReplacedFile};
 
 #[cfg(any(feature = "api", feature = "worker"))]
 pub use builder::Builder;

@@ -33,6 +33,7 @@ mod event_types;
 mod events;
 mod feed;
 mod history;
+mod host_pool;
 mod idempotency;
 mod open;
 mod operational;
@@ -55,7 +56,8 @@ mod webhooks;
 
 pub use address::Address;
 pub use connect_error::ConnectError;
-pub use open::{rekey, writable_host};
+pub use host_pool::{follow_primary, host_pool};
+pub use open::rekey;
 pub use options::{PoolSizes, PostgresOptions};
 pub use publisher::{PostgresPublisher, PublisherError};
 pub use rdev_webhooks_domain::ports::{Migration, SchemaState};

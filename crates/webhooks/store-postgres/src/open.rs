@@ -5,8 +5,7 @@ use std::time::Duration;
 
 use rdev_keyring::{Keyring, RotationReport};
 use rdev_webhooks_domain::endpoint_cache::EndpointCache;
-use rdev_webhooks_domain::ports::{SchemaState, StoreError};
-use sqlx::postgres::PgConnectOptions;
+use rdev_webhooks_domain::ports::SchemaState;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -48,17 +47,6 @@ pub async fn rekey(address: impl Into<Address>, keyring: &Keyring) -> Result<Rot
     let report = resealing::reseal(&pool, keyring).await;
     pool.close().await;
     report
-}
-
-/// Returns the options of a connection to a database, for statements of the host. Of several hosts of a URL, they are of
-/// the first that takes writes now.
-///
-/// # Errors
-///
-/// Fails if the URL is not one of Postgres, or if no host takes writes within this time.
-pub async fn writable_host(address: &Address, within: Duration) -> Result<PgConnectOptions, ConnectError> {
-    let server = Server::new(address).ok_or(ConnectError::Url)?;
-    Ok(server.writable_host(within).await.map_err(StoreError::from)?)
 }
 
 fn upkeep_pool(options: &PostgresOptions, place: &Place) -> Result<Pool, ConnectError> {

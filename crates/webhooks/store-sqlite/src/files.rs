@@ -2,10 +2,10 @@
 
 use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
 use std::io;
-use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::path::Path;
 
 use crate::OpenError;
+use crate::open_files::{Identity, OpenFiles, ReplacedFile, identity_of, with_ending};
 
 /// The free space below which a disk counts as full.
 #[cfg(unix)]
@@ -18,20 +18,15 @@ pub(crate) struct Lock {
     _lock: File,
     /// The database's file, open as long as the connections are: closing any handle of the file would release
     /// SQLite's own locks.
-    database: File,
-    /// The resolved path.
-    path: PathBuf,
-    /// The write-ahead log, once it was seen.
-    log: Mutex<Option<Identity>>,
+    _database: File,
+    files: OpenFiles,
 }
 
 /// The reason why writes are impossible.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum Unwritable {
-    #[error("the database file was moved, removed or replaced while in use")]
-    Database,
-    #[error("the write-ahead log was moved, removed or replaced while in use")]
-    Log,
+    #[error(transparent)]
+    Replaced(#[from] ReplacedFile),
     #[error("the disk is read-only")]
     ReadOnly,
     #[error("the disk is full")]
@@ -65,64 +60,29 @@ pub(crate) fn prepare(path: &Path) -> Result<Lock, OpenError> {
     if !lock_database(&database).map_err(failed(path))? {
         return Err(OpenError::InUse { path: path.to_owned() });
     }
-    Ok(Lock { _lock: lock, database, path: resolved, log: Mutex::default() })
+    Ok(Lock { _lock: lock, _database: database, files: OpenFiles::new(&resolved) })
 }
 
 impl Lock {
     /// Returns the resolved path of the database.
     pub(crate) fn path(&self) -> &Path {
-        &self.path
+        self.files.path()
     }
 
-    /// Checks that the paths still lead to the open files: writes to replaced files would be lost.
-    pub(crate) fn verify(&self) -> Result<(), Unwritable> {
-        if identity_of(&self.path) != Identity::from_file(&self.database).ok() {
-            return Err(Unwritable::Database);
-        }
-        let found = identity_of(&with_ending(&self.path, "-wal"));
-        let mut log = self.log.lock().unwrap_or_else(PoisonError::into_inner);
-        if log.is_some() && found != *log {
-            return Err(Unwritable::Log);
-        }
-        *log = found;
-        Ok(())
+    /// Checks that the paths still lead to the open files.
+    pub(crate) fn verify(&self) -> Result<(), ReplacedFile> {
+        self.files.verify()
     }
 
     /// Forgets the log, which SQLite deletes when the last connection closes.
     pub(crate) fn forget_log(&self) {
-        *self.log.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        self.files.forget_log();
     }
 
     /// Checks that the disk accepts writes.
     pub(crate) fn check_disk(&self) -> Result<(), Unwritable> {
-        check_disk(&self.path)
+        check_disk(self.path())
     }
-}
-
-/// The identity of a file, independent of its name.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Identity(u64, u64);
-
-impl Identity {
-    #[cfg(unix)]
-    fn new(metadata: &std::fs::Metadata) -> Self {
-        use std::os::unix::fs::MetadataExt;
-        Self(metadata.dev(), metadata.ino())
-    }
-
-    /// This system provides no identity: all files count as the same.
-    #[cfg(not(unix))]
-    fn new(_: &std::fs::Metadata) -> Self {
-        Self(0, 0)
-    }
-
-    fn from_file(file: &File) -> io::Result<Self> {
-        Ok(Self::new(&file.metadata()?))
-    }
-}
-
-fn identity_of(path: &Path) -> Option<Identity> {
-    std::fs::metadata(path).ok().map(|metadata| Identity::new(&metadata))
 }
 
 /// Opens and locks the file, or returns `None` if another process has locked it.
@@ -201,12 +161,6 @@ fn check_disk(path: &Path) -> Result<(), Unwritable> {
 #[cfg(not(unix))]
 fn check_disk(_: &Path) -> Result<(), Unwritable> {
     Ok(())
-}
-
-fn with_ending(path: &Path, ending: &str) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(ending);
-    name.into()
 }
 
 fn open_private(path: &Path) -> io::Result<File> {

@@ -99,7 +99,7 @@ impl DeliveryQueue for SqliteStore {
         let Some(lock) = self.lock.upgrade().filter(|_| self.writer.is_running()) else {
             return Err(error::unavailable("the store is closed"));
         };
-        lock.verify().map_err(error::unwritable)?;
+        lock.verify().map_err(|replaced| error::unwritable(replaced.into()))?;
         lock.check_disk().map_err(error::unwritable)?;
         drop(lock);
         read_something(&mut *self.reader().await?).await?;

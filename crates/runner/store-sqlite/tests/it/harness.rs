@@ -1,14 +1,15 @@
 //! A store in a folder of its own, with a clock that the test moves.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use rdev_runner_domain::ports::{Clock, CommandQueue, CommandRepository, CommandSignals, ProjectRepository};
-use rdev_runner_store_sqlite::{SqliteCommands, connect, migrate};
+use rdev_runner_store_sqlite::{SqliteCommands, migrate};
 use rdev_runner_testkit::ManualClock;
 use rdev_runner_testkit::stores::StoreHarness;
-use rdev_webhooks::Publisher;
+use rdev_webhooks::{Database, PublishPool, Publisher};
 use sqlx::SqlitePool;
 use tempfile::TempDir;
 
@@ -16,26 +17,38 @@ pub(crate) struct SqliteHarness {
     pub(crate) store: Arc<SqliteCommands>,
     pub(crate) pool: SqlitePool,
     clock: Arc<ManualClock>,
-    _folder: TempDir,
+    pub(crate) folder: TempDir,
 }
 
-/// Returns a pool to a new file, which has the webhooks' schema.
+/// Returns the path of the database in a folder.
+pub(crate) fn path_in(folder: &TempDir) -> PathBuf {
+    folder.path().join("rdev.db")
+}
+
+/// Returns a pool to the file in this folder, which has the webhooks' schema.
 pub(crate) async fn new_pool(folder: &TempDir) -> SqlitePool {
-    let path = folder.path().join("rdev.db");
-    rdev_webhooks::migrate(format!("sqlite://{}", path.display())).await.unwrap();
-    connect(&path).await.unwrap()
+    let database = Database::sqlite(path_in(folder));
+    rdev_webhooks::migrate(&database).await.unwrap();
+    match database.pool(4).await.unwrap() {
+        PublishPool::Sqlite(pool) => pool,
+        other => panic!("{other:?}"),
+    }
 }
 
 impl SqliteHarness {
     pub(crate) async fn new() -> Self {
-        let folder = tempfile::tempdir().unwrap();
+        Self::open_in(tempfile::tempdir().unwrap()).await
+    }
+
+    /// Opens the database of a folder, or a new one.
+    pub(crate) async fn open_in(folder: TempDir) -> Self {
         let pool = new_pool(&folder).await;
         migrate(&pool).await.unwrap();
         let publisher = Publisher::open(&pool).await.unwrap();
         let clock = Arc::new(ManualClock::default());
         let shared: Arc<dyn Clock> = Arc::<ManualClock>::clone(&clock);
         let store = Arc::new(SqliteCommands::new(pool.clone(), publisher, shared));
-        Self { store, pool, clock, _folder: folder }
+        Self { store, pool, clock, folder }
     }
 }
 

@@ -1,13 +1,15 @@
 //! The schema, and transactions that fail.
 
+use std::fs;
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use rdev_runner_domain::ports::{CommandQueue, CommandRepository, ProjectRepository, StoreError};
 use rdev_runner_domain::{Access, ClaimRequest, CommandStatus, LeaseToken, QueueLimits};
 use rdev_runner_store_sqlite::{SchemaError, check_schema, migrate};
 use rdev_runner_testkit::{draft, project, request};
 
-use crate::harness::{SqliteHarness, new_pool};
+use crate::harness::{SqliteHarness, new_pool, path_in};
 
 #[tokio::test]
 async fn only_a_database_with_the_same_migrations_is_current() {
@@ -44,4 +46,33 @@ async fn a_change_that_cannot_be_published_is_not_made() {
     assert_eq!(stored.unwrap().unwrap().state.status(), CommandStatus::Queued);
     sqlx::query("DROP TRIGGER refuse").execute(&harness.pool).await.unwrap();
     assert!(harness.store.claim(&claim).await.unwrap().is_some());
+}
+
+#[tokio::test]
+async fn writes_fail_once_the_files_were_replaced() {
+    let harness = SqliteHarness::new().await;
+    let (store, file) = (&*harness.store, path_in(&harness.folder));
+    let project = project("my-project");
+    assert!(ProjectRepository::create(store, &project).await.unwrap());
+    for (number, ending, said) in
+        [(1, "db", "the database file was"), (2, "db-wal", "the write-ahead log was")]
+    {
+        let (file, away) = (file.with_extension(ending), file.with_extension("away"));
+        fs::rename(&file, &away).unwrap();
+        for replaced in [false, true] {
+            if replaced {
+                fs::copy(&away, &file).unwrap();
+            }
+            let refused = CommandRepository::create(store, &request(draft(number, "x"))).await;
+            let Err(StoreError::Unavailable(cause)) = refused else { panic!("{refused:?}") };
+            assert!(cause.to_string().starts_with(said), "{cause}");
+            // More at once than there are connections.
+            let reads = (0..20).map(|_| ProjectRepository::get(store, Access::everything(), &project.name));
+            for found in join_all(reads).await {
+                assert!(found.unwrap().is_some());
+            }
+        }
+        fs::rename(&away, &file).unwrap();
+        CommandRepository::create(store, &request(draft(number, "x"))).await.unwrap().unwrap();
+    }
 }

@@ -12,7 +12,7 @@ pub(super) struct Needed {
 }
 
 impl Needed {
-    /// Starts a task. If it ends before it is requested to, by a panic or otherwise, the system fails.
+    /// Starts a task. If it panics, or ends before it is requested to, the system fails.
     pub(super) fn task(
         &self,
         name: &'static str,
@@ -21,7 +21,7 @@ impl Needed {
         let (drain, failed) = (self.drain.clone(), self.failed.clone());
         async move {
             let panicked = AssertUnwindSafe(task).catch_unwind().await.is_err();
-            if !drain.is_cancelled() {
+            if panicked || !drain.is_cancelled() {
                 tracing::error!(task = name, panicked, "essential task ended");
                 failed.cancel();
             }
@@ -45,6 +45,7 @@ mod tests {
     #[tokio::test]
     async fn the_system_fails_when_a_task_ends_unexpectedly() {
         assert!(fails(false, async { panic!("a defect") }).await);
+        assert!(fails(true, async { panic!("a defect") }).await);
         assert!(fails(false, async {}).await);
         assert!(!fails(true, async {}).await);
     }

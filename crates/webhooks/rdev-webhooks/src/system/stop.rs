@@ -6,6 +6,7 @@ use std::time::Duration;
 use rdev_webhooks_domain::ports::StoreError;
 use tokio_util::sync::CancellationToken;
 
+use super::needed::Needed;
 use super::{RdevWebhooks, Serving};
 
 /// How long the tasks behind the services may take to end once everything else has stopped: the last events
@@ -22,6 +23,18 @@ impl RdevWebhooks {
     #[must_use]
     pub fn failed(&self) -> CancellationToken {
         self.services.heartbeat.failed().clone()
+    }
+
+    /// Makes a task of the host one that the system needs: if it ends before `drain` is cancelled, or panics, the log
+    /// names it and the system has [failed](Self::failed).
+    pub fn needed_task(
+        &self,
+        name: &'static str,
+        drain: CancellationToken,
+        task: impl Future<Output = ()> + Send + 'static,
+    ) -> impl Future<Output = ()> + Send + 'static {
+        let needed = Needed { drain, failed: self.failed() };
+        async move { needed.task(name, task).await }
     }
 
     /// Returns a token to cancel when the process is about to stop: `/readyz` then responds with 503.

@@ -137,6 +137,10 @@ impl Server {
 }
 
 impl Server {
+    pub(crate) fn has_several_hosts(&self) -> bool {
+        self.hosts.len() > 1
+    }
+
     /// Returns the host that responded last.
     fn last_good(&self) -> PgConnectOptions {
         let number = self.last_good.load(Ordering::Relaxed);
@@ -208,7 +212,8 @@ impl ConnectFailure {
     }
 }
 
-fn address(host: &PgConnectOptions) -> String {
+/// Returns where a host is, for people.
+pub(crate) fn address(host: &PgConnectOptions) -> String {
     match host.get_socket() {
         Some(socket) => socket.display().to_string(),
         None => format!("{}:{}", host.get_host(), host.get_port()),

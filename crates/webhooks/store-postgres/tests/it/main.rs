@@ -14,6 +14,7 @@ mod contract;
 mod event_feed;
 mod feed;
 mod fixtures;
+mod host_pool;
 mod ids;
 mod keys;
 mod listings;
