@@ -8,6 +8,7 @@ mod claiming;
 mod commands;
 mod events;
 mod leases;
+pub mod populated;
 mod projects;
 mod scene;
 mod signals;

@@ -154,8 +154,28 @@ impl PostgresServer {
     ///
     /// If the server does not come from [`Self::start`], or `pg_dump` fails.
     pub async fn dump(&self, database: &str) -> Vec<u8> {
-        let (cluster, database) = (self.own().handle(), database.to_owned());
-        blocking(move || cluster.dump(&database)).await
+        self.dump_schemas(database, "*").await
+    }
+
+    /// Returns one schema of a database as SQL, without what depends on the server's version and its users.
+    ///
+    /// # Panics
+    ///
+    /// If the server does not come from [`Self::start`], or `pg_dump` fails.
+    pub async fn dump_schema(&self, database: &str, schema: &str) -> String {
+        let dump = self.dump_schemas(database, schema).await;
+        let dump = String::from_utf8(dump).expect("SQL is UTF-8");
+        let is_kept = |line: &&str| {
+            !line.starts_with('\\')
+                && !line.contains(" OWNER TO ")
+                && !line.starts_with("SET transaction_timeout")
+        };
+        dump.lines().filter(is_kept).collect::<Vec<_>>().join("\n") + "\n"
+    }
+
+    async fn dump_schemas(&self, database: &str, schemas: &str) -> Vec<u8> {
+        let (cluster, database, schemas) = (self.own().handle(), database.to_owned(), schemas.to_owned());
+        blocking(move || cluster.dump(&database, &schemas)).await
     }
 
     fn own(&self) -> &Cluster {

@@ -22,8 +22,7 @@ pub(crate) struct PostgresHarness {
 }
 
 /// Returns a pool to a new database, which has the webhooks' schema.
-pub(crate) async fn new_pool() -> (PgPool, TestDatabase) {
-    let server = PostgresServer::shared().await;
+pub(crate) async fn new_pool(server: &PostgresServer) -> (PgPool, TestDatabase) {
     let database = server.database(async |url| rdev_webhooks::migrate(url).await).await;
     let pool = PgPoolOptions::new().max_connections(4).connect(&database.url()).await.unwrap();
     (pool, database)
@@ -31,7 +30,12 @@ pub(crate) async fn new_pool() -> (PgPool, TestDatabase) {
 
 impl PostgresHarness {
     pub(crate) async fn new() -> Self {
-        let (pool, database) = new_pool().await;
+        let (pool, database) = new_pool(PostgresServer::shared().await).await;
+        Self::on(pool, database).await
+    }
+
+    /// Opens a database that has the webhooks' schema.
+    pub(crate) async fn on(pool: PgPool, database: TestDatabase) -> Self {
         migrate(&pool).await.unwrap();
         let publisher = Publisher::open(&pool).await.unwrap();
         let store = Arc::new(PostgresCommands::new(pool.clone(), publisher));

@@ -6,12 +6,13 @@ use rdev_runner_domain::ports::{CommandQueue, CommandRepository, ProjectReposito
 use rdev_runner_domain::{Access, ClaimRequest, CommandStatus, LeaseToken, QueueLimits};
 use rdev_runner_store_postgres::{SchemaError, check_schema, migrate};
 use rdev_runner_testkit::{draft, project, request};
+use rdev_webhooks_testkit::postgres::PostgresServer;
 
 use crate::harness::{PostgresHarness, new_pool};
 
 #[tokio::test]
 async fn only_a_database_with_the_same_migrations_is_current() {
-    let (pool, _database) = new_pool().await;
+    let (pool, _database) = new_pool(PostgresServer::shared().await).await;
     assert!(matches!(check_schema(&pool).await, Err(SchemaError::Older(_))));
     migrate(&pool).await.unwrap();
     migrate(&pool).await.unwrap();

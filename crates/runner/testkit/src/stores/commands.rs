@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use rdev_runner_domain::ports::{Cancellation, Deletion};
 use rdev_runner_domain::{
-    Access, AgentResult, CommandFilter, CommandStatus, Denial, FailureReason, LeaseState, LimitSettings,
-    Outcome, PageRequest, PermissionProfile, Progress, Session, Timeout, Usage, Usd, WorkspaceChanges,
+    Access, AgentRequest, AgentResult, CommandFilter, CommandStatus, Denial, FailureReason, LeaseState,
+    LimitSettings, Outcome, PageRequest, PermissionProfile, Progress, Session, Timeout, Usage, Usd,
+    WorkspaceChanges,
 };
 
 use super::StoreHarness;
@@ -15,10 +16,9 @@ use super::scene::{
 };
 use crate::{command_id, draft, request};
 
-/// Every part of a request survives.
-pub async fn a_request_is_kept_exactly(harness: &dyn StoreHarness) {
-    add_project(harness, "my-project", 1).await;
-    let mut full = draft(1, "a \"prompt\"\u{0}\n\u{1F600}");
+/// Returns the request of the `n`-th command with a value for every part.
+pub(super) fn full_request(n: u8) -> AgentRequest {
+    let mut full = draft(n, "a \"prompt\"\u{0}\n\u{1F600}");
     full.session = Session::Fork("ses_1".parse().expect("a session"));
     full.model = Some("claude-opus".parse().expect("a model"));
     full.permissions = PermissionProfile::Full;
@@ -30,7 +30,29 @@ pub async fn a_request_is_kept_exactly(harness: &dyn StoreHarness) {
         max_budget_usd: Some(0.1 + 0.2),
         ..LimitSettings::NONE
     };
-    let full = request(full);
+    request(full)
+}
+
+/// Returns a result with a value for every part.
+pub(super) fn full_result(outcome: Outcome) -> AgentResult {
+    AgentResult {
+        detail: Some("a \"detail\"\0".to_owned()),
+        exit_code: Some(-7),
+        duration: Duration::new(5, 432_100_001),
+        session: Some("ses_9".parse().expect("a session")),
+        text: "é\u{0}\u{1F600}".to_owned(),
+        usage: Usage { input_tokens: 1, output_tokens: 2, cache_read_tokens: 3, cache_write_tokens: 4 },
+        cost: Some(Usd::from_nanos(1_234_567_891)),
+        denials: vec![Denial { tool: "Bash".to_owned(), id: None, input: Some("{}".to_owned()) }],
+        changes: Some(changes()),
+        ..result(outcome)
+    }
+}
+
+/// Every part of a request survives.
+pub async fn a_request_is_kept_exactly(harness: &dyn StoreHarness) {
+    add_project(harness, "my-project", 1).await;
+    let full = full_request(1);
     harness.commands().create(&full).await.expect("created").expect("the project exists");
     let stored = harness.commands().request(Access::everything(), command_id(1)).await.expect("read");
     assert_eq!(stored.as_ref(), Some(&full));
@@ -92,18 +114,7 @@ pub async fn a_result_is_kept_exactly(harness: &dyn StoreHarness) {
     for (n, outcome) in (1..).zip(outcomes) {
         let id = add(harness, n).await;
         let leased = claim(harness).await;
-        let full = AgentResult {
-            detail: Some("a \"detail\"\0".to_owned()),
-            exit_code: Some(-7),
-            duration: Duration::new(5, 432_100_001),
-            session: Some("ses_9".parse().expect("a session")),
-            text: "é\u{0}\u{1F600}".to_owned(),
-            usage: Usage { input_tokens: 1, output_tokens: 2, cache_read_tokens: 3, cache_write_tokens: 4 },
-            cost: Some(Usd::from_nanos(1_234_567_891)),
-            denials: vec![Denial { tool: "Bash".to_owned(), id: None, input: Some("{}".to_owned()) }],
-            changes: Some(changes()),
-            ..result(outcome)
-        };
+        let full = full_result(outcome);
         let progress = Progress::Ended(Box::new(full.clone()));
         record(harness, leased.lease, report(0, &[], progress)).await;
         let stored = get(harness, id).await;

@@ -18,7 +18,7 @@ async fn page(harness: &dyn StoreHarness, after: u64, limit: u32) -> EventPage {
     page.expect("read").expect("the command exists")
 }
 
-fn every_kind() -> Vec<AgentEventKind> {
+pub(super) fn every_kind() -> Vec<AgentEventKind> {
     let text = "a \"text\"\0\n\u{1F600}".to_owned();
     let parent = Some("toolu_1".to_owned());
     vec![

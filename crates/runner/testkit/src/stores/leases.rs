@@ -22,7 +22,7 @@ async fn attach_except(
     harness.queue().attach(&attach).await.expect("answered")
 }
 
-async fn attach(harness: &dyn StoreHarness, name: &str) -> Option<LeasedCommand> {
+pub(super) async fn attach(harness: &dyn StoreHarness, name: &str) -> Option<LeasedCommand> {
     attach_except(harness, name, Vec::new()).await
 }
 

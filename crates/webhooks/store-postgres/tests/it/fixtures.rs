@@ -94,16 +94,9 @@ async fn write_the_fixture() {
     let name = scene.database.name().to_owned();
     let harness = PostgresHarness::on(scene);
     populated::populate(&harness).await;
-    let dump = String::from_utf8(server.dump(&name).await).unwrap();
-    // Without what depends on the server's version and its users.
-    let is_kept = |line: &&str| {
-        !line.starts_with('\\')
-            && !line.contains(" OWNER TO ")
-            && !line.starts_with("SET transaction_timeout")
-    };
-    let lines: Vec<_> = dump.lines().filter(is_kept).collect();
+    let dump = server.dump_schema(&name, "rdev_webhooks").await;
     let newest = MIGRATIONS.iter().map(|migration| migration.version).max().unwrap();
     fs::create_dir_all(folder()).unwrap();
-    fs::write(folder().join(format!("{newest}.sql")), lines.join("\n") + "\n").unwrap();
+    fs::write(folder().join(format!("{newest}.sql")), dump).unwrap();
     drop(harness);
 }

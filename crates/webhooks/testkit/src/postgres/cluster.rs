@@ -92,10 +92,11 @@ impl Handle {
     }
 
     /// Returns the whole content of a database, as statements that recreate it.
-    pub(super) fn dump(&self, database: &str) -> Vec<u8> {
+    /// Dumps a database, or only its schemas that match a pattern.
+    pub(super) fn dump(&self, database: &str, schemas: &str) -> Vec<u8> {
         let path = self.folder.join("dump");
         let (folder, file) = (self.folder.to_string_lossy(), path.to_string_lossy());
-        let arguments = ["-h", &folder, "-U", "postgres", "--inserts", "-f", &file, database];
+        let arguments = ["-h", &folder, "-U", "postgres", "--inserts", "-n", schemas, "-f", &file, database];
         self.programs.run("pg_dump", &self.folder, &arguments);
         fs::read(&path).expect("pg_dump wrote its file")
     }

@@ -1,0 +1,77 @@
+//! Migration of populated databases, kept as SQL in `tests/fixtures/VERSION.sql`, where `VERSION` is their
+//! newest migration. A fixture has the runner's tables alone; the webhooks' are those of today.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use rdev_runner_testkit::stores::populated;
+use rdev_webhooks_testkit::postgres::{PostgresServer, TestDatabase};
+use sqlx::migrate::Migrator;
+use sqlx::{AssertSqlSafe, Executor, PgPool};
+
+use crate::harness::{PostgresHarness, new_pool};
+
+static MIGRATIONS: Migrator = sqlx::migrate!();
+
+fn folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures")
+}
+
+/// Returns the statements of the fixtures, the oldest first.
+fn fixtures() -> Vec<String> {
+    let mut paths: Vec<_> = fs::read_dir(folder()).unwrap().map(|entry| entry.unwrap().path()).collect();
+    paths.sort();
+    assert!(!paths.is_empty(), "there is a fixture");
+    paths.iter().map(|path| fs::read_to_string(path).unwrap()).collect()
+}
+
+fn never_edited(applied: &[(i64, Vec<u8>)]) {
+    assert!(!applied.is_empty());
+    for (version, checksum) in applied {
+        let file = MIGRATIONS.iter().find(|migration| migration.version == *version);
+        let file = file.unwrap_or_else(|| panic!("the file of migration {version} was removed"));
+        assert_eq!(*file.checksum, **checksum, "migration {version} was edited: add another one instead");
+    }
+}
+
+fn write(statements: impl AsRef<[u8]>) {
+    let newest = MIGRATIONS.iter().map(|migration| migration.version).max().unwrap();
+    fs::create_dir_all(folder()).unwrap();
+    fs::write(folder().join(format!("{newest}.sql")), statements).unwrap();
+}
+
+/// Creates the database of a fixture.
+async fn load(statements: String) -> (PgPool, TestDatabase) {
+    let (pool, database) = new_pool(PostgresServer::shared().await).await;
+    // The statements change the session.
+    database.connect().await.execute(AssertSqlSafe(statements)).await.unwrap();
+    (pool, database)
+}
+
+#[tokio::test]
+async fn a_populated_database_is_migrated_and_read() {
+    for fixture in fixtures() {
+        let (pool, database) = load(fixture).await;
+        populated::check(&PostgresHarness::on(pool, database).await).await;
+    }
+}
+
+#[tokio::test]
+async fn a_migration_of_a_fixture_is_never_edited() {
+    for fixture in fixtures() {
+        let (pool, _database) = load(fixture).await;
+        let select = "SELECT version, checksum FROM rdev_runner._migrations ORDER BY version";
+        never_edited(&sqlx::query_as(select).fetch_all(&pool).await.unwrap());
+    }
+}
+
+#[tokio::test]
+#[ignore = "writes the fixture of the newest migration: see CONTRIBUTING.md"]
+async fn write_the_fixture() {
+    let server = PostgresServer::start().await;
+    let (pool, database) = new_pool(&server).await;
+    let name = database.name().to_owned();
+    let harness = PostgresHarness::on(pool, database).await;
+    populated::populate(&harness).await;
+    write(server.dump_schema(&name, "rdev_runner").await);
+}

@@ -1,0 +1,101 @@
+//! A database with a command in each state, for the tests of the migrations: [`populate`] fills one, and [`check`] reads
+//! what an earlier version has filled.
+
+use std::time::Duration;
+
+use rdev_runner_domain::{
+    Access, AgentEvent, AgentEventKind, CommandId, CommandStatus, LeasedCommand, Outcome, Progress, RunReport,
+};
+
+use super::StoreHarness;
+use super::commands::{full_request, full_result};
+use super::events::every_kind;
+use super::leases::attach;
+use super::scene::{add, add_project, at, claim, get, message, pairs, published, record, report, status};
+use crate::{command_id, project};
+
+const MAX_RUNNING: u32 = 5;
+const CHECKPOINT: &str = "{\"offset\":17}";
+
+/// Fills an empty database. The number of a command is its place in the list of [`check`].
+pub async fn populate(harness: &dyn StoreHarness) {
+    add_project(harness, "my-project", MAX_RUNNING).await;
+    add(harness, 1).await;
+    let completed = claim(harness).await;
+    let ended = Progress::Ended(Box::new(full_result(Outcome::Completed)));
+    say(harness, &completed, every_kind(), None, ended).await;
+    add(harness, 2).await;
+    cancel(harness, 2).await;
+    for n in [3, 4] {
+        add(harness, n).await;
+        let leased = claim(harness).await;
+        let events = vec![message("One."), message("Two.")];
+        say(harness, &leased, events, Some(CHECKPOINT.to_owned()), Progress::Running).await;
+    }
+    cancel(harness, 4).await;
+    add(harness, 5).await;
+    claim(harness).await;
+    harness.commands().create(&full_request(6)).await.expect("created").expect("the project exists");
+}
+
+/// Reads a database that [`populate`] has filled, a day later, and continues its commands.
+pub async fn check(harness: &dyn StoreHarness) {
+    harness.advance(Duration::from_secs(24 * 60 * 60)).await;
+    let expected = project("my-project");
+    let stored = harness.projects().get(Access::everything(), &expected.name).await.expect("read");
+    let mut settings = expected.settings().clone();
+    settings.max_running = MAX_RUNNING;
+    assert_eq!(stored.expect("it exists").settings(), &settings);
+    let statuses = [
+        CommandStatus::Completed,
+        CommandStatus::Cancelled,
+        CommandStatus::Running,
+        CommandStatus::Cancelling,
+        CommandStatus::Starting,
+        CommandStatus::Queued,
+    ];
+    for (n, expected) in (1..).zip(statuses) {
+        assert_eq!(status(harness, command_id(n)).await, expected, "command {n}");
+    }
+    assert_eq!(get(harness, command_id(1)).await.result, Some(full_result(Outcome::Completed)));
+    assert_eq!(events(harness, command_id(1)).await, every_kind());
+    for n in [3, 4, 5] {
+        let leased = attach(harness, "host-1").await.expect("its runner has died");
+        let (seq, checkpoint) = if n == 5 { (0, None) } else { (2, Some(CHECKPOINT)) };
+        assert_eq!((leased.lease.command, leased.last_seq), (command_id(n), seq));
+        assert_eq!(leased.checkpoint.as_deref(), checkpoint);
+        let outcome = if n == 4 { Outcome::Cancelled } else { Outcome::Completed };
+        let ended = Progress::Ended(Box::new(full_result(outcome)));
+        record(harness, leased.lease, report(seq, &["Three."], ended)).await;
+        assert_eq!(get(harness, command_id(n)).await.state.outcome(), Some(outcome));
+        assert_eq!(published(harness, command_id(n)).await.len(), 1, "its end");
+    }
+    assert_eq!(events(harness, command_id(3)).await, ["One.", "Two.", "Three."].map(message));
+    assert_eq!(attach(harness, "host-1").await, None);
+    assert_eq!(claim(harness).await.request, full_request(6));
+    assert_eq!(published(harness, command_id(6)).await, pairs(&[("command.started", "starting")]));
+    let old = harness.commands().prune(Duration::from_secs(60 * 60), 100).await.expect("pruned");
+    assert_eq!(old, 2, "those that ended before");
+}
+
+async fn cancel(harness: &dyn StoreHarness, n: u8) {
+    harness.commands().cancel(Access::everything(), command_id(n)).await.expect("answered");
+}
+
+async fn say(
+    harness: &dyn StoreHarness,
+    leased: &LeasedCommand,
+    events: Vec<AgentEventKind>,
+    checkpoint: Option<String>,
+    progress: Progress,
+) {
+    let events = events.into_iter().map(|event| (at(), event)).collect();
+    record(harness, leased.lease, RunReport { after_seq: 0, events, checkpoint, progress }).await;
+}
+
+async fn events(harness: &dyn StoreHarness, id: CommandId) -> Vec<AgentEventKind> {
+    let page = harness.commands().events(Access::everything(), id, 0, 100).await.expect("read");
+    let events: Vec<AgentEvent> = page.expect("the command exists").events;
+    assert!(events.iter().map(|event| event.seq).eq(1..=events.len() as u64));
+    events.into_iter().map(|event| event.kind).collect()
+}
