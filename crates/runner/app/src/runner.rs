@@ -14,6 +14,7 @@ mod options;
 mod outbox;
 mod position;
 mod recorder;
+mod recovery;
 mod run;
 mod scrubber;
 mod shared;
@@ -29,9 +30,9 @@ use rdev_app::{Ambient, Outages};
 use rdev_runner_domain::ports::{Signal, SignalStream};
 use rdev_runner_domain::{AttachRequest, ClaimRequest, CommandId, LeasedCommand};
 use tokio::sync::Notify;
-use tokio::task::{Id, JoinHandle, JoinSet};
+use tokio::task::{Id, JoinSet};
 use tokio::time::{Instant, sleep_until};
-use tokio_util::sync::{CancellationToken, DropGuard};
+use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
 use crate::registry::AgentRegistry;
@@ -58,16 +59,9 @@ const ATTACH_INTERVAL: Duration = Duration::from_secs(10);
 /// A runner that stops, or dies, leaves its agents running and its commands leased. A runner that starts on
 /// the same [host](RunnerHost) attaches to them and continues where the stored events end. An agent whose runs
 /// end with their runner, as those of [`DemoAgent`](crate::DemoAgent) do, cannot be attached to: its command
-/// ends as `lost` then.
+/// ends as `lost` then. What agents keep of commands that have ended meanwhile is removed.
 pub struct Runner {
     shared: Arc<Shared>,
-}
-
-/// A runner that runs in a task. Dropping it stops the runner too, without waiting for its end.
-#[derive(Debug)]
-pub struct RunnerHandle {
-    drain: DropGuard,
-    task: JoinHandle<()>,
 }
 
 impl Runner {
@@ -87,14 +81,6 @@ impl Runner {
         Self { shared: Arc::new(shared) }
     }
 
-    /// Starts the runner in a task. Needs a tokio runtime.
-    #[must_use]
-    pub fn start(self) -> RunnerHandle {
-        let drain = CancellationToken::new();
-        let task = tokio::spawn(self.run(drain.clone()));
-        RunnerHandle { drain: drain.drop_guard(), task }
-    }
-
     /// Runs until `drain` is cancelled. It then claims no more, stores what its agents have reported so far,
     /// within a few seconds, and returns. The agents go on, and keep their leases.
     pub async fn run(self, drain: CancellationToken) {
@@ -102,32 +88,15 @@ impl Runner {
         let stagger = Stagger::random(Arc::clone(&shared.ambient.entropy));
         let (losing, pruning) = (Losing(Arc::clone(&shared)), Pruning(Arc::clone(&shared)));
         let (losing_delay, pruning_delay) = (losing.interval(), stagger.delay(PRUNE_INTERVAL));
-        let probing = shared.availability.run();
+        let (probing, recovering) = (shared.availability.run(), recovery::recover(&shared));
         tokio::join!(
             Claiming::new(Arc::clone(&shared)).run(&drain),
             drain.run_until_cancelled(probing),
+            drain.run_until_cancelled(recovering),
             // Runs that can be attached to are attached to first.
             repeat(losing, losing_delay, &drain),
             repeat(pruning, pruning_delay, &drain),
         );
-    }
-}
-
-impl RunnerHandle {
-    /// Stops the runner, and waits until it has ended.
-    ///
-    /// # Errors
-    ///
-    /// Fails if the runner has panicked.
-    pub async fn stop(self) -> Result<(), tokio::task::JoinError> {
-        drop(self.drain);
-        self.task.await
-    }
-
-    /// Returns whether the runner has ended. Before it is stopped it ends only by a panic.
-    #[must_use]
-    pub fn has_ended(&self) -> bool {
-        self.task.is_finished()
     }
 }
 

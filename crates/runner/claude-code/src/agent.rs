@@ -145,6 +145,16 @@ impl CodeAgent for ClaudeCodeAgent {
         }
     }
 
+    async fn recover(&self) -> Vec<CommandId> {
+        match self.backend.runs().await {
+            Ok(runs) => runs.iter().filter_map(|run| run.as_str().parse().ok()).collect(),
+            Err(error) => {
+                tracing::warn!(%error, "the runs of earlier runners cannot be listed");
+                Vec::new()
+            }
+        }
+    }
+
     async fn forget(&self, command: CommandId) {
         let name = RunName::from(command);
         let mut removed = self.backend.remove(&name).await;

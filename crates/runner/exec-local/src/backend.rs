@@ -189,6 +189,13 @@ impl ExecBackend for LocalBackend {
         self.start_run(run, &spec).await.map(drop)
     }
 
+    async fn runs(&self) -> Result<Vec<RunName>, ExecError> {
+        let entries = std::fs::read_dir(&self.runs).map_err(host("list the runs"))?;
+        let names = entries.flatten().filter_map(|entry| entry.file_name().into_string().ok());
+        let runs = names.filter(|name| !name.starts_with(VERSION_RUN)).filter_map(|name| name.parse().ok());
+        Ok(runs.collect())
+    }
+
     async fn status(&self, run: &RunName) -> Result<ExecState, ExecError> {
         let state = self.find(run).await?.state().map_err(failure(run))?;
         Ok(match state {

@@ -102,7 +102,13 @@ impl CodeAgent for OpenCodeAgent {
         Run::new(run, sink, cancelled, self.clock.now()).attach(&self.servers, record, checkpoint).await
     }
 
+    async fn recover(&self) -> Vec<CommandId> {
+        self.servers.recover().await;
+        self.servers.records().runs().into_iter().map(|(command, _)| command).collect()
+    }
+
     async fn forget(&self, command: CommandId) {
+        self.servers.forget(command).await;
         self.servers.records().remove_run(command);
     }
 

@@ -12,7 +12,7 @@
 //!
 //! A server outlives the runner. The name and password of each are in a file of [`OpenCodeSettings::state`], on
 //! which the runner that looks after the server holds a lock. The next runner takes over the servers whose lock
-//! is free.
+//! is free when it starts: it waits for their runs, and stops a server in which a run has no runner any more.
 //!
 //! # The events
 //!

@@ -92,6 +92,18 @@ impl Records {
         read(&self.run(command))
     }
 
+    /// Returns all runs. A file that is no record is none.
+    pub(crate) fn runs(&self) -> Vec<(CommandId, RunRecord)> {
+        let entries = fs::read_dir(&self.runs).into_iter().flatten().flatten();
+        let command = |path: &Path| path.file_stem()?.to_str()?.parse().ok();
+        let runs = entries.map(|entry| entry.path()).filter_map(|path| {
+            let is_record = path.extension().is_some_and(|extension| extension == "json");
+            let record = if is_record { read(&path).ok()? } else { None };
+            Some((command(&path)?, record?))
+        });
+        runs.collect()
+    }
+
     pub(crate) fn remove_run(&self, command: CommandId) {
         let _ = fs::remove_file(self.run(command));
     }

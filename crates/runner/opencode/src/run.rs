@@ -106,7 +106,7 @@ impl<'a> Run<'a> {
         let is_new = checkpoint.is_none();
         let mut turn = Turn::new(&record, checkpoint);
         // A server that has ended has left what it stored, and another one finds it.
-        let (entered, fate) = match servers.enter_again(&record.server).await? {
+        let (entered, fate) = match servers.enter_again(&record.server, self.run.command_id()).await? {
             Ok(entered) => (Ok(entered), None),
             Err(fate) => (servers.enter(self.run).await, Some(fate)),
         };

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use rdev_core::Entropy;
 use rdev_runner_domain::ports::{Clock, ExecBackend};
-use rdev_runner_domain::{AgentRun, RunName, SecretName, Workspace};
+use rdev_runner_domain::{AgentRun, CommandId, RunName, SecretName, Workspace};
 use secrecy::SecretString;
 use tokio::runtime::Handle;
 use tokio::sync::{Mutex as AsyncMutex, OnceCell};
@@ -92,13 +92,43 @@ impl Servers {
         entering.await.map_err(|error| error.to_string())?
     }
 
+    /// Takes over the servers that no process looks after, and stops those that have no runs after a while.
+    pub(crate) async fn recover(&self) {
+        self.shared.adopt().await;
+        self.shared.watch_idle();
+    }
+
+    /// Stops waiting for a run that was in a server when it was taken over. The server is stopped after its last run,
+    /// because the run may go on in it.
+    pub(crate) async fn forget(&self, command: CommandId) {
+        let all: Vec<_> = self.shared.running().clone();
+        for server in all.into_iter().filter(|server| server.stop_waiting_for(command)) {
+            server.retire();
+            let shared = Arc::clone(&self.shared);
+            // It goes on if the caller drops the future.
+            let stopping = self.shared.tasks.spawn(async move {
+                let runs = server.runs().await;
+                if server.is_free(&runs) {
+                    drop(runs);
+                    shared.stop(&server).await;
+                }
+            });
+            // A panic was logged.
+            let _ = stopping.await;
+        }
+    }
+
     /// Returns the server of this name for a run that goes on in it, and counts the run. `None` if the server
     /// is unknown.
     ///
     /// # Errors
     ///
     /// Returns how the server has ended.
-    pub(crate) async fn enter_again(&self, name: &str) -> Option<Result<Entered, String>> {
+    pub(crate) async fn enter_again(
+        &self,
+        name: &str,
+        command: CommandId,
+    ) -> Option<Result<Entered, String>> {
         let record = self.shared.records.find_server(name).ok()?;
         self.shared.adopt().await;
         let known = self.shared.running().iter().find(|server| server.name() == name).cloned();
@@ -110,7 +140,11 @@ impl Servers {
                 Err(fate) => return Some(Err(fate)),
             },
         };
-        server.runs().await.count += 1;
+        {
+            let mut runs = server.runs().await;
+            runs.count += 1;
+            server.stop_waiting_for(command);
+        }
         Some(Ok(Entered { server, tasks: self.shared.tasks.clone(), has_begun: true }))
     }
 
@@ -177,7 +211,7 @@ impl Shared {
                 return Ok(self.entered(server));
             }
             server.retire();
-            if runs.count == 0 {
+            if server.is_free(&runs) {
                 drop(runs);
                 self.stop(&server).await;
             }
@@ -262,6 +296,10 @@ impl Shared {
         let adopting = async {
             for record in self.records.servers() {
                 if let Ok(server) = self.find(record, true).await {
+                    tracing::info!(server = server.name(), "taking over a server of an earlier runner");
+                    let runs = self.records.runs().into_iter();
+                    let of_server = runs.filter(|(_, run)| run.server == server.name());
+                    server.wait_for(of_server.map(|(command, _)| command));
                     self.running().push(Arc::new(server));
                 }
             }
@@ -284,7 +322,7 @@ impl Shared {
         let all: Vec<_> = self.running().clone();
         for server in all {
             let runs = server.runs().await;
-            if runs.count == 0 && runs.idle_since.elapsed() >= keep {
+            if server.is_free(&runs) && runs.idle_since.elapsed() >= keep {
                 // No run can enter any more.
                 server.retire();
                 drop(runs);

@@ -155,7 +155,8 @@ async fn has_other_runner(shared: &Shared, command: CommandId) -> bool {
     command.is_some_and(|command| command.state.outcome().is_none())
 }
 
-async fn forget(agent: Option<&dyn CodeAgent>, command: CommandId) {
+/// Has the agent remove what it keeps of a run.
+pub(super) async fn forget(agent: Option<&dyn CodeAgent>, command: CommandId) {
     if let Some(agent) = agent
         && tokio::time::timeout(FORGET_TIMEOUT, agent.forget(command)).await.is_err()
     {

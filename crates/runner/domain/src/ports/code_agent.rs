@@ -43,7 +43,14 @@ pub trait CodeAgent: Send + Sync + 'static {
         sink: &dyn EventSink,
     ) -> Option<AgentResult>;
 
-    /// Removes what the agent keeps for [`Self::attach`]. The result of the run is stored, or the run is lost.
+    /// Takes over what earlier runners of this host have left behind, once a runner starts. Returns the commands
+    /// whose runs [`Self::attach`] may know: the runner attaches to those that go on, and forgets the others.
+    async fn recover(&self) -> Vec<CommandId> {
+        Vec::new()
+    }
+
+    /// Removes what the agent keeps for [`Self::attach`]. The result of the run is stored, or the run is lost: if
+    /// it goes on, it is stopped.
     async fn forget(&self, command: CommandId);
 
     /// Stops a run. Returns once the request is made; [`Self::execute`] returns the result.

@@ -36,6 +36,12 @@ pub trait ExecBackend: Send + Sync + 'static {
     /// 8. MUST stop a program that takes longer than its limit. (`a_program_that_takes_too_long_is_stopped`)
     async fn start(&self, run: &RunName, spec: &ExecSpec) -> Result<(), ExecError>;
 
+    /// Returns the runs that were not removed, those of earlier instances included. A backend whose runs do not outlive
+    /// the runner has none.
+    async fn runs(&self) -> Result<Vec<RunName>, ExecError> {
+        Ok(Vec::new())
+    }
+
     /// Returns the state of a run.
     ///
     /// 1. MUST find the run of an earlier instance. (`a_run_outlives_its_backend`)

@@ -1,14 +1,14 @@
 //! A running server.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex as SyncMutex, MutexGuard as SyncMutexGuard, PoisonError};
 use std::time::Duration;
 
 use rdev_runner_domain::ports::{ExecBackend, ExecError};
-use rdev_runner_domain::{RunName, SecretName};
+use rdev_runner_domain::{CommandId, RunName, SecretName};
 use secrecy::{ExposeSecret, SecretString};
 use sha2::{Digest, Sha256};
 use tokio::sync::{Mutex, MutexGuard};
@@ -37,11 +37,14 @@ pub(crate) struct RunningServer {
     /// Whether this process looks after the server.
     ownership: Option<Ownership>,
     runs: Mutex<Runs>,
+    /// The runs that were in the server when it was taken over, and that this process does not follow yet.
+    awaited: SyncMutex<BTreeSet<CommandId>>,
     /// Whether it takes no more runs.
     is_retired: AtomicBool,
 }
 
 pub(super) struct Runs {
+    /// The number of those that this process follows.
     pub(super) count: u32,
     pub(super) idle_since: Instant,
 }
@@ -57,7 +60,8 @@ impl RunningServer {
     ) -> Self {
         let runs = Mutex::new(Runs { count: 0, idle_since: Instant::now() });
         let is_retired = AtomicBool::new(false);
-        Self { backend, records, name, record, address, ownership, runs, is_retired }
+        let awaited = SyncMutex::default();
+        Self { backend, records, name, record, address, ownership, runs, awaited, is_retired }
     }
 
     pub(crate) fn name(&self) -> &str {
@@ -96,6 +100,26 @@ impl RunningServer {
         self.runs.lock().await
     }
 
+    /// Returns whether no run is in it, by the locked number of its runs.
+    pub(super) fn is_free(&self, runs: &Runs) -> bool {
+        runs.count == 0 && self.awaited().is_empty()
+    }
+
+    /// Waits for the runs that an earlier runner has begun.
+    pub(super) fn wait_for(&self, commands: impl IntoIterator<Item = CommandId>) {
+        self.awaited().extend(commands);
+    }
+
+    /// Waits no more for a run. Returns whether it did.
+    pub(super) fn stop_waiting_for(&self, command: CommandId) -> bool {
+        self.awaited().remove(&command)
+    }
+
+    fn awaited(&self) -> SyncMutexGuard<'_, BTreeSet<CommandId>> {
+        // A panic cannot leave the set half changed.
+        self.awaited.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Ends a run. Leaves nothing of it: after the last run of the server everything but the server itself is
     /// killed. If a session did not end, or its tools do not, the server is stopped with them, now or after
     /// its last run.
@@ -106,7 +130,7 @@ impl RunningServer {
         if !has_ended {
             self.retire();
         }
-        if runs.count > 0 {
+        if !self.is_free(&runs) {
             return;
         }
         if !self.is_retired() && !self.sweep().await {

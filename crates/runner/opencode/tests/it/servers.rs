@@ -120,14 +120,16 @@ async fn a_server_without_runs_is_stopped_after_a_while() {
     assert_eq!(agent.execute(&run, &sink).await.outcome, Outcome::Completed);
     eventually(|| server.backend().running().is_empty()).await;
     eventually(|| fs::read_dir(server.folder().join("servers")).unwrap().next().is_none()).await;
-    // A run that goes on for longer keeps its server.
+    // A run that goes on for longer keeps its server: one that is idle later is stopped before.
     let run = agent_run(draft(2, "hang"));
     let (result, ()) = tokio::join!(agent.execute(&run, &sink), async {
-        server.asked("POST", "/prompt_async").await;
-        tokio::time::sleep(Duration::from_millis(400)).await;
+        eventually(|| server.bodies("POST", "/prompt_async").len() == 2).await;
+        agent.execute(&run_with_secret(3, "say Three.", "sk-other"), &sink).await;
+        eventually(|| server.backend().running().len() == 1).await;
         agent.cancel(command_id(2)).await;
     });
     assert_eq!(result.outcome, Outcome::Cancelled);
+    assert_eq!(server.backend().state().specs.len(), 3);
 }
 
 #[tokio::test]
@@ -138,8 +140,10 @@ async fn a_runner_that_ends_stops_the_servers_without_runs() {
     let busy = run_with_secret(2, "hang", "sk-other");
     let busy = agent.execute(&busy, &sink);
     tokio::pin!(busy);
-    let early = tokio::time::timeout(Duration::from_millis(500), &mut busy).await;
-    assert!(early.is_err(), "{early:?}");
+    tokio::select! {
+        ended = &mut busy => panic!("it ended: {ended:?}"),
+        () = eventually(|| server.bodies("POST", "/prompt_async").len() == 2) => {}
+    }
     assert_eq!(server.backend().running().len(), 2);
     agent.close().await;
     assert_eq!(server.backend().running().len(), 1);
@@ -159,6 +163,48 @@ async fn a_runner_takes_over_the_servers_of_one_that_was_killed() {
     assert_eq!(server.backend().state().specs.len(), 2);
     other.close().await;
     assert_eq!(server.backend().running().len(), 1);
+}
+
+/// Begins a run that hangs and abandons it, as a runner that is killed.
+async fn abandoned(server: &StandIn) {
+    let (agent, run, sink) = (agent(server), agent_run(draft(1, "hang")), RecordingSink::default());
+    tokio::select! {
+        ended = agent.execute(&run, &sink) => panic!("it ended: {ended:?}"),
+        () = server.asked("POST", "/prompt_async") => {}
+    }
+}
+
+#[tokio::test]
+async fn a_runner_that_starts_keeps_the_server_of_a_run_until_the_run_is_forgotten() {
+    let server = StandIn::start().await;
+    abandoned(&server).await;
+    let early = agent(&server);
+    assert_eq!(early.recover().await, [command_id(1)]);
+    early.close().await;
+    drop(early);
+    assert_eq!(server.backend().running().len(), 1, "no runner has attached to its run yet");
+
+    let next = agent(&server);
+    assert_eq!(next.recover().await, [command_id(1)]);
+    // Its command was lost meanwhile.
+    next.forget(command_id(1)).await;
+    assert_eq!((server.backend().running(), server.backend().state().removed.len()), (Vec::new(), 1));
+    assert_eq!(next.recover().await, []);
+    assert!(fs::read_dir(server.folder().join("servers")).unwrap().next().is_none());
+}
+
+#[tokio::test]
+async fn a_runner_that_starts_stops_a_server_without_runs_after_a_while() {
+    let server = StandIn::start().await;
+    {
+        let first = agent(&server);
+        first.execute(&agent_run(draft(1, "say One.")), &RecordingSink::default()).await;
+        first.forget(command_id(1)).await;
+    }
+    assert_eq!(server.backend().running().len(), 1);
+    let next = agent_that_keeps(&server, Duration::from_millis(100));
+    assert_eq!(next.recover().await, []);
+    eventually(|| server.backend().running().is_empty()).await;
 }
 
 #[tokio::test]

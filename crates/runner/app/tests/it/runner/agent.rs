@@ -109,6 +109,11 @@ impl CodeAgent for ScriptedAgent {
         if has_begun { Some(self.play(run.command_id(), from, sink).await) } else { None }
     }
 
+    async fn recover(&self) -> Vec<CommandId> {
+        let world = self.world();
+        world.iter().filter(|(_, fate)| !fate.is_forgotten).map(|(command, _)| *command).collect()
+    }
+
     async fn forget(&self, command: CommandId) {
         self.world().entry(command).or_default().is_forgotten = true;
     }

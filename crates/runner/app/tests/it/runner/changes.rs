@@ -15,7 +15,7 @@ use rdev_runner_testkit::project;
 use tokio_util::sync::CancellationToken;
 
 use super::agent::{ScriptedAgent, World, result};
-use super::scene::{PROJECT, Scene, command, registry};
+use super::scene::{PROJECT, RunnerTask, Scene, command, registry};
 
 /// A variable that cargo sets for every test, and its value.
 const NAME: &str = "CARGO_MANIFEST_DIR";
@@ -99,7 +99,7 @@ async fn a_runner_that_takes_over_knows_the_commit_of_the_beginning() {
     first.abort();
     assert!(first.await.unwrap_err().is_cancelled());
     assert!(scene.get(id).await.last_seq < EVENTS as u64, "the run had ended before");
-    let second = scene.runner(options().await).start();
+    let second = RunnerTask::start(scene.runner(options().await));
     let ended = scene.ended(id).await;
     assert_eq!(ended.result.unwrap().changes.unwrap().commit, commit(0));
     assert_eq!(scene.events(id).await.len(), EVENTS);

@@ -9,11 +9,11 @@ use rdev_webhooks_testkit::{SeededEntropy, soak};
 use tokio_util::sync::CancellationToken;
 
 use super::agent::{ScriptedAgent, World, result};
-use super::scene::{Scene, command, registry};
+use super::scene::{RunnerTask, Scene, command, registry};
 
 const COMMANDS: u16 = 12;
 const EVENTS: usize = 300;
-/// The bound of a wait for a program to start.
+/// The bound of a wait for a program to start, or for a change.
 const PATIENCE: Duration = Duration::from_secs(20);
 const SEED: u64 = 20_261_129;
 
@@ -56,13 +56,22 @@ async fn die_often(seed: u64) {
         RunnerOptions::new(host).with_max_running(8)
     };
     for _ in 0..8 {
+        let mut signals = scene.ports.signals.subscribe();
         let runner = tokio::spawn(scene.runner(options().await).run(CancellationToken::new()));
-        // The lifetime of the runner is the test's input, not a wait for a condition.
-        tokio::time::sleep(Duration::from_millis(entropy.below(120) as u64)).await;
+        let changes = async {
+            for _ in 0..entropy.below(40) {
+                signals.next().await;
+            }
+        };
+        // Once all commands have ended nothing changes any more.
+        let _ = tokio::time::timeout(PATIENCE, changes).await;
+        for _ in 0..entropy.below(40) {
+            tokio::task::yield_now().await;
+        }
         runner.abort();
         assert!(runner.await.unwrap_err().is_cancelled());
     }
-    let last = scene.runner(options().await).start();
+    let last = RunnerTask::start(scene.runner(options().await));
     for id in &ids {
         let ended = scene.ended(*id).await;
         let starts = world.lock().unwrap().get(id).map_or(0, |fate| fate.starts);

@@ -15,15 +15,17 @@ use rdev_runner_domain::{
     AgentEventKind, AgentProvider, AgentResult, AgentRun, Capabilities, CommandId, CommandStatus, Outcome,
 };
 use rdev_webhooks_testkit::{SeededEntropy, soak};
+use sqlx::SqlitePool;
 use tokio_util::sync::CancellationToken;
 
 use super::agent::result;
-use super::scene::{Scene, command, registry, sqlite, sqlite_store};
+use super::scene::{RunnerTask, Scene, command, existing_sqlite, registry, sqlite, sqlite_store};
 
 const KILLS: usize = 20;
 const COMMANDS_PER_LIFE: u16 = 6;
 const EVENTS: usize = 60;
 const SEED: u64 = 20_261_129;
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The folder of the runner, for the process that is killed.
 const FOLDER: &str = "RDEV_TEST_RUNNER_FOLDER";
@@ -107,8 +109,7 @@ impl CodeAgent for LedgerAgent {
 #[ignore = "runs in a process of its own, which the test of the kills starts"]
 async fn the_process_that_is_killed() {
     let Some(folder) = std::env::var_os(FOLDER).map(PathBuf::from) else { return };
-    let store =
-        sqlite_store(&rdev_runner_store_sqlite::connect(&folder.join("rdev.db")).await.unwrap()).await;
+    let store = sqlite_store(&existing_sqlite(&folder).await).await;
     let scene = Scene::existing(&store, registry(LedgerAgent::new(&folder)));
     scene.runner(options(&folder).await).run(CancellationToken::new()).await;
 }
@@ -124,6 +125,22 @@ async fn each_command_ends_once_across_kills_of_the_runner() {
     for round in 0..soak(1) {
         kill_often(SEED + round as u64).await;
     }
+}
+
+/// Waits until this many further events are stored, or all commands have ended.
+async fn progress(pool: &SqlitePool, events: usize) {
+    let stored = "SELECT count(*) FROM runner_events";
+    let before: i64 = sqlx::query_scalar(stored).fetch_one(pool).await.unwrap();
+    let has_moved = "SELECT (SELECT count(*) FROM runner_events) >= ?1
+                       OR NOT EXISTS (SELECT 1 FROM runner_commands WHERE ended_at IS NULL)";
+    let waiting = async {
+        let mut ticks = tokio::time::interval(Duration::from_millis(2));
+        let expected = before + i64::try_from(events).unwrap();
+        while !sqlx::query_scalar::<_, bool>(has_moved).bind(expected).fetch_one(pool).await.unwrap() {
+            ticks.tick().await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, waiting).await.expect("the commands go on");
 }
 
 async fn kill_often(seed: u64) {
@@ -145,14 +162,13 @@ async fn kill_often(seed: u64) {
         for n in first..first + COMMANDS_PER_LIFE {
             ids.push(scene.add(command(n, "Hello.")).await);
         }
-        // The lifetime of the process is the test's input, not a wait for a condition.
-        tokio::time::sleep(Duration::from_millis(40 + entropy.below(400) as u64)).await;
+        progress(&pool, entropy.below(EVENTS * COMMANDS_PER_LIFE as usize / 2)).await;
         runner.kill().unwrap();
         runner.wait().unwrap();
     }
     let begun = LedgerAgent::starts(folder.path()).len();
     // This process does not learn of the other's changes, so the last runner is its own.
-    let last = scene.runner(options(folder.path()).await).start();
+    let last = RunnerTask::start(scene.runner(options(folder.path()).await));
     let mut lost = 0;
     let mut ended = Vec::new();
     for id in &ids {

@@ -12,7 +12,7 @@ use rdev_webhooks::Publisher;
 use rdev_webhooks_testkit::postgres::PostgresServer;
 use sqlx::postgres::PgPoolOptions;
 
-use super::scene::{Scene, command};
+use super::scene::{RunnerTask, Scene, command};
 
 const COMMANDS: u16 = 200;
 
@@ -115,7 +115,7 @@ async fn two_runners_keep_all_limits_at_every_instant() {
             let host = RunnerHost::shared(format!("host-{number}").parse().unwrap());
             let options =
                 RunnerOptions::new(host).with_max_running(8).with_max_running_of("demo".parse().unwrap(), 5);
-            scene.runner(options).start()
+            RunnerTask::start(scene.runner(options))
         })
         .collect();
     for id in &ids {

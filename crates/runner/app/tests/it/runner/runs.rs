@@ -7,8 +7,8 @@ use async_trait::async_trait;
 use rdev_runner_app::{AgentRegistry, DemoAgent, RunnerHost};
 use rdev_runner_domain::ports::{AgentVersion, Cancellation, CodeAgent, Entropy, EventSink, Unavailable};
 use rdev_runner_domain::{
-    Access, AgentEventKind, AgentProvider, AgentResult, AgentRun, Capabilities, CommandId, CommandStatus,
-    FailureReason, Outcome, WaitReason,
+    Access, AgentEventKind, AgentProvider, AgentResult, AgentRun, Capabilities, ClaimRequest, CommandId,
+    CommandStatus, FailureReason, LeaseToken, Outcome, WaitReason,
 };
 
 use super::agent::{ScriptedAgent, World, result};
@@ -155,6 +155,42 @@ async fn a_runner_whose_run_was_taken_over_leaves_the_agent_to_the_other() {
     assert_eq!(world.lock().unwrap()[&id].starts, 1);
     first.stop().await.unwrap();
     second.stop().await.unwrap();
+}
+
+/// A command is lost while the host of its runner is away, and another one is lost and deleted.
+#[tokio::test]
+async fn what_ended_commands_have_left_behind_is_removed_when_a_runner_starts() {
+    let world = World::default();
+    let agents = registry(ScriptedAgent::new(numbered, result(Outcome::Completed, "Done."), &world));
+    let (scene, _, clock) = Scene::in_memory(agents).await;
+    let begin = async |n| {
+        let id = scene.add(command(n, "Hello.")).await;
+        let claim = ClaimRequest {
+            host: shared_host().host.host().clone(),
+            token: LeaseToken::new(i64::from(n)),
+            lease_for: Duration::from_secs(30),
+            limits: shared_host().limits([AgentProvider::claude()]),
+        };
+        assert_eq!(scene.ports.queue.claim(&claim).await.unwrap().unwrap().lease.command, id);
+        world.lock().unwrap().entry(id).or_default().starts = 1;
+        id
+    };
+    let (lost, deleted) = (begin(1).await, begin(2).await);
+    clock.advance(Duration::from_secs(60 * 60));
+    assert_eq!(scene.ports.queue.lose(Duration::from_secs(600), 9).await.unwrap().len(), 2);
+    scene.ports.commands.delete(Access::everything(), deleted).await.unwrap().unwrap();
+    let running = begin(3).await;
+    clock.advance(Duration::from_secs(60));
+    let runner = scene.start();
+    assert_eq!(scene.ended(running).await.state.status(), CommandStatus::Completed);
+    let forgotten = async {
+        while [lost, deleted, running].iter().any(|id| !world.lock().unwrap()[id].is_forgotten) {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(60), forgotten).await.unwrap();
+    assert!(world.lock().unwrap().values().all(|fate| fate.starts == 1));
+    runner.stop().await.unwrap();
 }
 
 #[tokio::test]

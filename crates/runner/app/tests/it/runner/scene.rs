@@ -1,13 +1,12 @@
 //! A store with a project, and the runners on it.
 
 use std::collections::BTreeSet;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use rdev_app::{Ambient, Outages};
-use rdev_runner_app::{
-    AgentRegistry, EnvironmentSecrets, Runner, RunnerHandle, RunnerHost, RunnerOptions, RunnerPorts,
-};
+use rdev_runner_app::{AgentRegistry, EnvironmentSecrets, Runner, RunnerHost, RunnerOptions, RunnerPorts};
 use rdev_runner_domain::ports::{
     CodeAgent, CommandQueue, CommandRepository, CommandSignals, ProjectRepository,
 };
@@ -16,13 +15,35 @@ use rdev_runner_domain::{
 };
 use rdev_runner_store_sqlite::SqliteCommands;
 use rdev_runner_testkit::{ManualClock, MemoryStore, draft, project, request};
-use rdev_webhooks::Publisher;
+use rdev_webhooks::{Database, PublishPool, Publisher};
 use sqlx::SqlitePool;
+use tokio::task::{JoinError, JoinHandle};
+use tokio_util::sync::{CancellationToken, DropGuard};
 
 const PATIENCE: Duration = Duration::from_secs(120);
 
 /// The project of all commands.
 pub(super) const PROJECT: &str = "my-project";
+
+/// A runner in a task.
+pub(super) struct RunnerTask {
+    drain: DropGuard,
+    task: JoinHandle<()>,
+}
+
+impl RunnerTask {
+    pub(super) fn start(runner: Runner) -> Self {
+        let drain = CancellationToken::new();
+        let task = tokio::spawn(runner.run(drain.clone()));
+        Self { drain: drain.drop_guard(), task }
+    }
+
+    /// Stops the runner, and waits until it has ended. Fails if it has panicked.
+    pub(super) async fn stop(self) -> Result<(), JoinError> {
+        drop(self.drain);
+        self.task.await
+    }
+}
 
 pub(super) struct Scene {
     pub(super) ports: RunnerPorts,
@@ -53,12 +74,19 @@ pub(super) fn shared_host() -> RunnerOptions {
 }
 
 /// Returns a pool to a migrated file in this folder.
-pub(super) async fn sqlite(folder: &std::path::Path) -> SqlitePool {
-    let path = folder.join("rdev.db");
-    rdev_webhooks::migrate(format!("sqlite://{}", path.display())).await.unwrap();
-    let pool = rdev_runner_store_sqlite::connect(&path).await.unwrap();
+pub(super) async fn sqlite(folder: &Path) -> SqlitePool {
+    rdev_webhooks::migrate(&Database::sqlite(folder.join("rdev.db"))).await.unwrap();
+    let pool = existing_sqlite(folder).await;
     rdev_runner_store_sqlite::migrate(&pool).await.unwrap();
     pool
+}
+
+/// Returns a pool to a file that is migrated already.
+pub(super) async fn existing_sqlite(folder: &Path) -> SqlitePool {
+    match Database::sqlite(folder.join("rdev.db")).pool(4).await.unwrap() {
+        PublishPool::Sqlite(pool) => pool,
+        other => panic!("{other:?}"),
+    }
 }
 
 pub(super) async fn sqlite_store(pool: &SqlitePool) -> Arc<SqliteCommands> {
@@ -120,8 +148,8 @@ impl Scene {
         Runner::new(self.ports.clone(), agents, Ambient::system(), options, Outages::default())
     }
 
-    pub(super) fn start(&self) -> RunnerHandle {
-        self.runner(shared_host()).start()
+    pub(super) fn start(&self) -> RunnerTask {
+        RunnerTask::start(self.runner(shared_host()))
     }
 
     pub(super) async fn add(&self, draft: RequestDraft) -> CommandId {

@@ -67,6 +67,18 @@ async fn a_run_goes_on_after_its_checkpoint() {
 }
 
 #[tokio::test]
+async fn what_is_left_of_a_run_is_listed_and_removed_by_the_next_runner() {
+    let scene = Scene::playing(HALF);
+    begun(&scene, 2).await;
+    let agent = scene.agent();
+    assert_eq!(agent.recover().await, [command_id(1)]);
+    // It waits for the test.
+    bounded(agent.forget(command_id(1))).await;
+    assert_eq!(scene.run_folders(), [""; 0]);
+    assert_eq!(agent.recover().await, []);
+}
+
+#[tokio::test]
 async fn a_checkpoint_of_another_form_is_not_continued() {
     let scene = Scene::new();
     scene.execute(rdev_runner_domain::LimitSettings::NONE).await;
