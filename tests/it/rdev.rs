@@ -1,20 +1,22 @@
 //! `rdev`: commands by the API, run by the demo agent, and reported by webhooks.
 
+mod fleet;
+mod kills;
+mod output;
+
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
-use rdev_webhooks_testkit::postgres::PostgresServer;
 use rdev_webhooks_testkit::receiver::{ReceivedRequest, Receiver};
-use rdev_webhooks_tests::{Client, Process, binary, verified_by_python};
+use rdev_webhooks_tests::{Client, Process, verified_by_python};
 use serde_json::{Value, json};
-use tokio::process::Command;
 use tokio::task::JoinSet;
+
+use fleet::Fleet;
 
 const SOON: Duration = Duration::from_secs(20);
 const ALL: Duration = Duration::from_secs(120);
-const API_KEY: &str = "a-key-of-a-test-that-is-long-enough";
-const ENCRYPTION_KEY: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
 
 /// Starts `rdev serve` on a free port.
 async fn serve(data_dir: &Path, options: &[&str]) -> (Process, Client) {
@@ -42,6 +44,19 @@ async fn run(client: &Client, prompt: &str) -> String {
     let body = json!({"prompt": prompt}).to_string();
     let command = client.post("/projects/my-project/commands", &body).await.expect(202);
     command["id"].as_str().unwrap().to_owned()
+}
+
+/// Returns all pages of a list.
+async fn pages(client: &Client, path: &str) -> Vec<Value> {
+    let (mut all, mut cursor) = (Vec::new(), String::new());
+    loop {
+        let page = client.get(&format!("{path}?limit=100{cursor}")).await;
+        all.extend(page["data"].as_array().unwrap().iter().cloned());
+        match page["next_cursor"].as_str() {
+            Some(next) => cursor = format!("&cursor={next}"),
+            None => return all,
+        }
+    }
 }
 
 /// Returns the data of all reports, by command and in order of arrival.
@@ -140,32 +155,10 @@ async fn a_killed_server_leaves_no_command_running_for_ever() {
     assert!(server.stop().await.success());
 }
 
-/// An API, two runners and a worker of webhooks on one Postgres.
 #[tokio::test]
 async fn two_runners_share_the_queue_and_keep_its_limits() {
-    let postgres = PostgresServer::start().await;
-    let url = postgres.url("postgres");
-    let migrated =
-        Command::new(binary("rdev")).args(["migrate", "--database-url", &url]).output().await.unwrap();
-    assert!(migrated.status.success(), "{migrated:?}");
-    let folder = tempfile::tempdir().unwrap();
-    let variables =
-        [("RDEV_DATABASE_URL", &*url), ("RDEV_ENCRYPTION_KEY", ENCRYPTION_KEY), ("RDEV_API_KEY", API_KEY)];
-    let data_dir = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
-    let start = async |verb: &str, bind: &str, name: &str, ready: &str| {
-        let data_dir = data_dir(name);
-        let mut args = vec![verb, bind, "127.0.0.1:0", "--data-dir", &data_dir, "--max-running", "8"];
-        args.extend(["--allow-destination", "127.0.0.0/8"]);
-        Process::start("rdev", &args, &variables, ready).await
-    };
-    let api = start("api", "--bind", "api", "listens on").await;
-    let runners = [
-        start("runner", "--admin-bind", "one", "serves health").await,
-        start("runner", "--admin-bind", "two", "serves health").await,
-    ];
-    let worker = ["--admin-bind", "127.0.0.1:0", "--allow-destination", "127.0.0.0/8"];
-    let worker = Process::start("rdev-webhooks-worker", &worker, &variables, "serves health").await;
-    let client = Client::new(&api.base(), API_KEY);
+    let fleet = Fleet::start(&["--max-running", "8"]).await;
+    let client = fleet.client.clone();
     let receiver = Receiver::accepting().await;
     subscribe(&client, &receiver).await;
     create_project(&client, "my-project").await;
@@ -195,7 +188,5 @@ async fn two_runners_share_the_queue_and_keep_its_limits() {
         let of_command: Vec<_> = reports[id].iter().map(|(event, _)| event.as_str()).collect();
         assert_eq!(of_command, ["command.started", "command.completed"], "{id}");
     }
-    for process in runners.into_iter().chain([worker, api]) {
-        assert!(process.stop().await.success());
-    }
+    fleet.stop().await;
 }
