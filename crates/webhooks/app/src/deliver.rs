@@ -28,5 +28,5 @@ mod worker;
 
 pub use decide::{Decision, decide};
 pub use heartbeat::Heartbeat;
-pub use prepare::{Prepared, prepare, sent_headers};
+pub use prepare::{Prepared, prepare, sent_headers, signed_headers};
 pub use worker::{Worker, WorkerOptions};

@@ -24,7 +24,7 @@ use std::time::Duration;
 use rdev_app::{NoPermit, StreamPermit, StreamPermits};
 use rdev_webhooks_domain::feed::Watched;
 use rdev_webhooks_domain::ports::{DeliveryFeed, EventFeed, StoreError};
-use rdev_webhooks_domain::{ApiKeyId, DeliveryId, Timestamp};
+use rdev_webhooks_domain::{Access, ApiKeyId, Delivery, DeliveryId, Timestamp, sees_delivery};
 use tokio::sync::{Notify, Semaphore, broadcast};
 
 pub use events::EventSubscription;
@@ -136,6 +136,22 @@ impl Feed {
             since => since,
         };
         Ok(Subscription::new(Arc::clone(&self.0), permit, batches, first, since))
+    }
+}
+
+impl Feed {
+    /// Returns these deliveries as they are now, in the given order, without those that the caller does not see.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the database fails.
+    pub async fn present(&self, access: &Access, ids: &[DeliveryId]) -> Result<Vec<Delivery>, StoreError> {
+        let found = self.0.present(ids).await?.into_iter();
+        let is_visible = |watched: &Watched| {
+            let project = watched.delivery.project.as_ref();
+            sees_delivery(access, project, watched.webhook_projects.as_ref())
+        };
+        Ok(found.filter(is_visible).map(|watched| watched.delivery).collect())
     }
 }
 

@@ -102,11 +102,11 @@ impl Replays {
         self.repository.get(access, id).await?.ok_or(ReplayError::NotFound)
     }
 
-    /// Returns a page of the webhook's replays that the caller sees, newest first.
+    /// Returns a page of the replays of a webhook, or of all webhooks, that the caller sees, newest first.
     pub async fn list(
         &self,
         access: &Access,
-        webhook: WebhookId,
+        webhook: Option<WebhookId>,
         page: PageRequest<ReplayId>,
     ) -> Result<Page<Replay>, ReplayError> {
         Ok(self.repository.list(access, webhook, page).await?)

@@ -11,14 +11,15 @@ use rdev_webhooks_domain::ports::{
     DeliveryHistory, Dispatcher, Rotated, StoreError, Updated, WebhookRepository,
 };
 use rdev_webhooks_domain::{
-    Access, Delivery, DeliveryId, DeliveryState, DisabledReason, EndpointUrl, EventPattern, EventType,
-    Health, Page, PageRequest, SecretRotation, SigningSecrets, Target, Timestamp, Webhook, WebhookFilter,
-    WebhookId, WebhookSettings, WebhookState,
+    Access, Attempt, Delivery, DeliveryId, DeliveryRecord, DeliveryState, DisabledReason, EndpointUrl,
+    EventPattern, EventType, Health, Page, PageRequest, SecretRotation, SigningSecrets, Target, Timestamp,
+    Webhook, WebhookFilter, WebhookId, WebhookSettings, WebhookState,
 };
 use rdev_webhooks_signing::SigningSecret;
 
 pub use self::error::{MAX_SUBSCRIPTIONS, WebhookError, WebhookViolation};
 use self::error::{expired, secret_of_other_scheme, too_many_subscriptions};
+use crate::deliver::signed_headers;
 use crate::{EventData, EventDraft, EventTypeRegistry, Publisher};
 
 /// How often a test is tried if its event reached no webhook because the webhook was changed in the
@@ -136,6 +137,21 @@ impl Webhooks {
     /// Returns a webhook that the caller sees.
     pub async fn get(&self, access: &Access, id: WebhookId) -> Result<Webhook, WebhookError> {
         self.repository.get(access, id).await?.ok_or(WebhookError::NotFound)
+    }
+
+    /// Returns the headers of an attempt as it would be sent now, with a signature that is valid now, for a caller who
+    /// may have it sent again. The secret is not shown.
+    pub async fn sign_again(
+        &self,
+        access: &Access,
+        record: &DeliveryRecord,
+        attempt: &Attempt,
+    ) -> Result<Vec<(String, String)>, WebhookError> {
+        let id = record.delivery.webhook_id;
+        let webhook = self.get(access, id).await?;
+        let secrets = self.repository.secrets(access, id).await?.ok_or(WebhookError::NotFound)?;
+        tracing::info!(delivery = %record.delivery.id, webhook = %id, "signature made on request");
+        Ok(signed_headers(record, attempt, &webhook.settings.headers, &secrets, self.ambient.now()))
     }
 
     /// Returns the time at which secrets sign or no longer sign.

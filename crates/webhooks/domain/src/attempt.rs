@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use crate::Timestamp;
 use crate::delivery::AbandonedAttempt;
+use crate::{DeliveryId, Timestamp};
 
 /// The number of bytes of a response body that are kept: 16 KiB.
 pub const RESPONSE_BODY_LIMIT: usize = 16 * 1024;
@@ -66,6 +66,35 @@ impl Attempt {
             phases: Phases::default(),
             signature: String::new(),
             outcome: AttemptOutcome::failed(FailureClass::Abandoned, Self::ABANDONED),
+        }
+    }
+}
+
+/// What a list shows of the last recorded attempt of a delivery.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LastAttempt {
+    /// The delivery.
+    pub delivery: DeliveryId,
+    /// The reason why the attempt was made.
+    pub trigger: Trigger,
+    /// The duration, from the name look-up to the last byte read.
+    pub duration: Duration,
+    /// The HTTP status of the response.
+    pub status: Option<u16>,
+    /// The class of the failure; `None` if the attempt succeeded.
+    pub failure: Option<FailureClass>,
+}
+
+impl LastAttempt {
+    /// Returns what a list shows of an attempt of this delivery.
+    #[must_use]
+    pub fn new(delivery: DeliveryId, attempt: &Attempt) -> Self {
+        Self {
+            delivery,
+            trigger: attempt.trigger,
+            duration: attempt.duration,
+            status: attempt.outcome.status(),
+            failure: attempt.outcome.failure.as_ref().map(|failure| failure.class),
         }
     }
 }

@@ -45,8 +45,8 @@ mod webhook;
 pub mod witness;
 
 pub use attempt::{
-    Attempt, AttemptFailure, AttemptOutcome, CapturedResponse, FailureClass, Phases, RESPONSE_BODY_LIMIT,
-    Trigger,
+    Attempt, AttemptFailure, AttemptOutcome, CapturedResponse, FailureClass, LastAttempt, Phases,
+    RESPONSE_BODY_LIMIT, Trigger,
 };
 pub use command_id::{CommandId, CommandIdError};
 pub use delivery::{CancelReason, Delivery, DeliveryState, DeliveryStatus, FailureReason};

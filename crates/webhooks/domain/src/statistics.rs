@@ -269,8 +269,29 @@ pub struct Statistics {
     pub span: Span,
     /// The sums over that time.
     pub sums: Counters,
+    /// The deliveries that ended in each bucket of that time, oldest first. Buckets in which none ended may be missing.
+    pub course: Vec<Tally>,
     /// The unfinished deliveries.
     pub backlog: Backlog,
+}
+
+/// The deliveries that ended in one bucket.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Tally {
+    /// The beginning of the bucket.
+    pub since: Timestamp,
+    /// The deliveries that succeeded.
+    pub succeeded: u64,
+    /// The deliveries that failed.
+    pub failed: u64,
+}
+
+impl Tally {
+    /// Returns the tally of the counters of a bucket.
+    #[must_use]
+    pub const fn new(since: Timestamp, sums: &Counters) -> Self {
+        Self { since, succeeded: sums.succeeded, failed: sums.failed }
+    }
 }
 
 /// The unfinished deliveries of a webhook.

@@ -8,13 +8,14 @@ use std::time::Duration;
 use async_trait::async_trait;
 use rdev_webhooks_domain::ports::{DeliveryHistory, Pruned, StoreError};
 use rdev_webhooks_domain::{
-    Access, Attempt, AttemptId, BodyFormatError, Delivery, DeliveryFilter, DeliveryId, DeliveryRecord, Page,
-    PageRequest, TraceParentError, WebhookId,
+    Access, Attempt, AttemptId, BodyFormatError, Delivery, DeliveryFilter, DeliveryId, DeliveryRecord,
+    LastAttempt, Page, PageRequest, TraceParentError, WebhookId,
 };
+use rdev_webhooks_store::damage;
 
 use crate::convert::{to_i32, to_u32};
 use crate::error::corrupt;
-use crate::rows::{AttemptRow, DeliveryRow, to_attempt, to_delivery};
+use crate::rows::{AttemptRow, DeliveryRow, LastAttemptRow, to_attempt, to_delivery, to_last_attempt};
 use crate::store::PostgresStore;
 use crate::visible::{self, Range};
 
@@ -112,6 +113,36 @@ impl DeliveryHistory for PostgresStore {
             .await?;
         let name = |row: &AttemptRow| AttemptId::derive(id, to_u32(row.number)).to_string();
         Page::read(rows, page.limit, name, |row| to_attempt(id, row))
+    }
+
+    async fn last_attempts(&self, deliveries: &[DeliveryId]) -> Result<Vec<LastAttempt>, StoreError> {
+        let ids: Vec<_> = deliveries.iter().map(DeliveryId::as_uuid).collect();
+        let rows = self
+            .inner
+            .listings()
+            .run(async |conn| {
+                sqlx::query_as!(
+                    LastAttemptRow,
+                    r#"SELECT wanted.id AS "delivery_id!", a.trigger::text AS "trigger!",
+                         a.duration_ns AS "duration_ns!", a.response_status, a.failure_class
+                     FROM unnest($1::uuid[]) AS wanted(id)
+                     CROSS JOIN LATERAL (
+                         (SELECT number, trigger, duration_ns, response_status, failure_class
+                         FROM rdev_webhooks.attempts WHERE delivery_id = wanted.id
+                         ORDER BY number DESC LIMIT 1)
+                         UNION ALL
+                         SELECT attempts, success_trigger, success_duration_ns, success_response_status, NULL
+                         FROM rdev_webhooks.deliveries
+                         WHERE id = wanted.id AND success_started_at IS NOT NULL
+                         ORDER BY number DESC LIMIT 1
+                     ) a"#,
+                    &ids
+                )
+                .fetch_all(&mut **conn)
+                .await
+            })
+            .await?;
+        Ok(rows.into_iter().map(to_last_attempt).filter_map(damage::leave_out).collect())
     }
 
     async fn prune(&self, retention: Duration) -> Result<Pruned, StoreError> {

@@ -153,25 +153,39 @@ impl ReplayRepository for PostgresStore {
     async fn list(
         &self,
         access: &Access,
-        webhook: WebhookId,
+        webhook: Option<WebhookId>,
         page: PageRequest<ReplayId>,
     ) -> Result<Page<Replay>, StoreError> {
         let projects = visible::projects(access);
+        let before = page.before.map_or(Uuid::max(), |before| before.as_uuid());
+        let limit = i64::from(page.limit) + 1;
         let rows = self
             .inner
             .listings()
-            .run(async |conn| {
-                replay_rows!(
-                    "WHERE r.webhook_id = $1 AND ($2::uuid IS NULL OR r.id < $2)
-                         AND ($3::text[] IS NULL OR r.projects <@ $3)
-                     ORDER BY r.id DESC LIMIT $4",
-                    webhook.as_uuid(),
-                    page.before.map(|before| before.as_uuid()),
-                    projects.as_deref(),
-                    i64::from(page.limit) + 1,
-                )
-                .fetch_all(&mut **conn)
-                .await
+            .run(async |conn| match webhook {
+                Some(webhook) => {
+                    replay_rows!(
+                        "WHERE r.webhook_id = $4 AND r.id < $1 AND ($2::text[] IS NULL OR r.projects <@ $2)
+                             ORDER BY r.id DESC LIMIT $3",
+                        before,
+                        projects.as_deref(),
+                        limit,
+                        webhook.as_uuid(),
+                    )
+                    .fetch_all(&mut **conn)
+                    .await
+                }
+                None => {
+                    replay_rows!(
+                        "WHERE r.id < $1 AND ($2::text[] IS NULL OR r.projects <@ $2)
+                             ORDER BY r.id DESC LIMIT $3",
+                        before,
+                        projects.as_deref(),
+                        limit,
+                    )
+                    .fetch_all(&mut **conn)
+                    .await
+                }
             })
             .await?;
         let id = |row: &rows::ReplayRow| ReplayId::from_uuid(row.id).to_string();

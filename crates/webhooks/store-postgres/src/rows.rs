@@ -6,7 +6,7 @@ use rdev_webhooks_domain::ports::StoreError;
 use rdev_webhooks_domain::{
     Attempt, AttemptFailure, AttemptOutcome, CancelReason, CapturedResponse, Delivery, DeliveryCounts,
     DeliveryId, DeliveryState, DeliveryStatus, Event, EventId, EventRecord, FailureClass, FailureReason,
-    Phases, Trigger, WebhookId,
+    LastAttempt, Phases, Trigger, WebhookId,
 };
 use uuid::Uuid;
 
@@ -61,6 +61,15 @@ pub(crate) struct AttemptRow {
     pub(crate) response_truncated: Option<bool>,
     pub(crate) failure_class: Option<String>,
     pub(crate) failure_detail: Option<String>,
+}
+
+/// The columns of a last attempt that a list shows.
+pub(crate) struct LastAttemptRow {
+    pub(crate) delivery_id: Uuid,
+    pub(crate) trigger: String,
+    pub(crate) duration_ns: i64,
+    pub(crate) response_status: Option<i32>,
+    pub(crate) failure_class: Option<String>,
 }
 
 /// Converts the row of an event.
@@ -130,6 +139,24 @@ fn to_state(id: DeliveryId, row: &DeliveryRow) -> Result<DeliveryState, StoreErr
         DeliveryStatus::Cancelled => {
             DeliveryState::Cancelled { at, reason: CancelReason::parse(reason).ok_or_else(unknown)? }
         }
+    })
+}
+
+/// Converts the columns of a last attempt.
+pub(crate) fn to_last_attempt(row: LastAttemptRow) -> Result<LastAttempt, StoreError> {
+    let delivery = DeliveryId::from_uuid(row.delivery_id);
+    let unreadable = |column, source| corrupt("attempts", column, delivery, source);
+    let status = row.response_status.map(u16::try_from).transpose();
+    let failure = row.failure_class.map(|class| {
+        FailureClass::parse(&class).ok_or_else(|| unreadable("failure_class", "an unknown class".into()))
+    });
+    Ok(LastAttempt {
+        delivery,
+        trigger: Trigger::parse(&row.trigger)
+            .ok_or_else(|| unreadable("trigger", "an unknown trigger".into()))?,
+        duration: from_nanos(row.duration_ns),
+        status: status.map_err(|error| unreadable("response_status", boxed(error)))?,
+        failure: failure.transpose()?,
     })
 }
 

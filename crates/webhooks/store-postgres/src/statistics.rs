@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use rdev_webhooks_domain::ports::{StatisticsRepository, StoreError};
 use rdev_webhooks_domain::statistics::{
-    AttemptCounts, Backlog, Bucket, Counters, Histogram, Span, Statistics, StatisticsWindow,
+    AttemptCounts, Backlog, Bucket, Counters, Histogram, Span, Statistics, StatisticsWindow, Tally,
 };
 use rdev_webhooks_domain::{Access, DeliveryId, Timestamp, WebhookId};
 use sqlx::PgConnection;
@@ -50,9 +50,9 @@ impl StatisticsRepository for PostgresStore {
                     .fetch_one(&mut **conn)
                     .await?;
                 let span = window.span(from_sql_time(now), not_before);
-                let sums = sums(conn, id, span).await?;
+                let (sums, course) = sums(conn, id, span).await?;
                 let backlog = backlog(conn, id, projects.as_deref()).await?;
-                Ok(Statistics { span, sums, backlog })
+                Ok(Statistics { span, sums, course, backlog })
             })
             .await
     }
@@ -156,20 +156,26 @@ async fn add(conn: &mut PgConnection, columns: &Columns, widths: &[i32]) -> Resu
     Ok(())
 }
 
-async fn sums(conn: &mut PgConnection, webhook: Uuid, span: Span) -> Result<Counters, sqlx::Error> {
+/// Returns the sums of a span, and its buckets.
+async fn sums(
+    conn: &mut PgConnection,
+    webhook: Uuid,
+    span: Span,
+) -> Result<(Counters, Vec<Tally>), sqlx::Error> {
     let rows = sqlx::query!(
-        "SELECT succeeded, failed, cancelled, retries, attempts, latency, time_to_success
+        "SELECT bucket_at, succeeded, failed, cancelled, retries, attempts, latency, time_to_success
          FROM rdev_webhooks.statistics
-         WHERE webhook_id = $1 AND bucket_seconds = $2 AND bucket_at >= $3",
+         WHERE webhook_id = $1 AND bucket_seconds = $2 AND bucket_at >= $3
+         ORDER BY bucket_at",
         webhook,
         seconds(span.bucket),
         to_sql_time(span.since) as DateTime<Utc>
     )
     .fetch_all(conn)
     .await?;
-    let mut sums = Counters::default();
+    let (mut sums, mut course) = (Counters::default(), Vec::with_capacity(rows.len()));
     for row in rows {
-        sums.add(&Counters {
+        let bucket = Counters {
             succeeded: to_u64(row.succeeded),
             failed: to_u64(row.failed),
             cancelled: to_u64(row.cancelled),
@@ -177,9 +183,11 @@ async fn sums(conn: &mut PgConnection, webhook: Uuid, span: Span) -> Result<Coun
             attempts: AttemptCounts::from_counts(row.attempts.into_iter().map(to_u64)),
             latency: Histogram::from_counts(row.latency.into_iter().map(to_u64)),
             time_to_success: Histogram::from_counts(row.time_to_success.into_iter().map(to_u64)),
-        });
+        };
+        course.push(Tally::new(from_sql_time(row.bucket_at), &bucket));
+        sums.add(&bucket);
     }
-    Ok(sums)
+    Ok((sums, course))
 }
 
 /// Walks the webhook's part of the queue, oldest first, and no further than the limit. The project is checked

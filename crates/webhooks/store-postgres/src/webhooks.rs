@@ -165,6 +165,10 @@ impl WebhookRepository for PostgresStore {
         rotate::rotate(self, access, id, rotation).await
     }
 
+    async fn secrets(&self, access: &Access, id: WebhookId) -> Result<Option<SigningSecrets>, StoreError> {
+        rotate::secrets(self, access, id).await
+    }
+
     async fn delete(
         &self,
         access: &Access,

@@ -8,7 +8,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use rdev_webhooks_domain::ports::{DeliveryHistory, Pruned, StoreError};
 use rdev_webhooks_domain::{
-    Access, Attempt, Delivery, DeliveryFilter, DeliveryId, DeliveryRecord, Page, PageRequest, Timestamp,
+    Access, Attempt, Delivery, DeliveryFilter, DeliveryId, DeliveryRecord, LastAttempt, Page, PageRequest,
+    Timestamp,
 };
 use sqlx::SqliteConnection;
 
@@ -35,6 +36,10 @@ impl DeliveryHistory for SqliteStore {
 
     async fn attempts(&self, id: DeliveryId, page: PageRequest<u32>) -> Result<Page<Attempt>, StoreError> {
         Ok(attempt::list(&mut *self.listings.begin().await?, id, page).await?)
+    }
+
+    async fn last_attempts(&self, deliveries: &[DeliveryId]) -> Result<Vec<LastAttempt>, StoreError> {
+        Ok(attempt::last(&mut *self.listings.begin().await?, deliveries).await?)
     }
 
     async fn prune(&self, retention: Duration) -> Result<Pruned, StoreError> {

@@ -44,7 +44,7 @@ impl ReplayRepository for SqliteStore {
     async fn list(
         &self,
         access: &Access,
-        webhook: WebhookId,
+        webhook: Option<WebhookId>,
         page: PageRequest<ReplayId>,
     ) -> Result<Page<Replay>, StoreError> {
         Ok(list(&mut *self.listings.begin().await?, access, webhook, page).await?)
@@ -111,29 +111,36 @@ async fn count(
     })
 }
 
+/// A query for a page of the visible replays under a condition.
+macro_rules! page {
+    ($condition:literal, $before:expr, $projects:expr, $limit:expr $(, $argument:expr)?) => {
+        replay_rows!(
+            "WHERE r.id < ?1 AND (?2 IS NULL OR (r.projects IS NOT NULL AND NOT EXISTS (
+               SELECT 1 FROM json_each(r.projects) AS replayed
+               WHERE replayed.value NOT IN (SELECT value FROM json_each(?2)))))
+             AND " + $condition + " ORDER BY r.id DESC LIMIT ?3",
+            $before,
+            $projects,
+            $limit
+            $(, $argument)?
+        )
+    };
+}
+
 async fn list(
     conn: &mut SqliteConnection,
     access: &Access,
-    webhook: WebhookId,
+    webhook: Option<WebhookId>,
     page: PageRequest<ReplayId>,
 ) -> Result<Page<Replay>, DbError> {
-    let webhook = bytes_of_webhook(webhook);
-    let before = page.before.map(bytes);
+    // One byte more than an id has sorts after every id.
+    let before = page.before.map_or_else(|| vec![0xff; 17], bytes);
     let projects = visible::projects(access)?;
     let limit = i64::from(page.limit) + 1;
-    let rows = replay_rows!(
-        "WHERE r.webhook_id = ?1 AND (?2 IS NULL OR r.id < ?2)
-           AND (?3 IS NULL OR (r.projects IS NOT NULL AND NOT EXISTS (
-             SELECT 1 FROM json_each(r.projects) AS replayed
-             WHERE replayed.value NOT IN (SELECT value FROM json_each(?3)))))
-         ORDER BY r.id DESC LIMIT ?4",
-        webhook,
-        before,
-        projects,
-        limit
-    )
-    .fetch_all(conn)
-    .await?;
+    let rows = match webhook.map(bytes_of_webhook) {
+        Some(webhook) => page!("r.webhook_id = ?4", before, projects, limit, webhook).fetch_all(conn).await?,
+        None => page!("true", before, projects, limit).fetch_all(conn).await?,
+    };
     let id = |row: &rows::ReplayRow| error::id_text(&row.id, ReplayId::from_uuid);
     Ok(Page::read(rows, page.limit, id, |row| row.replay())?)
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use rdev_webhooks_domain::ports::{StatisticsRepository, StoreError};
 use rdev_webhooks_domain::statistics::{
-    AttemptCounts, Backlog, Bucket, Counters, Histogram, Span, Statistics, StatisticsWindow,
+    AttemptCounts, Backlog, Bucket, Counters, Histogram, Span, Statistics, StatisticsWindow, Tally,
 };
 use rdev_webhooks_domain::{Access, DeliveryId, Timestamp, WebhookId};
 use sqlx::SqliteConnection;
@@ -50,9 +50,9 @@ impl StatisticsRepository for SqliteStore {
         let span = window.span(self.clock.now(), not_before);
         let projects = visible::projects(access)?;
         let mut snapshot = self.listings.begin().await?;
-        let sums = sums(&mut snapshot, webhook, span).await?;
+        let (sums, course) = sums(&mut snapshot, webhook, span).await?;
         let backlog = backlog(&mut snapshot, webhook, projects.as_deref()).await?;
-        Ok(Statistics { span, sums, backlog })
+        Ok(Statistics { span, sums, course, backlog })
     }
 
     async fn forget(&self, retention: Duration) -> Result<(), StoreError> {
@@ -70,6 +70,7 @@ impl StatisticsRepository for SqliteStore {
 
 /// The row of sums.
 struct SumsRow {
+    bucket_at: i64,
     succeeded: i64,
     failed: i64,
     cancelled: i64,
@@ -108,7 +109,7 @@ async fn add(
     let (id, seconds, at) = (webhook.as_uuid().as_bytes().to_vec(), bucket.seconds(), micros(at));
     let known = sqlx::query_as!(
         SumsRow,
-        "SELECT succeeded, failed, cancelled, retries, attempts, latency, time_to_success
+        "SELECT bucket_at, succeeded, failed, cancelled, retries, attempts, latency, time_to_success
          FROM webhooks_statistics WHERE webhook_id = ?1 AND bucket_seconds = ?2 AND bucket_at = ?3",
         id,
         seconds,
@@ -145,24 +146,33 @@ async fn add(
     Ok(())
 }
 
-async fn sums(conn: &mut SqliteConnection, webhook: WebhookId, span: Span) -> Result<Counters, DbError> {
+/// Returns the sums of a span, and its buckets.
+async fn sums(
+    conn: &mut SqliteConnection,
+    webhook: WebhookId,
+    span: Span,
+) -> Result<(Counters, Vec<Tally>), DbError> {
     let (id, seconds, since) =
         (webhook.as_uuid().as_bytes().to_vec(), span.bucket.seconds(), micros(span.since));
     let rows = sqlx::query_as!(
         SumsRow,
-        "SELECT succeeded, failed, cancelled, retries, attempts, latency, time_to_success
-         FROM webhooks_statistics WHERE webhook_id = ?1 AND bucket_seconds = ?2 AND bucket_at >= ?3",
+        "SELECT bucket_at, succeeded, failed, cancelled, retries, attempts, latency, time_to_success
+         FROM webhooks_statistics WHERE webhook_id = ?1 AND bucket_seconds = ?2 AND bucket_at >= ?3
+         ORDER BY bucket_at",
         id,
         seconds,
         since
     )
     .fetch_all(conn)
     .await?;
-    let mut sums = Counters::default();
+    let (mut sums, mut course) = (Counters::default(), Vec::with_capacity(rows.len()));
     for row in rows {
-        sums.add(&row.sums(webhook)?);
+        let since = Timestamp::from_micros(row.bucket_at);
+        let bucket = row.sums(webhook)?;
+        course.push(Tally::new(since, &bucket));
+        sums.add(&bucket);
     }
-    Ok(sums)
+    Ok((sums, course))
 }
 
 /// Walks the webhook's unfinished deliveries, oldest first, and no further than the limit.

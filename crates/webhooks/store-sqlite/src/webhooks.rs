@@ -68,6 +68,10 @@ impl WebhookRepository for SqliteStore {
         .await
     }
 
+    async fn secrets(&self, access: &Access, id: WebhookId) -> Result<Option<SigningSecrets>, StoreError> {
+        Ok(rotate::secrets(&mut *self.reader().await?, &self.keyring, access, id).await?)
+    }
+
     async fn delete(
         &self,
         access: &Access,

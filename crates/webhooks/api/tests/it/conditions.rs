@@ -136,6 +136,10 @@ impl WebhookRepository for Contended {
         self.0.rotate_secret(access, id, rotation).await
     }
 
+    async fn secrets(&self, access: &Access, id: WebhookId) -> Result<Option<SigningSecrets>, StoreError> {
+        self.0.secrets(access, id).await
+    }
+
     async fn delete(
         &self,
         access: &Access,

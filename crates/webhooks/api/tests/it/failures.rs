@@ -14,8 +14,8 @@ use rdev_webhooks_domain::ports::{
 };
 use rdev_webhooks_domain::{
     Access, ApiKeyId, Attempt, Claim, Delivery, DeliveryCounts, DeliveryFilter, DeliveryId, DeliveryRecord,
-    Discovery, EventFilter, EventId, EventRecord, LeaseRef, LeasedDelivery, NewEvent, Page, PageRequest,
-    PublishOutcome, QueueStats, RedeliveryRequest, Settlement, Timestamp, WebhookId,
+    Discovery, EventFilter, EventId, EventRecord, LastAttempt, LeaseRef, LeasedDelivery, NewEvent, Page,
+    PageRequest, PublishOutcome, QueueStats, RedeliveryRequest, Settlement, Timestamp, WebhookId,
 };
 
 use crate::scene::{EVENT, Scene, WEBHOOK, request};
@@ -113,6 +113,10 @@ impl DeliveryHistory for Broken {
     }
 
     async fn attempts(&self, _: DeliveryId, _: PageRequest<u32>) -> Result<Page<Attempt>, StoreError> {
+        self.fail().await
+    }
+
+    async fn last_attempts(&self, _: &[DeliveryId]) -> Result<Vec<LastAttempt>, StoreError> {
         self.fail().await
     }
 

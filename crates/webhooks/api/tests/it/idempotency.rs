@@ -594,6 +594,14 @@ macro_rules! webhook_repository {
                 self.store.rotate_secret(access, id, rotation).await
             }
 
+            async fn secrets(
+                &self,
+                access: &Access,
+                id: WebhookId,
+            ) -> Result<Option<SigningSecrets>, StoreError> {
+                self.store.secrets(access, id).await
+            }
+
             async fn delete(
                 &self,
                 access: &Access,

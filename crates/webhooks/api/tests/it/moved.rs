@@ -62,6 +62,10 @@ impl WebhookRepository for Moving {
         self.store.rotate_secret(access, id, rotation).await
     }
 
+    async fn secrets(&self, access: &Access, id: WebhookId) -> Result<Option<SigningSecrets>, StoreError> {
+        self.store.secrets(access, id).await
+    }
+
     async fn delete(
         &self,
         access: &Access,

@@ -10,7 +10,7 @@ use axum::body::{Body, Bytes};
 use futures_util::stream;
 use rdev_webhooks_domain::ports::{DeliveryHistory, Pruned, StoreError};
 use rdev_webhooks_domain::{
-    Access, Attempt, Delivery, DeliveryFilter, DeliveryId, DeliveryRecord, Page, PageRequest,
+    Access, Attempt, Delivery, DeliveryFilter, DeliveryId, DeliveryRecord, LastAttempt, Page, PageRequest,
 };
 
 use crate::answer::Answer;
@@ -47,6 +47,10 @@ impl DeliveryHistory for Endless {
 
     async fn attempts(&self, _: DeliveryId, page: PageRequest<u32>) -> Result<Page<Attempt>, StoreError> {
         Ok(Page::of(Vec::new(), page.limit))
+    }
+
+    async fn last_attempts(&self, _: &[DeliveryId]) -> Result<Vec<LastAttempt>, StoreError> {
+        Ok(Vec::new())
     }
 
     async fn prune(&self, _: Duration) -> Result<Pruned, StoreError> {

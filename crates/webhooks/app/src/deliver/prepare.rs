@@ -6,7 +6,7 @@ use http::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, USER_AGENT}
 use rdev_webhooks_domain::ports::DispatchRequest;
 use rdev_webhooks_domain::{
     Attempt, AttemptId, BodyFormat, CustomHeaders, DeliveryId, DeliveryRecord, EventContent, EventId,
-    EventType, LeasedDelivery, REDACTED, Timestamp, TraceParent,
+    EventType, LeasedDelivery, REDACTED, SigningSecrets, Timestamp, TraceParent,
 };
 use rdev_webhooks_signing::{HEADER_ID, HEADER_SIGNATURE, HEADER_TIMESTAMP, sign_all};
 
@@ -88,6 +88,21 @@ pub fn sent_headers(
     let ours =
         ours.iter().map(|(name, value)| (name.to_string(), value.to_str().unwrap_or_default().to_owned()));
     ours.chain(custom.names().map(|name| (name.to_owned(), REDACTED.to_owned()))).collect()
+}
+
+/// Returns the headers of an attempt as it would be sent at `now`, with a signature that is valid then. The values of
+/// custom headers are redacted.
+#[must_use]
+pub fn signed_headers(
+    record: &DeliveryRecord,
+    attempt: &Attempt,
+    custom: &CustomHeaders,
+    secrets: &SigningSecrets,
+    now: Timestamp,
+) -> Vec<(String, String)> {
+    let (id, body) = (record.delivery.event_id.to_string(), record.request_body());
+    let signature = sign_all(secrets.active(now), &id, now.as_unix_seconds(), &body);
+    sent_headers(record, &Attempt { started_at: now, signature, ..attempt.clone() }, custom)
 }
 
 /// The values in the headers of an attempt.

@@ -3,7 +3,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use super::StoreError;
-use crate::{Access, Attempt, Delivery, DeliveryFilter, DeliveryId, DeliveryRecord, Page, PageRequest};
+use crate::{
+    Access, Attempt, Delivery, DeliveryFilter, DeliveryId, DeliveryRecord, LastAttempt, Page, PageRequest,
+};
 
 /// All deliveries, finished or not, for reading.
 #[async_trait]
@@ -35,6 +37,12 @@ pub trait DeliveryHistory: Send + Sync + 'static {
     ///    (`an_attempt_is_kept_exactly`, `a_success_outlives_what_comes_after_it`)
     /// 2. MUST page without gaps and repetitions. (`attempts_are_paged_last_first`)
     async fn attempts(&self, id: DeliveryId, page: PageRequest<u32>) -> Result<Page<Attempt>, StoreError>;
+
+    /// Returns the last recorded attempt of each of these deliveries, such as those of a page, in any order. Omits
+    /// deliveries without an attempt.
+    ///
+    /// 1. MUST return what the first of [`Self::attempts`] shows. (`the_last_attempts_of_a_page_are_read_at_once`)
+    async fn last_attempts(&self, deliveries: &[DeliveryId]) -> Result<Vec<LastAttempt>, StoreError>;
 
     /// Deletes events that were accepted longer ago than `retention`, by the store's own time, with their
     /// deliveries and attempts. Works in bounded steps: the next call continues where this one stops, in

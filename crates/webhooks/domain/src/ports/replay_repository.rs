@@ -34,14 +34,14 @@ pub trait ReplayRepository: Send + Sync + 'static {
     ///    (`replays_are_filtered_by_project`)
     async fn get(&self, access: &Access, id: ReplayId) -> Result<Option<Replay>, StoreError>;
 
-    /// Returns a page of the webhook's replays, newest first.
+    /// Returns a page of the replays of a webhook, or of all webhooks, newest first.
     ///
     /// 1. MUST page without gaps and repetitions. (`replays_are_paged_newest_first`)
     /// 2. MUST omit replays that may cover projects that the caller does not see. (`replays_are_filtered_by_project`)
     async fn list(
         &self,
         access: &Access,
-        webhook: WebhookId,
+        webhook: Option<WebhookId>,
         page: PageRequest<ReplayId>,
     ) -> Result<Page<Replay>, StoreError>;
 

@@ -20,7 +20,9 @@ pub trait StatisticsRepository: Send + Sync + 'static {
     /// sees.
     ///
     /// 1. MUST contain all that was added within the span and nothing else. (`statistics_cover_their_window`)
-    /// 2. MUST count the unfinished deliveries in every state, up to the limit, and return the oldest.
+    /// 2. MUST return the deliveries that ended in each bucket, whose sum is that of the span.
+    ///    (`statistics_have_a_course`)
+    /// 3. MUST count the unfinished deliveries in every state, up to the limit, and return the oldest.
     ///    (`statistics_tell_of_what_is_unfinished`)
     async fn read(
         &self,

@@ -76,6 +76,12 @@ pub trait WebhookRepository: Send + Sync + 'static {
         rotation: &SecretRotation,
     ) -> Result<Rotated, StoreError>;
 
+    /// Returns the signing secrets of a webhook that the caller sees, to sign for it; `None` as [`Self::get`].
+    ///
+    /// 1. MUST return the secrets that sign the next claim, and of no webhook that the caller does not see.
+    ///    (`the_secrets_of_a_webhook_are_those_that_sign`)
+    async fn secrets(&self, access: &Access, id: WebhookId) -> Result<Option<SigningSecrets>, StoreError>;
+
     /// Deletes a webhook; with `versions`, only one of these versions.
     ///
     /// 1. MUST cancel its waiting deliveries and keep the history.

@@ -1,27 +1,44 @@
-//! Rotation of a webhook's signing secret.
+//! The signing secrets of a webhook: reading and rotating them.
 
+use chrono::{DateTime, Utc};
 use rdev_webhooks_domain::ports::{Rotated, StoreError, WebhookRepository};
 use rdev_webhooks_domain::signing::SigningSecret;
-use rdev_webhooks_domain::{Access, SecretRotation, WebhookId};
+use rdev_webhooks_domain::{Access, SecretRotation, SigningSecrets, WebhookId};
 
 use crate::convert::to_sql_time;
 use crate::secrets::sealing::{PREVIOUS_SECRET, SECRET, open_secret, seal_secret};
 use crate::store::{Inner, PostgresStore};
 use crate::visible;
-use crate::webhooks::rows::{WebhookRow, to_webhook, version, webhook_rows};
+use crate::webhooks::rows::{WebhookRow, open_secrets, to_webhook, version, webhook_rows};
 
 /// The maximum number of tries: another transaction may change the webhook between the read and the write.
 const MAX_TRIES: u32 = 5;
 
-/// The secret to replace.
-struct CurrentSecret {
+/// The secrets of a webhook, as they are stored.
+struct StoredSecrets {
     version: i64,
     secret: Vec<u8>,
+    previous_secret: Option<Vec<u8>>,
+    previous_secret_until: Option<DateTime<Utc>>,
 }
 
 /// Returns the public key of a secret, as its column stores it.
 pub(crate) fn public_key(secret: &SigningSecret) -> Option<String> {
     secret.public_key().map(|key| key.to_string())
+}
+
+/// Returns the secrets of a webhook that the caller sees.
+pub(crate) async fn secrets(
+    store: &PostgresStore,
+    access: &Access,
+    id: WebhookId,
+) -> Result<Option<SigningSecrets>, StoreError> {
+    let inner = &*store.inner;
+    let Some(stored) = read(inner, access, id).await? else {
+        return Ok(None);
+    };
+    let previous = stored.previous_secret.zip(stored.previous_secret_until);
+    open_secrets(&inner.keyring, id, &stored.secret, previous).map(Some)
 }
 
 /// Replaces a webhook's secret. Sealing and opening happen between two statements, so no lock is held
@@ -53,16 +70,16 @@ pub(crate) async fn rotate(
     Err(StoreError::Unavailable("the webhook is constantly being changed by other requests".into()))
 }
 
-/// Returns the current secret, if the caller can see the webhook. The visibility holds as long as the version
+/// Returns the stored secrets, if the caller can see the webhook. The visibility holds as long as the version
 /// does.
-async fn read(store: &Inner, access: &Access, id: WebhookId) -> Result<Option<CurrentSecret>, StoreError> {
+async fn read(store: &Inner, access: &Access, id: WebhookId) -> Result<Option<StoredSecrets>, StoreError> {
     let visible_to = visible::projects(access);
     store
         .write()
         .run(async |conn| {
             sqlx::query_as!(
-                CurrentSecret,
-                "SELECT version, secret FROM rdev_webhooks.webhooks
+                StoredSecrets,
+                "SELECT version, secret, previous_secret, previous_secret_until FROM rdev_webhooks.webhooks
                  WHERE id = $1 AND deleted_at IS NULL AND rdev_webhooks.is_visible(projects, $2)",
                 id.as_uuid(),
                 visible_to.as_deref(),

@@ -113,24 +113,31 @@ pub(crate) fn to_webhook(keyring: &Keyring, row: WebhookRow) -> Result<Webhook, 
     })
 }
 
+/// Opens the current secret of a webhook, and the previous one, which has a time until which it signs.
+pub(super) fn open_secrets(
+    keyring: &Keyring,
+    id: WebhookId,
+    current: &[u8],
+    previous: Option<(Vec<u8>, DateTime<Utc>)>,
+) -> Result<SigningSecrets, StoreError> {
+    let current = open_secret(keyring, SECRET, id, current)?;
+    let previous = previous.map(|(sealed, until)| {
+        let secret = open_secret(keyring, PREVIOUS_SECRET, id, &sealed)?;
+        Ok::<_, StoreError>((secret, from_sql_time(until)))
+    });
+    Ok(SigningSecrets { current, previous: previous.transpose()? })
+}
+
 /// Opens the secrets of a webhook and converts its row for a worker.
 pub(crate) fn to_target(keyring: &Keyring, row: TargetRow) -> Result<DeliveryTarget, StoreError> {
     let id = WebhookId::from_uuid(row.id);
-    let current = open_secret(keyring, SECRET, id, &row.secret)?;
-    let previous = row
-        .previous_secret
-        .zip(row.previous_secret_until)
-        .map(|(sealed, until)| {
-            let secret = open_secret(keyring, PREVIOUS_SECRET, id, &sealed)?;
-            Ok::<_, StoreError>((secret, from_sql_time(until)))
-        })
-        .transpose()?;
+    let previous = row.previous_secret.zip(row.previous_secret_until);
     Ok(DeliveryTarget {
         webhook_id: id,
         version: version(id, row.version)?,
         url: parse(id, "url", &row.url)?,
         headers: open_headers(keyring, id, row.headers.as_deref())?,
-        secrets: SigningSecrets { current, previous },
+        secrets: open_secrets(keyring, id, &row.secret, previous)?,
         retry: parse(id, "retry", &row.retry)?,
         timeout: row.timeout_ns.map(from_nanos),
         format: parse(id, "format", &row.format)?,

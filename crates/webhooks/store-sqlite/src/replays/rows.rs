@@ -39,14 +39,14 @@ pub(crate) struct ReplayRow {
 
 /// A query for [`ReplayRow`]s of `replays AS r` under the given conditions.
 macro_rules! replay_rows {
-    ($conditions:literal $(, $argument:expr)* $(,)?) => {
+    ($conditions:literal $(+ $more:literal)* $(, $argument:expr)* $(,)?) => {
         sqlx::query_as!(
             $crate::replays::rows::ReplayRow,
             "SELECT r.id, r.webhook_id, r.since, r.until, r.status, r.projects, r.matched, "
                 + "r.matched_exactly AS \"matched_exactly!: bool\", r.matched_at, r.scan_cursor, r.queued, "
                 + "r.pending_count, "
                 + "r.succeeded, r.failed, r.cancelled, r.state, r.reason, r.ended_at FROM webhooks_replays AS r "
-                + $conditions
+                + $conditions $(+ $more)*
             $(, $argument)*
         )
     };

@@ -4,14 +4,15 @@ use std::time::Duration;
 
 use rdev_webhooks_domain::ports::StoreError;
 use rdev_webhooks_domain::{
-    Attempt, AttemptFailure, AttemptId, AttemptOutcome, CapturedResponse, DeliveryId, FailureClass, Page,
-    PageRequest, Phases, Timestamp, Trigger,
+    Attempt, AttemptFailure, AttemptId, AttemptOutcome, CapturedResponse, DeliveryId, FailureClass,
+    LastAttempt, Page, PageRequest, Phases, Timestamp, Trigger,
 };
+use rdev_webhooks_store::damage;
 use serde::Serialize;
 use sqlx::SqliteConnection;
 
 use super::{micros, nanos};
-use crate::error::{DbError, Row};
+use crate::error::{self, DbError, Row};
 use crate::json::{self, Blobs, ByteRange};
 
 /// The row of an attempt.
@@ -158,6 +159,56 @@ pub(crate) async fn list(
     let number = |row: &AttemptRow| u32::try_from(row.number).unwrap_or_default();
     let name = |row: &AttemptRow| AttemptId::derive(delivery, number(row)).to_string();
     Ok(Page::read(rows, page.limit, name, |row| row.attempt(delivery))?)
+}
+
+/// The columns of a last attempt that a list shows.
+struct LastRow {
+    delivery_id: Vec<u8>,
+    number: i64,
+    trigger: String,
+    duration_ns: i64,
+    response_status: Option<i64>,
+    failure_class: Option<String>,
+}
+
+impl LastRow {
+    fn last(&self) -> Result<LastAttempt, StoreError> {
+        let delivery =
+            error::uuid("attempts", "delivery_id", &self.delivery_id).map(DeliveryId::from_uuid)?;
+        let id = AttemptId::derive(delivery, u32::try_from(self.number).unwrap_or_default());
+        let row = Row { table: "attempts", id: &id };
+        let status = self.response_status.map(|status| row.number("response_status", status));
+        let failure = self.failure_class.as_ref();
+        let failure = failure.map(|class| row.name("failure_class", class, FailureClass::parse));
+        Ok(LastAttempt {
+            delivery,
+            trigger: row.name("trigger", &self.trigger, Trigger::parse)?,
+            duration: row.number("duration_ns", self.duration_ns).map(Duration::from_nanos)?,
+            status: status.transpose()?,
+            failure: failure.transpose()?,
+        })
+    }
+}
+
+/// Returns the last attempts of deliveries; one that cannot be read is left out and logged.
+pub(crate) async fn last(
+    conn: &mut SqliteConnection,
+    deliveries: &[DeliveryId],
+) -> Result<Vec<LastAttempt>, DbError> {
+    let ids = json::ids(deliveries.iter().map(DeliveryId::as_uuid))?;
+    let rows = sqlx::query_as!(
+        LastRow,
+        r#"SELECT a.delivery_id AS "delivery_id!", a.number AS "number!", a."trigger" AS "trigger!",
+             a.duration_ns AS "duration_ns!", a.response_status, a.failure_class
+           FROM json_each(?1) AS wanted CROSS JOIN webhooks_attempts AS a
+           WHERE a.delivery_id = unhex(wanted.value)
+             AND a.number = (SELECT max(last.number) FROM webhooks_attempts AS last
+               WHERE last.delivery_id = unhex(wanted.value))"#,
+        ids
+    )
+    .fetch_all(conn)
+    .await?;
+    Ok(rows.iter().map(LastRow::last).filter_map(damage::leave_out).collect())
 }
 
 /// Records attempts as of now. An attempt replaces an existing one of the same number.

@@ -1,8 +1,8 @@
-//! Rotation of a webhook's signing secret.
+//! The signing secrets of a webhook: reading and rotating them.
 
 use rdev_keyring::Keyring;
 use rdev_webhooks_domain::ports::Rotated;
-use rdev_webhooks_domain::{Access, SecretRotation, Webhook, WebhookId};
+use rdev_webhooks_domain::{Access, SecretRotation, SigningSecrets, Webhook, WebhookId};
 use sqlx::SqliteConnection;
 
 use super::rows::{self, webhook_rows};
@@ -10,6 +10,19 @@ use crate::error::DbError;
 use crate::rows::micros;
 use crate::secrets::sealing::{self, SealedSecrets};
 use crate::visible;
+
+/// Returns the secrets of a webhook that the caller sees.
+pub(crate) async fn secrets(
+    conn: &mut SqliteConnection,
+    keyring: &Keyring,
+    access: &Access,
+    id: WebhookId,
+) -> Result<Option<SigningSecrets>, DbError> {
+    if !visible::webhook(conn, access, id.as_uuid().as_bytes()).await? {
+        return Ok(None);
+    }
+    Ok(read_secrets(conn, keyring, id).await?.map(|(_, secrets)| secrets))
+}
 
 /// Replaces a webhook's secret. There is no other writer meanwhile.
 pub(crate) async fn rotate(
@@ -23,24 +36,9 @@ pub(crate) async fn rotate(
     if !visible::webhook(conn, access, &key).await? {
         return Ok(Rotated::NotFound);
     }
-    let stored = sqlx::query!(
-        "SELECT version, secret, previous_secret, previous_secret_until FROM webhooks_webhooks
-         WHERE id = ?1 AND deleted_at IS NULL",
-        key
-    )
-    .fetch_optional(&mut *conn)
-    .await?;
-    let Some(stored) = stored else {
+    let Some((version, secrets)) = read_secrets(conn, keyring, id).await? else {
         return Ok(Rotated::NotFound);
     };
-    let version: u64 = rows::row(&id).number("version", stored.version)?;
-    let sealed = SealedSecrets {
-        current: stored.secret,
-        previous: stored.previous_secret,
-        previous_until: stored.previous_secret_until,
-        ..SealedSecrets::default()
-    };
-    let secrets = sealing::open_secrets(keyring, id, &sealed)?;
     if secrets.current == rotation.secret {
         return Ok(Rotated::Applied(Box::new(read(conn, keyring, key).await?)));
     }
@@ -65,6 +63,33 @@ pub(crate) async fn rotate(
     .execute(&mut *conn)
     .await?;
     Ok(Rotated::Applied(Box::new(read(conn, keyring, key).await?)))
+}
+
+/// Returns the version and the secrets of a webhook, unless it was deleted.
+async fn read_secrets(
+    conn: &mut SqliteConnection,
+    keyring: &Keyring,
+    id: WebhookId,
+) -> Result<Option<(u64, SigningSecrets)>, DbError> {
+    let key = id.as_uuid().as_bytes().to_vec();
+    let stored = sqlx::query!(
+        "SELECT version, secret, previous_secret, previous_secret_until FROM webhooks_webhooks
+         WHERE id = ?1 AND deleted_at IS NULL",
+        key
+    )
+    .fetch_optional(conn)
+    .await?;
+    let Some(stored) = stored else {
+        return Ok(None);
+    };
+    let sealed = SealedSecrets {
+        current: stored.secret,
+        previous: stored.previous_secret,
+        previous_until: stored.previous_secret_until,
+        ..SealedSecrets::default()
+    };
+    let version = rows::row(&id).number("version", stored.version)?;
+    Ok(Some((version, sealing::open_secrets(keyring, id, &sealed)?)))
 }
 
 async fn read(conn: &mut SqliteConnection, keyring: &Keyring, key: Vec<u8>) -> Result<Webhook, DbError> {

@@ -4,12 +4,12 @@ use std::time::Duration;
 
 use rdev_webhooks_domain::{
     Access, Attempt, AttemptFailure, AttemptOutcome, CapturedResponse, DeliveryId, DeliveryOutcome,
-    FailureClass, HealthEffect, NewEvent, PageRequest, Phases, RESPONSE_BODY_LIMIT, ReplaySelection, Settled,
-    Settlement, Target, Trigger,
+    FailureClass, FailureReason, HealthEffect, LastAttempt, NewEvent, PageRequest, Phases,
+    RESPONSE_BODY_LIMIT, ReplaySelection, Settled, Settlement, Target, Trigger,
 };
 
 use super::Harness;
-use super::scene::{Scene, all_pages};
+use super::scene::{DAY, Scene, all_pages, first};
 
 /// Returns every possible outcome of an attempt, with unusual values where possible.
 fn outcomes() -> Vec<AttemptOutcome> {
@@ -135,6 +135,41 @@ pub async fn a_success_outlives_what_comes_after_it(harness: &dyn Harness) {
     }
     let triggers: Vec<_> = expected.iter().map(|attempt| attempt.trigger).collect();
     assert_eq!(triggers, [Trigger::Replay, Trigger::Manual, Trigger::Automatic]);
+}
+
+/// The last attempts of several deliveries are those that their histories begin with: a failure, a success, one of two
+/// attempts, and none.
+pub async fn the_last_attempts_of_a_page_are_read_at_once(harness: &dyn Harness) {
+    let scene = Scene::new(harness);
+    let webhook = scene.webhook().await;
+    let mut ids = Vec::new();
+    for settled in [
+        &[][..],
+        &[Settled::Succeeded],
+        &[Settled::RetryAfter(DAY)],
+        &[Settled::RetryAfter(Duration::ZERO), Settled::Failed(FailureReason::AttemptsExhausted)],
+        &[Settled::RetryAfter(Duration::ZERO), Settled::Succeeded],
+    ] {
+        ids.push(scene.publish_to(webhook).await);
+        for settled in settled {
+            let leased = scene.claim_one(webhook).await;
+            scene.settle_held(&leased, *settled).await;
+        }
+        if settled.is_empty() {
+            // It stays in flight, without an attempt.
+            scene.claim_one(webhook).await;
+        }
+    }
+    let mut last = scene.history.last_attempts(&ids).await.unwrap();
+    last.sort_unstable_by_key(|last| last.delivery);
+    let mut expected = Vec::new();
+    for id in &ids {
+        let first = scene.history.attempts(*id, first(1)).await.unwrap().items.pop();
+        expected.extend(first.map(|attempt| LastAttempt::new(*id, &attempt)));
+    }
+    expected.sort_unstable_by_key(|last| last.delivery);
+    assert_eq!((last.len(), &last), (4, &expected));
+    assert_eq!(scene.history.last_attempts(&[]).await.unwrap(), []);
 }
 
 /// A delivery's attempts are paged from the last to the first, without those of other deliveries.

@@ -56,6 +56,7 @@ macro_rules! contract_test_names {
             what_is_not_there_is_none
             // secrets
             a_rotation_applies_to_what_is_claimed_after_it
+            the_secrets_of_a_webhook_are_those_that_sign
             a_rotation_drops_the_oldest_secret
             a_rotation_updates_the_public_keys
             an_update_leaves_the_secrets_alone
@@ -165,6 +166,7 @@ macro_rules! contract_test_names {
             deliveries_are_found_along_their_events
             an_attempt_is_kept_exactly
             attempts_are_paged_last_first
+            the_last_attempts_of_a_page_are_read_at_once
             a_success_outlives_what_comes_after_it
             // idempotency
             an_idempotency_key_is_taken_by_one
@@ -206,6 +208,7 @@ macro_rules! contract_test_names {
             sums_add_up_and_are_kept_exactly
             sums_that_are_added_at_once_all_count
             statistics_cover_their_window
+            statistics_have_a_course
             statistics_tell_of_what_is_unfinished
             old_statistics_are_removed
             // feed

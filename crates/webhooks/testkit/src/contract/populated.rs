@@ -112,7 +112,7 @@ pub async fn check(store: &dyn Harness, version: i64) {
     assert_eq!(health[0].consecutive_failures, 1);
 
     let replayed = webhooks["replayed"].id;
-    let replays = scene.replays.list(Access::everything(), replayed, first(10)).await.unwrap();
+    let replays = scene.replays.list(Access::everything(), Some(replayed), first(10)).await.unwrap();
     assert_eq!((replays.items.len(), replays.items[0].queued), (1, 1));
     assert_eq!(replays.items[0].state, ReplayState::Running);
     scene.step(replays.items[0].id).await;

@@ -129,7 +129,7 @@ pub async fn a_replay_is_kept_exactly(harness: &dyn Harness) {
         assert_eq!(scene.replays.begin(Access::everything(), &replay).await.unwrap(), ReplayBegun::Started);
         assert_eq!(scene.replay(replay.id).await, replay);
         let webhook = replay.selection.webhook_id;
-        let listed = scene.replays.list(Access::everything(), webhook, first(10)).await.unwrap();
+        let listed = scene.replays.list(Access::everything(), Some(webhook), first(10)).await.unwrap();
         assert_eq!(listed.items, [replay]);
     }
 }
@@ -155,7 +155,10 @@ pub async fn one_replay_of_a_webhook_runs_at_a_time(harness: &dyn Harness) {
     assert_eq!(started.len(), 1, "{answers:?}");
     let refused = answers.iter().filter(|(_, begun)| *begun == ReplayBegun::AlreadyRunning);
     assert_eq!(refused.count(), 3, "{answers:?}");
-    assert_eq!(scene.replays.list(Access::everything(), webhook, first(10)).await.unwrap().items.len(), 1);
+    assert_eq!(
+        scene.replays.list(Access::everything(), Some(webhook), first(10)).await.unwrap().items.len(),
+        1
+    );
 
     // A replay of another webhook is independent.
     let other = scene.webhook().await;
@@ -217,8 +220,12 @@ pub async fn replays_are_paged_newest_first(harness: &dyn Harness) {
     for _ in 0..5 {
         ids.push(add().await);
     }
-    scene.begin(scene.all_failed(other).await).await;
-    let fetch = async |request| scene.replays.list(Access::everything(), webhook, request).await.unwrap();
+    let of_other = scene.begin(scene.all_failed(other).await).await;
+    let all = scene.replays.list(Access::everything(), None, first(10)).await.unwrap();
+    let all: Vec<_> = all.items.iter().map(|replay| replay.id).collect();
+    assert_eq!(all, [&[of_other], &*ids.iter().rev().copied().collect::<Vec<_>>()].concat());
+    let fetch =
+        async |request| scene.replays.list(Access::everything(), Some(webhook), request).await.unwrap();
     let between = async || {
         add().await;
     };
@@ -251,9 +258,11 @@ pub async fn replays_are_filtered_by_project(harness: &dyn Harness) {
         (Some(samples::projects(["z"])), vec![ids[4]]),
     ] {
         let access = projects.map_or_else(|| Access::everything().clone(), samples::access);
-        let listed = scene.replays.list(&access, webhook, first(10)).await.unwrap();
-        let listed: Vec<_> = listed.items.iter().map(|replay| replay.id).collect();
-        assert_eq!(listed, expected, "{access:?}");
+        for of in [Some(webhook), None] {
+            let listed = scene.replays.list(&access, of, first(10)).await.unwrap();
+            let listed: Vec<_> = listed.items.iter().map(|replay| replay.id).collect();
+            assert_eq!(listed, expected, "{access:?} {of:?}");
+        }
         for id in &ids {
             let is_visible = expected.contains(id);
             assert_eq!(scene.replays.get(&access, *id).await.unwrap().is_some(), is_visible, "{access:?}");

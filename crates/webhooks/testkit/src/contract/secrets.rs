@@ -70,6 +70,26 @@ pub async fn a_rotation_applies_to_what_is_claimed_after_it(harness: &dyn Harnes
     }
 }
 
+/// The secrets that sign are those of the next claim, for callers who see the webhook.
+pub async fn the_secrets_of_a_webhook_are_those_that_sign(harness: &dyn Harness) {
+    let scene = Scene::new(harness);
+    let scheme = SigningScheme::Ed25519;
+    let (webhook, old) = webhook(&scene, scheme).await;
+    let until = scene.now().await + DAY;
+    let rotation = rotation(&scene, scheme, Some(until)).await;
+    rotate(&scene, webhook.id, &rotation).await;
+    let known = scene.webhooks.secrets(Access::everything(), webhook.id).await.unwrap().unwrap();
+    assert_eq!((known.current, known.previous), (rotation.secret, Some((old, until))));
+    scene.change(webhook.id, |webhook| webhook.settings.projects = samples::projects(["a"])).await;
+    for (project, is_visible) in [("a", true), ("b", false)] {
+        let access = samples::access(samples::projects([project]));
+        let found = scene.webhooks.secrets(&access, webhook.id).await.unwrap();
+        assert_eq!(found.is_some(), is_visible, "{project}");
+    }
+    scene.delete(webhook.id).await;
+    assert!(scene.webhooks.secrets(Access::everything(), webhook.id).await.unwrap().is_none());
+}
+
 /// A second rotation during the overlap keeps the newer of the old secrets. A rotation without an overlap
 /// keeps none.
 pub async fn a_rotation_drops_the_oldest_secret(harness: &dyn Harness) {

@@ -133,6 +133,29 @@ pub async fn statistics_cover_their_window(harness: &dyn Harness) {
     assert!(read.span.since > bound);
 }
 
+/// The deliveries that ended are reported by bucket, in the order of time.
+pub async fn statistics_have_a_course(harness: &dyn Harness) {
+    let scene = Scene::new(harness);
+    let (webhook, other) = (scene.webhook().await, scene.webhook().await);
+    let sum = |succeeded, failed| Counters { succeeded, failed, ..Counters::default() };
+    assert!(scene.statistics(webhook, "1h").await.course.is_empty());
+    scene.add(webhook, &sum(1, 2)).await;
+    scene.add(other, &sum(7, 7)).await;
+    let begun = scene.now().await;
+    scene.advance(20 * MINUTE).await;
+    scene.add(webhook, &sum(10, 0)).await;
+    scene.advance(3 * HOUR).await;
+    scene.add(webhook, &sum(0, 5)).await;
+    let read = scene.statistics(webhook, "24h").await;
+    let counts: Vec<_> = read.course.iter().map(|tally| (tally.succeeded, tally.failed)).collect();
+    assert_eq!(counts, [(1, 2), (10, 0), (0, 5)]);
+    let moments: Vec<_> = read.course.iter().map(|tally| tally.since).collect();
+    assert!(moments.is_sorted() && read.span.since <= moments[0] && moments[2] <= read.span.until);
+    assert_eq!(moments.iter().map(|at| read.span.bucket.begin(*at)).collect::<Vec<_>>(), moments);
+    assert!(begun.since(moments[0]) < Duration::from_secs(read.span.bucket.seconds().into()) + MINUTE);
+    assert_eq!(scene.statistics(webhook, "1h").await.course.len(), 1);
+}
+
 /// Unfinished deliveries count in any state, and the oldest is reported. For a project-scoped caller only
 /// those of its projects count.
 pub async fn statistics_tell_of_what_is_unfinished(harness: &dyn Harness) {

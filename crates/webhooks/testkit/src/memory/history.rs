@@ -5,8 +5,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use rdev_webhooks_domain::ports::{DeliveryHistory, Pruned, StoreError};
 use rdev_webhooks_domain::{
-    Access, Attempt, Delivery, DeliveryFilter, DeliveryId, DeliveryRecord, EventId, Page, PageRequest,
-    Timestamp,
+    Access, Attempt, Delivery, DeliveryFilter, DeliveryId, DeliveryRecord, EventId, LastAttempt, Page,
+    PageRequest, Timestamp,
 };
 
 use super::MemoryStore;
@@ -68,6 +68,15 @@ impl DeliveryHistory for MemoryStore {
             .cloned()
             .collect();
         Ok(Page::of(found, page.limit))
+    }
+
+    async fn last_attempts(&self, deliveries: &[DeliveryId]) -> Result<Vec<LastAttempt>, StoreError> {
+        let (state, _) = self.step();
+        let last = |id: &DeliveryId| {
+            let (_, attempt) = state.deliveries.get(id)?.attempts.last_key_value()?;
+            Some(LastAttempt::new(*id, attempt))
+        };
+        Ok(deliveries.iter().filter_map(last).collect())
     }
 
     async fn prune(&self, retention: Duration) -> Result<Pruned, StoreError> {

@@ -92,7 +92,7 @@ impl ReplayRepository for MemoryStore {
     async fn list(
         &self,
         access: &Access,
-        webhook: WebhookId,
+        webhook: Option<WebhookId>,
         page: PageRequest<ReplayId>,
     ) -> Result<Page<Replay>, StoreError> {
         let (state, _) = self.step();
@@ -102,7 +102,7 @@ impl ReplayRepository for MemoryStore {
             .rev()
             .map(|stored| &stored.replay)
             .filter(|replay| page.before.is_none_or(|before| replay.id < before))
-            .filter(|replay| replay.selection.webhook_id == webhook)
+            .filter(|replay| webhook.is_none_or(|webhook| replay.selection.webhook_id == webhook))
             .filter(|replay| replay.is_visible_to(access))
             .take(page.limit as usize + 1)
             .cloned()

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use rdev_webhooks_domain::ports::{StatisticsRepository, StoreError};
-use rdev_webhooks_domain::statistics::{Backlog, Bucket, Counters, Statistics, StatisticsWindow};
+use rdev_webhooks_domain::statistics::{Backlog, Bucket, Counters, Statistics, StatisticsWindow, Tally};
 use rdev_webhooks_domain::{Access, Timestamp, WebhookId};
 
 use super::MemoryStore;
@@ -32,11 +32,12 @@ impl StatisticsRepository for MemoryStore {
         let (state, now) = self.step();
         let span = window.span(now, not_before);
         let seconds = span.bucket.seconds();
-        let mut sums = Counters::default();
+        let (mut sums, mut course) = (Counters::default(), Vec::new());
         for (place, stored) in state.statistics.range((webhook, seconds, span.since)..) {
             if (place.0, place.1) != (webhook, seconds) {
                 break;
             }
+            course.push(Tally::new(place.2, stored));
             sums.add(stored);
         }
         let mut unfinished = state
@@ -50,7 +51,7 @@ impl StatisticsRepository for MemoryStore {
         let count = unfinished.count() + usize::from(oldest.is_some());
         // `take` bounds the number.
         let backlog = Backlog::of(u32::try_from(count).unwrap_or(u32::MAX), oldest);
-        Ok(Statistics { span, sums, backlog })
+        Ok(Statistics { span, sums, course, backlog })
     }
 
     async fn forget(&self, retention: Duration) -> Result<(), StoreError> {

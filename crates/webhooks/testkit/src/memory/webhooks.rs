@@ -110,6 +110,12 @@ impl WebhookRepository for MemoryStore {
         Ok(Rotated::Applied(Box::new(stored.webhook.clone())))
     }
 
+    async fn secrets(&self, access: &Access, id: WebhookId) -> Result<Option<SigningSecrets>, StoreError> {
+        let (state, _) = self.step();
+        let stored = state.webhook(id).filter(|stored| stored.is_there_for(access));
+        Ok(stored.map(|stored| stored.secrets.clone()))
+    }
+
     async fn delete(
         &self,
         access: &Access,

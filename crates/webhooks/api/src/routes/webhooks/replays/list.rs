@@ -31,6 +31,6 @@ pub(crate) async fn list(
     ListQuery { page, given, .. }: ListQuery<(), ReplayId>,
 ) -> Result<Response, Failure> {
     services.webhooks.get(&caller.access, id).await?;
-    let found = services.replays.list(&caller.access, id, page).await?;
+    let found = services.replays.list(&caller.access, Some(id), page).await?;
     Ok(page::answer(&found, &given, ReplayView::from, |replay| replay.id))
 }
