@@ -39,6 +39,26 @@ enum Authorization {
     Hook(Hook),
 }
 
+/// What the options of an API say of its callers.
+#[derive(Clone)]
+pub enum AuthorizedBy {
+    /// The administrator key, and the API keys that were created.
+    Keys(SecretString),
+    /// A function of the host.
+    Hook(Hook),
+}
+
+impl AuthorizedBy {
+    /// Returns the gate that admits these callers. All of them share `limits`.
+    #[must_use]
+    pub fn gate(self, api_keys: ApiKeys, idempotency: Idempotency, limits: Arc<Limits>) -> Arc<Gate> {
+        Arc::new(match self {
+            Self::Keys(key) => Gate::new(&key, api_keys, idempotency, limits),
+            Self::Hook(hook) => Gate::authorized_by(hook, idempotency, limits),
+        })
+    }
+}
+
 /// The keys that are admitted.
 struct Keys {
     /// Hash of the administrator key; `None` if the key is too short to be one. Comparing hashes takes the same
@@ -133,6 +153,14 @@ impl Gate {
         Some(admitted.map(|it| (self.caller(Some(it.caller), it.access), it.name)))
     }
 
+    /// Lets a form that has an `Idempotency-Key` be executed once. Its refusals are not remembered: they are shown as
+    /// pages, and a repetition is refused again.
+    pub fn execute_once(&self, parts: &mut Parts) {
+        if idempotency::concerns(&parts.method, &parts.headers) {
+            parts.extensions.insert(Once { idempotency: self.idempotency.clone(), keeps_refusals: false });
+        }
+    }
+
     fn caller(&self, key: Option<ApiKeyId>, access: Arc<Access>) -> Caller {
         Caller { key, holder: Holder::of(key), access, limits: Arc::clone(&self.limits) }
     }
@@ -192,6 +220,12 @@ impl Keys {
     }
 }
 
+/// What admits the client of a response that lasts, and is asked again meanwhile.
+pub trait Admitted: Send + Sync + 'static {
+    /// Returns whether the client would be admitted again with the same rights, as far as is known.
+    fn holds(&self) -> impl Future<Output = bool> + Send;
+}
+
 /// The admission of a request whose response lasts, to be checked again meanwhile.
 pub struct Admission {
     gate: Arc<Gate>,
@@ -199,9 +233,8 @@ pub struct Admission {
     access: Arc<Access>,
 }
 
-impl Admission {
-    /// Returns whether the caller would be admitted again with the same rights, as far as is known.
-    pub async fn holds(&self) -> bool {
+impl Admitted for Admission {
+    async fn holds(&self) -> bool {
         match self.gate.check(&self.parts).await {
             Ok(caller) => caller.access == self.access,
             Err(refusal) => {
@@ -243,7 +276,8 @@ async fn authenticate(
                 tracing::Span::current().record("api_key", tracing::field::display(id));
             }
             if idempotency::concerns(request.method(), request.headers()) {
-                request.extensions_mut().insert(Once(gate.idempotency.clone()));
+                let idempotency = gate.idempotency.clone();
+                request.extensions_mut().insert(Once { idempotency, keeps_refusals: true });
             }
             request.extensions_mut().insert(caller);
             request.extensions_mut().insert(gate);
@@ -301,7 +335,7 @@ async fn admit(
         return Err(Problem::new(ProblemCode::FORBIDDEN, detail));
     }
     let mut response = match request.extensions_mut().remove::<Once>() {
-        Some(Once(idempotency)) => idempotency::once(&idempotency, &caller, request, next).await?,
+        Some(once) => idempotency::once(once, &caller, request, next).await?,
         None => next.run(request).await,
     };
     // The read permit is released only once the response has reserved its memory.

@@ -13,7 +13,7 @@ use http::header::{ACCEPT, CONTENT_TYPE, HeaderName, HeaderValue};
 use rdev_app::NoPermit;
 use tokio::time::Instant;
 
-use crate::auth::Admission;
+use crate::auth::{Admission, Admitted};
 use crate::{Caller, Problem, ProblemCode};
 
 const EVENT_STREAM: HeaderValue = HeaderValue::from_static("text/event-stream");
@@ -43,7 +43,12 @@ pub trait Source: Send + 'static {
 /// Returns an endless response. It ends with its source, or once its caller is no longer admitted with the same rights.
 pub fn response(source: impl Source, caller: &Caller, admission: Admission) -> Response {
     // The administrator key is valid as long as this process runs.
-    let admission = caller.key.map(|_| Checked { admission, checked_at: Instant::now() });
+    response_while(caller.key.map(|_| admission), source)
+}
+
+/// Returns an endless response. It ends with its source, or once what has admitted its client does so no longer.
+pub fn response_while<A: Admitted>(admitted: Option<A>, source: impl Source) -> Response {
+    let admission = admitted.map(|admission| Checked { admission, checked_at: Instant::now() });
     let stream = Stream { source, admission, silent_since: Instant::now(), greeted: false };
     let body = Body::from_stream(stream::unfold(stream, Stream::next));
     let unbuffered = HeaderValue::from_static("no");
@@ -109,12 +114,12 @@ pub fn write_event(text: &mut String, id: Option<&str>, event: &str, json: &str)
 }
 
 /// An admission that is checked repeatedly.
-struct Checked {
-    admission: Admission,
+struct Checked<A> {
+    admission: A,
     checked_at: Instant,
 }
 
-impl Checked {
+impl<A: Admitted> Checked<A> {
     /// Returns whether the client is still admitted, as far as is known.
     async fn holds(&mut self) -> bool {
         if self.checked_at.elapsed() < CHECK_ADMISSION {
@@ -126,14 +131,14 @@ impl Checked {
 }
 
 /// The stream of one client.
-struct Stream<S> {
+struct Stream<S, A> {
     source: S,
-    admission: Option<Checked>,
+    admission: Option<Checked<A>>,
     silent_since: Instant,
     greeted: bool,
 }
 
-impl<S: Source> Stream<S> {
+impl<S: Source, A: Admitted> Stream<S, A> {
     /// Returns the next text to send; `None` once the stream has ended. A client can always reconnect.
     async fn next(mut self) -> Option<(Result<Bytes, Infallible>, Self)> {
         if !self.greeted {

@@ -40,7 +40,11 @@ pub struct OperationIds(pub Ids);
 
 /// Request extension: the request has an `Idempotency-Key`, whatever its route.
 #[derive(Clone)]
-pub(crate) struct Once(pub(crate) Idempotency);
+pub(crate) struct Once {
+    pub(crate) idempotency: Idempotency,
+    /// Whether a refused request gets the same refusal again, and is not executed again.
+    pub(crate) keeps_refusals: bool,
+}
 
 impl<S: Send + Sync> FromRequestParts<S> for OperationIds {
     type Rejection = Infallible;
@@ -57,7 +61,7 @@ pub(crate) fn concerns(method: &Method, headers: &HeaderMap) -> bool {
 
 /// Answers a request that [`concerns`] accepts: executes it, repeats the recorded response, or refuses it.
 pub(crate) async fn once(
-    idempotency: &Idempotency,
+    Once { idempotency, keeps_refusals }: Once,
     caller: &Caller,
     request: Request,
     next: Next,
@@ -80,9 +84,9 @@ pub(crate) async fn once(
             let request = Request::from_parts(parts, Body::from(body));
             // A separate task, which neither a disconnected client nor the client's deadline ends: an
             // operation that was started is finished and recorded. It ends by itself at `until`.
-            let running = tokio::spawn(perform(run, request, next, until).in_current_span());
+            let running = perform(run, request, next, until, keeps_refusals).in_current_span();
             // The task contains panics, so it fails only with the whole process.
-            running.await.map_err(|_| Problem::internal())
+            tokio::spawn(running).await.map_err(|_| Problem::internal())
         }
         Begun::Answered(remembered) => {
             let mut response = answer::read(&remembered).ok_or_else(Problem::internal)?;
@@ -138,7 +142,13 @@ fn fingerprint(parts: &Parts, body: &[u8]) -> Fingerprint {
 }
 
 /// Executes the request, and records the response before it is sent.
-async fn perform(run: OperationRun, mut request: Request, next: Next, until: Instant) -> Response {
+async fn perform(
+    run: OperationRun,
+    mut request: Request,
+    next: Next,
+    until: Instant,
+    keeps_refusals: bool,
+) -> Response {
     let instance =
         crate::requested_path(request.extensions()).unwrap_or_else(|| request.uri().path().to_owned());
     let request_id = request.extensions().get::<RequestId>().cloned();
@@ -148,7 +158,7 @@ async fn perform(run: OperationRun, mut request: Request, next: Next, until: Ins
         run.end(KeyEnd::Unsettled).await;
         return Problem::deadline_exceeded().into_response();
     };
-    if let Some(end) = end_without_answer(response.status()) {
+    if let Some(end) = end_without_answer(response.status(), keeps_refusals) {
         run.end(end).await;
         return response;
     }
@@ -171,7 +181,7 @@ async fn perform(run: OperationRun, mut request: Request, next: Next, until: Ins
 
 /// Returns how a key ends whose response must not be repeated: the request was refused before it was
 /// examined, or it failed, perhaps after the operation was executed.
-fn end_without_answer(status: StatusCode) -> Option<KeyEnd> {
+fn end_without_answer(status: StatusCode, keeps_refusals: bool) -> Option<KeyEnd> {
     match status {
         StatusCode::UNAUTHORIZED
         | StatusCode::FORBIDDEN
@@ -179,6 +189,7 @@ fn end_without_answer(status: StatusCode) -> Option<KeyEnd> {
         | StatusCode::PAYLOAD_TOO_LARGE
         | StatusCode::UNSUPPORTED_MEDIA_TYPE
         | StatusCode::TOO_MANY_REQUESTS => Some(KeyEnd::Undone),
+        status if status.is_client_error() && !keeps_refusals => Some(KeyEnd::Undone),
         status if status.is_server_error() => Some(KeyEnd::Unsettled),
         _ => None,
     }

@@ -57,9 +57,7 @@ mod views;
 use std::sync::Arc;
 use std::time::Duration;
 
-use options::Authorization;
 use rdev_app::Outages;
-use rdev_http::auth::Gate;
 use rdev_http::limits::Limits;
 use rdev_http::{Observer, fallback};
 use rdev_webhooks_app::Services;
@@ -83,10 +81,7 @@ const HEALTH_TIMEOUT: Duration = Duration::from_secs(5);
 pub fn router(services: Services, entropy: Arc<dyn Entropy>, options: ApiOptions) -> Router {
     let limits = Arc::new(Limits::default());
     let (api_keys, idempotency) = (services.api_keys.clone(), services.idempotency.clone());
-    let gate = Arc::new(match options.authorization {
-        Authorization::Keys(key) => Gate::new(&key, api_keys, idempotency, Arc::clone(&limits)),
-        Authorization::Hook(hook) => Gate::authorized_by(hook, idempotency, Arc::clone(&limits)),
-    });
+    let gate = options.authorized_by.gate(api_keys, idempotency, Arc::clone(&limits));
     let guarded = gate.guard(routes::guarded().router).merge(gate.recognize(routes::recognizing().router));
     let observer = Observer {
         request_timeout: options.request_timeout,

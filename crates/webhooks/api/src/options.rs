@@ -5,24 +5,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::request::Parts;
-use rdev_http::auth::{Authorized, Hook, Refusal};
+use rdev_http::auth::{Authorized, AuthorizedBy, Hook, Refusal};
 use secrecy::SecretString;
 
 /// The options of the API besides its services.
 #[derive(Clone)]
 pub struct ApiOptions {
-    pub(crate) authorization: Authorization,
+    pub(crate) authorized_by: AuthorizedBy,
     pub(crate) request_timeout: Duration,
     pub(crate) metrics: Option<MetricsSource>,
-}
-
-/// How callers are admitted.
-#[derive(Clone)]
-pub(crate) enum Authorization {
-    /// By the administrator key and by API keys.
-    Keys(SecretString),
-    /// By a function of the embedder.
-    Hook(Hook),
 }
 
 /// A function that returns the response of `GET /metrics` in Prometheus' format.
@@ -36,7 +27,7 @@ impl ApiOptions {
     /// created before.
     #[must_use]
     pub fn new(api_key: SecretString) -> Self {
-        Self::with(Authorization::Keys(api_key))
+        Self::with(AuthorizedBy::Keys(api_key))
     }
 
     /// Returns the options of an API whose callers `authorize` admits, in place of keys. The other defaults are
@@ -73,11 +64,11 @@ impl ApiOptions {
         F: Fn(Parts) -> R + Send + Sync + 'static,
         R: Future<Output = Result<Authorized, Refusal>> + Send + 'static,
     {
-        Self::with(Authorization::Hook(Hook::new(authorize)))
+        Self::with(AuthorizedBy::Hook(Hook::new(authorize)))
     }
 
-    fn with(authorization: Authorization) -> Self {
-        Self { authorization, request_timeout: Duration::from_secs(10), metrics: None }
+    fn with(authorized_by: AuthorizedBy) -> Self {
+        Self { authorized_by, request_timeout: Duration::from_secs(10), metrics: None }
     }
 
     /// Sets how long a request may take, including its body. After that, a client that is still sending gets

@@ -62,3 +62,8 @@ pub struct SecretRotation {
     /// The versions of the webhook to which the rotation applies; `None` for any.
     pub versions: Option<Vec<u64>>,
 }
+
+impl SecretRotation {
+    /// The longest time for which a replaced secret also signs, in seconds: a week.
+    pub const MAX_OVERLAP_SECONDS: u32 = 7 * 24 * 60 * 60;
+}

@@ -66,6 +66,15 @@ pub struct WebhookSettings {
 }
 
 impl WebhookSettings {
+    /// The maximum length of a description, in characters.
+    pub const MAX_DESCRIPTION: usize = 1_000;
+    /// The shortest and the longest deadline of an attempt, in milliseconds.
+    pub const MIN_TIMEOUT_MS: u32 = 100;
+    /// See [`Self::MIN_TIMEOUT_MS`].
+    pub const MAX_TIMEOUT_MS: u32 = 60_000;
+    /// The highest number of deliveries in flight that a webhook can ask for.
+    pub const MAX_IN_FLIGHT: u32 = 1_000;
+
     /// Creates the settings of a webhook for these events of every project, with the default retry policy and
     /// without limits of its own.
     #[must_use]

@@ -39,9 +39,9 @@ rdev_http::members! {
         /// Deliveries per second, which all workers keep together.
         rate_limit: Patch<Rate>,
         /// Concurrent deliveries, which all workers keep together, once the endpoint has shown that it responds.
-        max_in_flight: Patch<Integer<1, 1_000>>,
+        max_in_flight: Patch<Integer<1, { WebhookSettings::MAX_IN_FLIGHT }>>,
         /// The timeout of an attempt.
-        timeout_ms: Patch<Milliseconds<100, 60_000>>,
+        timeout_ms: Patch<Milliseconds<{ WebhookSettings::MIN_TIMEOUT_MS }, { WebhookSettings::MAX_TIMEOUT_MS }>>,
         /// `rdev` by default. It cannot be changed later.
         format: Patch<types::BodyFormat>,
         /// `hmac-sha256` by default. It cannot be changed later.

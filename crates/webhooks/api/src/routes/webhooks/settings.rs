@@ -1,6 +1,8 @@
 //! The kinds of the members of a webhook's body.
 
-use rdev_webhooks_domain::{CustomHeaders, CustomHeadersError, Metadata, MetadataError, REDACTED, RateLimit};
+use rdev_webhooks_domain::{
+    CustomHeaders, CustomHeadersError, Metadata, MetadataError, REDACTED, RateLimit, WebhookSettings,
+};
 use utoipa::openapi::schema::{ObjectBuilder, SchemaType};
 use utoipa::openapi::{RefOr, Schema, Type};
 use utoipa::{PartialSchema, ToSchema};
@@ -10,7 +12,7 @@ use rdev_http::Faults;
 use rdev_http::kind::{self, Kind};
 use rdev_http::members::Value;
 
-const MAX_DESCRIPTION: usize = 1_000;
+const MAX_DESCRIPTION: usize = WebhookSettings::MAX_DESCRIPTION;
 /// Maximum number of members in `headers`: some may remove headers while as many as are allowed are set.
 const MAX_HEADER_MEMBERS: usize = 64;
 /// Maximum number of members in `metadata`, for the same reason.
