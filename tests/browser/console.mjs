@@ -155,12 +155,37 @@ const scenarios = {
     assert.equal((await reader.driver.findElements(By.css("tbody tr"))).length, rows);
     await reader.press("1 new");
     await reader.shows("command.completed");
+    // `r` redelivers the row with the focus, and comes back to it.
+    await reader.keys("j", "r");
+    await reader.shows("The delivery is sent again now");
+    assert.match(await reader.path(), /^\/deliveries$/);
+    const focused = "return document.activeElement.closest('tr')?.id.startsWith('dlv_') ?? false";
+    await reader.driver.wait(() => reader.driver.executeScript(focused), PATIENCE, "no row has the focus");
+
+    // The feed grows by itself, and waits while someone reads in it.
+    await reader.open("/events/feed");
+    await reader.shows("Live");
+    const known = (await reader.driver.findElements(By.css("tbody[data-feed] tr"))).length;
+    await publish("command.failed");
+    await reader.shows("command.failed");
+    const feed = () => reader.driver.findElements(By.css("tbody[data-feed] tr"));
+    assert.equal((await feed()).length, known + 1);
+    await reader.shows("1 succeeded");
+    await reader.keys("j");
+    await publish("command.started");
+    await reader.shows("1 new");
+    assert.equal((await feed()).length, known + 1);
+    await reader.press("1 new");
+    await reader.shows("command.started");
+    assert.equal((await feed()).length, known + 2);
+    const ended = async () => (await api("GET", "/deliveries?status=succeeded")).data.length === 4;
+    await reader.driver.wait(ended, PATIENCE, "not all deliveries succeeded");
 
     // A replay with its preview.
     await reader.open(`${webhook.split("?")[0]}/replays/new`);
     await (await reader.find("#status option[value=succeeded]")).click();
     await reader.press("Preview");
-    await reader.shows("2 succeeded deliveries");
+    await reader.shows("4 succeeded deliveries");
     await reader.press("Start this replay");
     await reader.shows("Completed");
 
@@ -218,6 +243,18 @@ const scenarios = {
     await reader.keys("r");
     await reader.shows("Attempt 2");
     await reader.shows("Succeeded");
+    // A time shows the other form while it has the focus, and Escape hides that.
+    const bubble = (selector) => reader.driver.executeScript(
+      "const time = document.querySelector(arguments[0]); time.focus();" +
+      "return getComputedStyle(time, '::after').display + ' ' + time.dataset.at;", selector);
+    assert.match(await bubble("main time[tabindex]"), /^block \d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC$/);
+    await reader.keys(Key.ESCAPE);
+    const hidden = "return getComputedStyle(document.activeElement, '::after').display";
+    assert.equal(await reader.driver.executeScript(hidden), "none");
+    await reader.click("[data-choice=zone]");
+    assert.match(await bubble("main time[tabindex]"), /\d{4}-\d\d-\d\d \d\d:\d\d:\d\d$/);
+    await reader.click("[data-choice=times]");
+    assert.match(await (await reader.find("main time[tabindex]")).getText(), /^\d{4}-/);
     await reader.keys("?");
     await reader.shows("Use these keys");
     await reader.keys(Key.ESCAPE);
@@ -235,13 +272,15 @@ const scenarios = {
     const target = await receiver();
     await reader.signIn();
     await reader.open("/webhooks/new");
-    assert.equal(await (await reader.find("[data-times]")).isDisplayed(), false, "the script runs");
+    assert.equal(await (await reader.find("[data-choice]")).isDisplayed(), false, "the script runs");
     await reader.type("url", target.url);
     await reader.type("events", "command.*");
     await reader.type("attempts", "1");
     await reader.type("waits", " ");
-    await reader.press("Create webhook");
+    // A form that is sent twice makes one thing, and its answer is that of the first time.
+    await reader.driver.actions().doubleClick(await reader.find("main button.primary")).perform();
     await reader.shows("The webhook was created.");
+    assert.equal((await api("GET", "/webhooks")).data.length, 1);
     await (await reader.find("noscript summary, .secret ~ noscript summary")).click();
     await reader.shows("whsec_");
     await reader.press("Disable");
@@ -301,19 +340,22 @@ const scenarios = {
     const delivery = (await api("GET", `/events/${event.id}`)).deliveries.data[0].id;
     const replay = await api("POST", `${path}/replay`, { status: "succeeded", since: "2020-01-01T00:00:00Z" });
     const pages = [
-      "/overview", "/webhooks", "/webhooks/new", path, `${path}/edit`, `${path}/secret`, `${path}/delete`,
+      "/overview", "/overview?window=7d", "/webhooks", "/webhooks/new", path, `${path}/edit`, `${path}/secret`, `${path}/delete`,
       `${path}/test?type=command.completed&delivery=${delivery}`, `${path}/replays`,
       `${path}/replays/new?status=failed&since=1h`, `${path}/replays/${replay.id}`,
       "/deliveries", "/deliveries?status=cancelled", "/deliveries?code=x", `/deliveries/${delivery}`,
-      "/events", `/events/${event.id}`, "/events/new", "/event-types", "/event-types/command.completed",
+      `/deliveries/${delivery}?attempt=1&sign=now`, "/replays", "/events", "/events/feed", `/events/${event.id}`, "/events/new", "/event-types", "/event-types/command.completed",
       "/event-types/new", "/api-keys", "/api-keys/new", `/api-keys/${key.id}/delete`, "/nothing",
     ];
     const check = async (page) => {
-      for (const width of [1280, 360]) {
-        for (const mode of ["light", "dark"]) {
-          await reader.driver.sendDevToolsCommand("Emulation.setDeviceMetricsOverride", { width, height: 900, deviceScaleFactor: 1, mobile: false });
+      // A window of 1280 px at 400 % has 320 px.
+      for (const [width, deviceScaleFactor] of [[1280, 1], [360, 1], [320, 4]]) {
+        for (const mode of width === 320 ? ["light"] : ["light", "dark"]) {
+          await reader.driver.sendDevToolsCommand("Emulation.setDeviceMetricsOverride", { width, height: 900, deviceScaleFactor, mobile: false });
           await reader.driver.sendDevToolsCommand("Emulation.setEmulatedMedia", { features: [{ name: "prefers-color-scheme", value: mode }] });
           await reader.open(page);
+          // Everything that can be unfolded.
+          await reader.driver.executeScript("document.querySelectorAll('details').forEach((it) => { it.open = true; })");
           // The driver's scripts are not those of the page, so its policy does not forbid them.
           await reader.driver.executeScript(axe);
           const found = await reader.driver.executeAsyncScript(`const done = arguments[arguments.length - 1];

@@ -4,6 +4,8 @@
 //   data-copy=ID         a button that copies the element with this id
 //   data-reveal=ID       a button that shows and hides a secret
 //   data-rows            a table body whose rows j and k walk, and which the stream keeps up to date
+//   data-feed            a table body with new rows on top
+//   data-choice=NAME     a button that switches between two values of a setting
 //   data-stream=URL      where the changes come from; with data-rows-url, the address that renders rows by id
 //   data-region          an element with an id that is replaced when the page changes; data-every=SECONDS polls it
 //   data-key=r           what the key r presses
@@ -34,7 +36,7 @@ function say(sentence) {
   next();
 }
 
-// Times: relative, or absolute in UTC or in local time.
+// Times: relative, with the absolute time on hover and focus, or the other way round; in UTC or local time.
 const pad = (number) => String(number).padStart(2, "0");
 const local = (date) =>
   `${date.getFullYear()}-${pad(date.getMonth() + 1)}-${pad(date.getDate())} ` +
@@ -48,27 +50,39 @@ function relative(date) {
   const text = `${Math.floor(number)} ${unit}`;
   return seconds < 0 ? `in ${text}` : `${text} ago`;
 }
-const MODES = ["relative", "UTC", "local"];
+// The choices of the footer, each with its first value as the default.
+const CHOICES = { times: ["relative", "absolute"], zone: ["UTC", "local"] };
+const choice = (name) => CHOICES[name].find((value) => value === settings.get(name)) ?? CHOICES[name][0];
 function showTimes(root = document) {
-  const mode = settings.get("times") ?? "relative";
+  const isRelative = choice("times") === "relative";
   for (const time of $$("time[datetime]", root)) {
     const date = new Date(time.dateTime);
-    time.dataset.utc ??= time.title;
-    const text = mode === "relative" ? relative(date) : mode === "UTC" ? time.dataset.utc : local(date);
+    time.dataset.utc ??= time.dataset.at;
+    const absolute = choice("zone") === "UTC" ? time.dataset.utc : local(date);
+    const [text, other] = isRelative ? [relative(date), absolute] : [absolute, relative(date)];
     if (time.textContent !== text) time.textContent = text;
-    time.title = mode === "relative" ? time.dataset.utc : relative(date);
+    if (time.dataset.at !== other) time.dataset.at = other;
   }
 }
-const timesButton = $("[data-times]");
-timesButton.hidden = false;
-const nameTimes = () => { timesButton.textContent = `Times: ${settings.get("times") ?? "relative"}`; };
-timesButton.addEventListener("click", () => {
-  settings.set("times", MODES[(MODES.indexOf(settings.get("times") ?? "relative") + 1) % MODES.length]);
-  nameTimes();
-  showTimes();
-});
-nameTimes();
+for (const button of $$("[data-choice]")) {
+  const name = button.dataset.choice;
+  const label = () => { button.textContent = `${button.dataset.label}: ${choice(name)}`; };
+  button.hidden = false;
+  button.addEventListener("click", () => {
+    settings.set(name, CHOICES[name].find((value) => value !== choice(name)));
+    label();
+    showTimes();
+  });
+  label();
+}
 setInterval(() => { if (!document.hidden) showTimes(); }, 5000);
+// Escape hides what hover and focus show, until either moves.
+document.addEventListener("keydown", (event) => {
+  if (event.key === "Escape") document.documentElement.dataset.plain = "";
+});
+for (const moved of ["pointerover", "focusin"]) {
+  document.addEventListener(moved, () => { delete document.documentElement.dataset.plain; });
+}
 
 // Copying and revealing.
 async function copy(element) {
@@ -110,10 +124,15 @@ document.addEventListener("click", async (event) => {
 // A form is sent once; a page that comes back from the history can send it again.
 document.addEventListener("submit", (event) => {
   if (event.target.method !== "post") return;
-  setTimeout(() => $$("button", event.target).forEach((button) => { button.disabled = true; }));
+  setTimeout(() => [...event.target.elements].forEach((field) => { if (field.matches("button")) field.disabled = true; }));
 });
 addEventListener("pageshow", (event) => {
-  if (event.persisted) $$("button:disabled").forEach((button) => { button.disabled = false; });
+  if (!event.persisted) return;
+  $$("button:disabled").forEach((button) => { button.disabled = false; });
+  // To send it again from here is meant, and makes another thing.
+  for (const form of $$("form[action*='?once=']")) {
+    form.action = form.action.replace(/once=.*/, `once=${crypto.getRandomValues(new Uint32Array(4)).join("")}`);
+  }
 });
 // An unset filter is no part of the address.
 for (const form of $$("form[data-filter]")) {
@@ -148,8 +167,8 @@ document.addEventListener("keydown", (event) => {
     "?": () => dialog.showModal(),
     j: () => walk(1),
     k: () => walk(-1),
-    r: () => ($("[data-key=r]", document.activeElement?.closest("tr") ?? document.createElement("p"))
-      ?? $("main [data-key=r]"))?.click(),
+    // The row with the focus, or what the page is about.
+    r: () => $("[data-key=r]", document.activeElement?.closest("tr") ?? $("main .head") ?? document.createElement("p"))?.click(),
   };
   const action = actions[event.key];
   if (!action) return;
@@ -193,8 +212,13 @@ class Live {
     this.element = element;
     this.element.hidden = false;
     this.rows = $("[data-rows][data-rows-url]");
+    this.isFeed = this.rows?.hasAttribute("data-feed");
     this.changed = new Set();
     this.fresh = new Set();
+    if (this.isFeed) {
+      $("[data-new]").addEventListener("click", () => this.grow());
+      setInterval(() => { if (this.source) this.refreshOpen(); }, 5000);
+    }
     this.wait = 1000;
     this.paused = false;
     this.button = $("button", element);
@@ -218,7 +242,9 @@ class Live {
   }
   open() {
     this.close();
-    const source = this.source = new EventSource(this.element.dataset.stream);
+    const address = new URL(this.element.dataset.stream, location);
+    if (this.seen) address.searchParams.set("after", this.seen);
+    const source = this.source = new EventSource(address);
     this.show("away", this.since ? this.away() : "Connecting");
     source.addEventListener("open", () => {
       if (this.since) say("Live again.");
@@ -226,10 +252,14 @@ class Live {
       this.wait = 1000;
       this.show("live", "Live");
       // What was missed meanwhile.
-      if (this.rows) for (const row of $$("tr[id]", this.rows)) this.changed.add(row.id);
+      if (this.rows && !this.isFeed) for (const row of $$("tr[id]", this.rows)) this.changed.add(row.id);
       this.later();
     });
     source.addEventListener("delivery", (event) => this.take(JSON.parse(event.data)));
+    source.addEventListener("event", (event) => {
+      this.seen = event.lastEventId;
+      this.take({ ...JSON.parse(event.data), matches: true });
+    });
     source.addEventListener("error", () => {
       this.since ??= new Date();
       this.show("away", this.away());
@@ -262,24 +292,55 @@ class Live {
     const ids = [...this.changed].slice(0, 100);
     this.changed.clear();
     if (!this.rows) return refreshRegions();
-    if (ids.length) {
-      const content = await part(`${this.rows.dataset.rowsUrl}?${ids.map((id) => `id=${id}`).join("&")}`);
-      for (const next of $$("tr[id]", content ?? document.createElement("p"))) {
-        const old = document.getElementById(next.id);
-        if (!old) continue;
-        const before = old.dataset.status;
-        replace(old, next);
-        if (before !== next.dataset.status) next.classList.add("fresh");
-      }
-      showTimes();
+    if (ids.length) await this.refresh(ids);
+    // A feed grows by itself while no one reads in it.
+    if (this.isFeed && scrollY < 200 && !this.rows.matches(":hover, :focus-within")) return this.grow();
+    this.announce();
+  }
+  fetch(ids) {
+    return part(`${this.rows.dataset.rowsUrl}?${ids.map((id) => `id=${id}`).join("&")}`);
+  }
+  async refresh(ids) {
+    const content = await this.fetch(ids);
+    for (const next of $$("tr[id]", content ?? document.createElement("p"))) {
+      const old = document.getElementById(next.id);
+      if (!old) continue;
+      const before = old.dataset.status;
+      replace(old, next);
+      if (before !== next.dataset.status) next.classList.add("fresh");
     }
+    showTimes(this.rows);
+  }
+  // Reads the rows of a feed again whose deliveries have not ended.
+  async refreshOpen() {
+    const ids = $$("tr[data-open]", this.rows).slice(0, 50).map((row) => row.id);
+    if (ids.length) try { await this.refresh(ids); } catch { /* the next turn tries again */ }
+  }
+  announce() {
     const link = $("[data-new]");
-    if (!link || !this.fresh.size) return;
+    if (!link) return;
+    link.hidden = !this.fresh.size;
     const text = `${this.fresh.size > 99 ? "99+" : this.fresh.size} new`;
-    if (link.textContent === text) return;
-    link.hidden = false;
+    if (link.hidden || link.textContent === text) return;
     link.textContent = text;
-    say(`${text} deliveries.`);
+    say(`${text} ${this.isFeed ? "events" : "deliveries"}.`);
+  }
+  // Puts the newest events on top of a feed, which keeps 200.
+  async grow() {
+    const ids = [...this.fresh].slice(-100);
+    this.fresh.clear();
+    if (ids.length) {
+      const content = await this.fetch(ids);
+      for (const row of $$("tr[id]", content ?? document.createElement("p"))) {
+        if (document.getElementById(row.id)) continue;
+        this.rows.prepend(row);
+        row.classList.add("fresh");
+      }
+      for (const row of $$("tr", this.rows).slice(200)) row.remove();
+      showTimes(this.rows);
+      say(`${ids.length} new ${ids.length === 1 ? "event" : "events"}.`);
+    }
+    this.announce();
   }
 }
 const live = $("[data-stream]");
@@ -295,3 +356,7 @@ function poll() {
 poll();
 enableButtons();
 showTimes();
+// A change of a row leads back to it. The browser moves the focus to the target of the address first.
+addEventListener("load", () => setTimeout(() => {
+  if (location.hash) $(`tr[id="${CSS.escape(location.hash.slice(1))}"] a`)?.focus();
+}));

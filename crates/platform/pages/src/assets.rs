@@ -1,6 +1,5 @@
 //! The style sheet and the script, embedded under names that change with their content.
 
-use std::fmt::Write;
 use std::sync::LazyLock;
 
 use axum::extract::Path;
@@ -8,6 +7,8 @@ use axum::response::{IntoResponse, Response};
 use http::StatusCode;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
 use sha2::{Digest, Sha256};
+
+use crate::token::hex;
 
 /// An embedded file.
 pub(crate) struct Asset {
@@ -26,12 +27,7 @@ const IMMUTABLE: HeaderValue = HeaderValue::from_static("public, max-age=3153600
 
 impl Asset {
     fn new(stem: &str, suffix: &str, media_type: &'static str, text: &'static str) -> Self {
-        let digest = Sha256::digest(text.as_bytes());
-        let hash = digest.iter().take(8).fold(String::new(), |mut hash, byte| {
-            // Writing to a String cannot fail.
-            let _ = write!(hash, "{byte:02x}");
-            hash
-        });
+        let hash = hex(&Sha256::digest(text.as_bytes())[..8]);
         Self {
             name: format!("{stem}-{hash}.{suffix}"),
             media_type: HeaderValue::from_static(media_type),

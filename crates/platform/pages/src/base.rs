@@ -1,4 +1,4 @@
-//! The path under which the pages are mounted.
+//! The path under which the pages are mounted, and paths from there.
 
 use axum::extract::OriginalUri;
 use http::request::Parts;
@@ -23,6 +23,13 @@ fn is_prefix(text: &str) -> bool {
     text.starts_with('/') && !text.starts_with("//") && text.bytes().all(is_plain)
 }
 
+/// Returns the page of the mount that a form names, and the first one for any other text.
+pub(crate) fn own_page(text: &str) -> &str {
+    let is_path = text.starts_with('/') && !text.starts_with("//");
+    let is_plain = text.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'\\');
+    if is_path && is_plain && !text.starts_with("/sign-") { text } else { "/" }
+}
+
 #[cfg(test)]
 mod tests {
     use http::Request;
@@ -44,6 +51,18 @@ mod tests {
         assert_eq!(base("/webhooks", "/console/webhooks", "/ops/"), "/ops/console");
         for other in ["//evil.example", "https://evil.example", "/a b", "\"", "ops"] {
             assert_eq!(base("/webhooks", "/webhooks", other), "", "{other}");
+        }
+    }
+
+    #[test]
+    fn the_next_page_is_one_of_the_mount() {
+        for page in ["/", "/deliveries?status=failed&cursor=x", "/webhooks/whk_1"] {
+            assert_eq!(own_page(page), page);
+        }
+        for other in
+            ["", "//evil.example", "https://evil.example", "/\\evil.example", "/a\nb", "/sign-out", "x"]
+        {
+            assert_eq!(own_page(other), "/", "{other:?}");
         }
     }
 }

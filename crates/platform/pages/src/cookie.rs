@@ -56,6 +56,12 @@ impl SealedCookie {
     }
 }
 
+/// Returns whether the browser came by HTTPS, at least to the proxy.
+pub(crate) fn is_https(headers: &HeaderMap) -> bool {
+    let forwarded = headers.get("x-forwarded-proto").and_then(|value| value.to_str().ok());
+    forwarded.is_some_and(|proto| proto.trim().eq_ignore_ascii_case("https"))
+}
+
 /// Where a cookie is sent.
 pub(crate) struct CookieScope {
     /// The path of the mount.
@@ -67,10 +73,8 @@ pub(crate) struct CookieScope {
 impl CookieScope {
     /// Returns the scope of a request under this base path.
     pub(crate) fn new(base: &str, headers: &HeaderMap) -> Self {
-        let forwarded = headers.get("x-forwarded-proto").and_then(|value| value.to_str().ok());
-        let is_secure = forwarded.is_some_and(|proto| proto.trim().eq_ignore_ascii_case("https"));
         let path = if base.is_empty() { "/".to_owned() } else { base.to_owned() };
-        Self { path, is_secure }
+        Self { path, is_secure: is_https(headers) }
     }
 
     fn header(&self, name: &str, value: &str, max_age: u32) -> Option<HeaderValue> {

@@ -1,20 +1,25 @@
 //! Forms and queries.
 
 use std::fmt::Display;
+use std::str::FromStr;
 
 use axum::body::to_bytes;
 use axum::extract::{FromRequest, FromRequestParts, Request};
 use http::Uri;
 use http::header::CONTENT_TYPE;
 use http::request::Parts;
+use rdev_core::PageRequest;
 use rdev_http::{Problem, ProblemCode};
 use url::form_urlencoded;
 
 use crate::view::View;
 
 /// The maximum length of a form, and of one without a session.
-const MAX_BYTES: usize = 1_024 * 1_024;
+pub(crate) const MAX_BYTES: usize = 1_024 * 1_024;
 const MAX_ANONYMOUS_BYTES: usize = 16 * 1_024;
+
+/// The parameter with the id before which a page of a list begins.
+pub(crate) const BEFORE: &str = "before";
 
 const MEDIA_TYPE: &str = "application/x-www-form-urlencoded";
 
@@ -69,6 +74,18 @@ impl Form {
         if query.is_empty() { path.to_owned() } else { format!("{path}?{query}") }
     }
 
+    /// Returns these fields alone.
+    #[must_use]
+    pub fn only<const N: usize>(&self, names: [&str; N]) -> Self {
+        Self(self.0.iter().filter(|(name, _)| names.contains(&name.as_str())).cloned().collect())
+    }
+
+    /// Returns the request for the page of a list that this query asks for.
+    #[must_use]
+    pub fn page<I: FromStr>(&self, limit: u32) -> PageRequest<I> {
+        PageRequest { limit, before: self.given(BEFORE).and_then(|text| text.parse().ok()) }
+    }
+
     /// Returns whether a field was sent.
     #[must_use]
     pub fn has(&self, name: &str) -> bool {
@@ -94,13 +111,15 @@ impl<S: Send + Sync> FromRequest<S> for Form {
         }
         let is_signed_in = request.extensions().get::<View>().is_some_and(|view| view.session().is_some());
         let max = if is_signed_in { MAX_BYTES } else { MAX_ANONYMOUS_BYTES };
-        let bytes = to_bytes(request.into_body(), max).await.map_err(|_| {
-            let detail =
-                format!("The form is longer than {} KiB, or did not arrive completely.", max / 1_024);
-            Problem::new(ProblemCode::BODY_TOO_LARGE, detail)
-        })?;
+        let bytes = to_bytes(request.into_body(), max).await.map_err(|_| too_large(max))?;
         Ok(Self::parse(&bytes))
     }
+}
+
+/// Returns the problem of a form that is longer than `max` bytes.
+pub(crate) fn too_large(max: usize) -> Problem {
+    let detail = format!("The form is longer than {} KiB, or did not arrive completely.", max / 1_024);
+    Problem::new(ProblemCode::BODY_TOO_LARGE, detail)
 }
 
 /// The query of a page.

@@ -1,6 +1,5 @@
 //! A link that signs in once.
 
-use std::fmt::Write;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -8,6 +7,8 @@ use rdev_app::Ambient;
 use rdev_core::Timestamp;
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
+
+use crate::token::hex;
 
 /// How long a link can be used.
 const VALID_FOR: Duration = Duration::from_secs(10 * 60);
@@ -26,11 +27,7 @@ impl SignInLink {
     /// Creates a link, and returns it with its path under the mount.
     #[must_use]
     pub fn new(ambient: &Ambient) -> (Self, String) {
-        let mut token = String::with_capacity(48);
-        for byte in ambient.entropy.bytes::<24>() {
-            // Writing to a String cannot fail.
-            let _ = write!(token, "{byte:02x}");
-        }
+        let token = hex(&ambient.entropy.bytes::<24>());
         let unused = Unused { hash: hash(&token), until: ambient.now() + VALID_FOR };
         (Self(Arc::new(Mutex::new(Some(unused)))), format!("/sign-in/link?token={token}"))
     }

@@ -13,28 +13,43 @@ use http::header::{
 use http::{HeaderMap, StatusCode, Uri};
 use rdev_http::{Problem, ProblemCode};
 
+use crate::cookie::is_https;
+
+const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
+
 const POLICY: HeaderValue = HeaderValue::from_static(
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; \
      form-action 'self'; base-uri 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'",
 );
 
 /// The headers of every response.
-const HEADERS: [(HeaderName, HeaderValue); 6] = [
+const HEADERS: [(HeaderName, HeaderValue); 5] = [
     (CONTENT_SECURITY_POLICY, POLICY),
     (HeaderName::from_static("cross-origin-opener-policy"), HeaderValue::from_static("same-origin")),
     (HeaderName::from_static("cross-origin-resource-policy"), HeaderValue::from_static("same-origin")),
-    // Nothing reaches other origins. `no-referrer` would also take the origin from our own forms, by which a browser
-    // without HTTPS shows that they are ours.
-    (REFERRER_POLICY, HeaderValue::from_static("same-origin")),
     (X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
     (X_FRAME_OPTIONS, HeaderValue::from_static("DENY")),
 ];
 
 /// Adds the headers to a response.
 pub(crate) async fn secure(request: Request, next: Next) -> Response {
+    let referrers = referrer_policy(request.uri(), request.headers());
     let mut response = next.run(request).await;
     response.headers_mut().extend(HEADERS);
+    response.headers_mut().insert(REFERRER_POLICY, referrers);
     response
+}
+
+/// Returns what the browser tells others of the page's address: nothing. With `no-referrer` a form has the origin
+/// `null`, so the browser must say by `Sec-Fetch-Site` that the form is ours. Over plain HTTP to another host it does
+/// not, and must send the origin, to this server alone.
+fn referrer_policy(target: &Uri, headers: &HeaderMap) -> HeaderValue {
+    let says_site = headers.contains_key(SEC_FETCH_SITE);
+    let policy = match says_site || is_https(headers) || is_loopback(&host(target, headers)) {
+        true => "no-referrer",
+        false => "same-origin",
+    };
+    HeaderValue::from_static(policy)
 }
 
 /// The host names under which the pages are served.
@@ -57,13 +72,15 @@ impl Hosts {
 
     fn accepts(&self, name: &str) -> bool {
         let Some(others) = &self.0 else { return true };
-        let name = name.to_ascii_lowercase();
-        let address = name.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
-        name == "localhost"
-            || name.ends_with(".localhost")
-            || address.is_ok_and(|address| address.is_loopback())
-            || others.contains(&name)
+        is_loopback(name) || others.contains(&name.to_ascii_lowercase())
     }
+}
+
+/// Returns whether a host name is one of this machine's loopback addresses.
+fn is_loopback(name: &str) -> bool {
+    let name = name.to_ascii_lowercase();
+    let address = name.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
+    name == "localhost" || name.ends_with(".localhost") || address.is_ok_and(|address| address.is_loopback())
 }
 
 /// Refuses a request under another host name.
@@ -106,6 +123,22 @@ mod tests {
         for name in ["", "evil.example", "127.0.0.1.evil.example", "10.0.0.1", "localhost.evil.example"] {
             assert!(!hosts.accepts(name), "{name}");
             assert!(Hosts::any().accepts(name), "{name}");
+        }
+    }
+
+    #[test]
+    fn an_address_reaches_others_only_where_the_browser_needs_it() {
+        for (host, header, policy) in [
+            ("127.0.0.1:8080", "x-other", "no-referrer"),
+            ("hooks.example", "x-forwarded-proto", "no-referrer"),
+            ("hooks.example", "sec-fetch-site", "no-referrer"),
+            ("hooks.example", "x-other", "same-origin"),
+        ] {
+            let headers = HeaderMap::from_iter([
+                (HOST, HeaderValue::from_str(host).unwrap()),
+                (HeaderName::from_static(header), HeaderValue::from_static("https")),
+            ]);
+            assert_eq!(referrer_policy(&"/x".parse().unwrap(), &headers), policy, "{host} {header}");
         }
     }
 

@@ -14,7 +14,7 @@ use tower_http::csrf::{CsrfLayer, ProtectionError};
 use crate::link::SignInLink;
 use crate::security::{self, Hosts};
 use crate::site::{Section, Site};
-use crate::{assets, frame, sign_in};
+use crate::{assets, frame, once, sign_in};
 
 /// The frame around the pages of every domain.
 pub struct Shell {
@@ -61,6 +61,7 @@ impl Shell {
             .merge(sign_in::routes())
             .fallback(frame::no_such_page)
             .method_not_allowed_fallback(fallback::method_not_allowed)
+            .layer(from_fn(once::execute_once))
             .layer(CsrfLayer::new().with_rejection_response(cross_origin))
             .layer(from_fn_with_state(site, frame::frame));
         observer

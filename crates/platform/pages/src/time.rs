@@ -6,8 +6,8 @@ use std::time::Duration;
 use chrono::DateTime;
 use rdev_core::Timestamp;
 
-/// A moment on a page: a `time` element with the time relative to now, and the absolute time as its title. The script
-/// shows the one or the other, in UTC or local time.
+/// A moment on a page: a `time` element with the time relative to now, and the absolute time, which appears while the
+/// pointer or the focus is on it. The script shows the one or the other, in UTC or local time.
 #[derive(Debug, Clone, Copy)]
 pub struct Moment {
     /// The moment.
@@ -35,10 +35,23 @@ impl Moment {
     }
 }
 
+impl Moment {
+    /// Returns the element for a row that has a link: the focus of the link is that of the row's times, so that they
+    /// are no stops of their own.
+    #[must_use]
+    pub fn in_row(&self) -> String {
+        self.element("")
+    }
+
+    fn element(&self, focus: &str) -> String {
+        let Self { at, .. } = self;
+        format!(r#"<time datetime="{at}" data-at="{}"{focus}>{}</time>"#, self.absolute(), self.relative())
+    }
+}
+
 impl fmt::Display for Moment {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { at, .. } = self;
-        write!(f, r#"<time datetime="{at}" title="{}">{}</time>"#, self.absolute(), self.relative())
+        f.write_str(&self.element(r#" tabindex="0""#))
     }
 }
 
@@ -83,8 +96,9 @@ mod tests {
         assert_eq!([5, 90].map(relative).join("; "), "in 5 s; in 1 min");
         assert_eq!(
             Moment { at: now, now }.to_string(),
-            r#"<time datetime="2025-01-15T10:30:00Z" title="2025-01-15 10:30:00 UTC">just now</time>"#
+            r#"<time datetime="2025-01-15T10:30:00Z" data-at="2025-01-15 10:30:00 UTC" tabindex="0">just now</time>"#
         );
+        assert!(!Moment { at: now, now }.in_row().contains("tabindex"));
     }
 
     #[test]

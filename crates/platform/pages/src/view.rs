@@ -10,14 +10,19 @@ use http::header::{CONTENT_TYPE, HeaderValue, LOCATION, SET_COOKIE};
 use http::request::Parts;
 use http::{Extensions, HeaderMap, StatusCode};
 use rdev_core::{Scope, Timestamp};
+use rdev_http::auth::Admitted;
 use rdev_http::{Problem, ProblemCode, Rendered};
 
 use crate::assets::{SCRIPT, STYLE};
-use crate::base::base_path;
+use crate::base::{base_path, own_page};
 use crate::cookie::{CookieScope, SealedCookie};
 use crate::session::Session;
 use crate::site::Site;
 use crate::time::Moment;
+use crate::token;
+
+/// The parameter with the token of a form that makes something.
+pub(crate) const ONCE: &str = "once";
 
 /// The header of a request of the script, which wants a part of the page.
 const X_RDEV_PART: &str = "x-rdev-part";
@@ -65,6 +70,7 @@ struct Inner {
     site: Arc<Site>,
     base: String,
     path: String,
+    here: String,
     headers: HeaderMap,
     extensions: Extensions,
     session: Option<Session>,
@@ -104,10 +110,11 @@ struct ProblemPage<'a> {
 impl View {
     pub(crate) fn new(site: Arc<Site>, parts: &Parts, session: Option<Session>) -> Self {
         let (base, path) = (base_path(parts), parts.uri.path().to_owned());
+        let here = parts.uri.path_and_query().map_or("/", |here| here.as_str()).to_owned();
         let (headers, now) = (parts.headers.clone(), site.ambient.now());
         // What the host's own middleware has put there, for its authorization.
         let extensions = parts.extensions.clone();
-        Self(Arc::new(Inner { site, base, path, headers, extensions, session, now }))
+        Self(Arc::new(Inner { site, base, path, here, headers, extensions, session, now }))
     }
 
     /// Returns who is signed in.
@@ -129,20 +136,23 @@ impl View {
         if url.is_empty() { "/".to_owned() } else { url }
     }
 
-    /// Returns whether the session would be admitted again with the same rights, as far as is known: for an answer that
-    /// lasts.
-    pub async fn still_holds(&self) -> bool {
-        let Some(session) = self.session() else { return false };
-        let Inner { site, headers, .. } = &*self.0;
-        let (mut parts, ()) = http::Request::new(()).into_parts();
-        parts.headers = headers.clone();
-        parts.extensions = self.0.extensions.clone();
-        match site.session(&parts).await {
-            Ok(now) => now.is_some_and(|now| now.caller.access == session.caller.access),
-            Err(refusal) => {
-                !matches!(refusal.code().status(), StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN)
-            }
-        }
+    /// Returns the address of a form that makes something: sent twice with the same content, it makes one thing. Its
+    /// handler passes [`OperationIds`](rdev_http::OperationIds) to the use case.
+    #[must_use]
+    pub fn once(&self, path: &str) -> String {
+        format!("{}?{ONCE}={}", self.url(path), token::hex(&self.0.site.ambient.entropy.bytes::<16>()))
+    }
+
+    /// Returns the address of this page from the mount, with its query, to come back to it.
+    #[must_use]
+    pub fn here(&self) -> &str {
+        &self.0.here
+    }
+
+    /// Leads back to a page of the mount, and to the first one for any other text.
+    #[must_use]
+    pub fn redirect_back(&self, here: &str, notice: &Notice) -> Response {
+        self.redirect_with(own_page(here), notice)
     }
 
     /// Returns the time of the request.
@@ -321,5 +331,22 @@ impl<S: Send + Sync> FromRequestParts<S> for View {
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
         // Only a route outside the shell has no view.
         parts.extensions.get().cloned().ok_or_else(Problem::internal)
+    }
+}
+
+/// A stream of a page lasts as long as its session.
+impl Admitted for View {
+    async fn holds(&self) -> bool {
+        let Some(session) = self.session() else { return false };
+        let Inner { site, headers, .. } = &*self.0;
+        let (mut parts, ()) = http::Request::new(()).into_parts();
+        parts.headers = headers.clone();
+        parts.extensions = self.0.extensions.clone();
+        match site.session(&parts).await {
+            Ok(now) => now.is_some_and(|now| now.caller.access == session.caller.access),
+            Err(refusal) => {
+                !matches!(refusal.code().status(), StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN)
+            }
+        }
     }
 }

@@ -2,6 +2,7 @@
 
 use rdev_http::{Problem, ProblemCode, StatusCode};
 use rdev_webhooks_app::WebhookError;
+use rdev_webhooks_app::feed::WatchError;
 
 /// The state of what was to be changed does not allow it.
 pub(crate) const CONFLICT: ProblemCode = ProblemCode::new(
@@ -23,4 +24,14 @@ pub(crate) fn of_webhook(error: WebhookError) -> Problem {
         WebhookError::Store(error) => error.into(),
         other => Problem::internal().caused_by(other),
     }
+}
+
+/// Returns the problem of a stream that cannot be opened.
+pub(crate) fn of_watch(error: WatchError) -> Problem {
+    let detail = match error {
+        WatchError::TooManyOfKey | WatchError::TooMany => "Too many pages are live at the same time.",
+        WatchError::Stopped => "The service is stopping.",
+        _ => "The database is unavailable.",
+    };
+    Problem::new(ProblemCode::UNAVAILABLE, detail)
 }

@@ -5,6 +5,7 @@
 
 mod api_keys;
 mod body;
+mod chart;
 mod deliveries;
 mod event_types;
 mod events;
@@ -22,13 +23,10 @@ use std::sync::Arc;
 
 use rdev_app::Ambient;
 use rdev_http::Observer;
-use rdev_http::auth::Gate;
 use rdev_http::limits::Limits;
 use rdev_keyring::Keyring;
 use rdev_pages::Shell;
 use rdev_webhooks_app::Services;
-
-use options::Authorization;
 
 /// The router type, which [`router`] returns, for embedders.
 pub use axum::Router;
@@ -43,10 +41,7 @@ pub(crate) type Shared = Arc<Services>;
 pub fn router(services: Services, keyring: Keyring, ambient: Ambient, options: ConsoleOptions) -> Router {
     let limits = Arc::new(Limits::default());
     let (api_keys, idempotency) = (services.api_keys.clone(), services.idempotency.clone());
-    let gate = Arc::new(match options.authorization {
-        Authorization::Keys(key) => Gate::new(&key, api_keys, idempotency, Arc::clone(&limits)),
-        Authorization::Hook(hook) => Gate::authorized_by(hook, idempotency, Arc::clone(&limits)),
-    });
+    let gate = options.authorized_by.gate(api_keys, idempotency, Arc::clone(&limits));
     let observer = Observer {
         entropy: Arc::clone(&ambient.entropy),
         request_timeout: options.request_timeout,

@@ -4,26 +4,17 @@ use std::fmt;
 use std::time::Duration;
 
 use http::request::Parts;
-use rdev_http::auth::{Authorized, Hook, Refusal};
+use rdev_http::auth::{Authorized, AuthorizedBy, Hook, Refusal};
 use rdev_pages::{Hosts, SignInLink};
 use secrecy::SecretString;
 
 /// The options of the console besides its services.
 #[derive(Clone)]
 pub struct ConsoleOptions {
-    pub(crate) authorization: Authorization,
+    pub(crate) authorized_by: AuthorizedBy,
     pub(crate) sign_in_link: Option<SignInLink>,
     pub(crate) hosts: Hosts,
     pub(crate) request_timeout: Duration,
-}
-
-/// How callers are admitted.
-#[derive(Clone)]
-pub(crate) enum Authorization {
-    /// By a session that an API key has begun.
-    Keys(SecretString),
-    /// By a function of the embedder.
-    Hook(Hook),
 }
 
 impl ConsoleOptions {
@@ -31,7 +22,7 @@ impl ConsoleOptions {
     /// sign in too, with its own rights. Requests may take 10 s.
     #[must_use]
     pub fn new(api_key: SecretString) -> Self {
-        Self::with(Authorization::Keys(api_key))
+        Self::with(AuthorizedBy::Keys(api_key))
     }
 
     /// Returns the options of a console without a sign-in of its own: `authorize` decides on each request who is signed
@@ -42,12 +33,12 @@ impl ConsoleOptions {
         F: Fn(Parts) -> R + Send + Sync + 'static,
         R: Future<Output = Result<Authorized, Refusal>> + Send + 'static,
     {
-        Self::with(Authorization::Hook(Hook::new(authorize)))
+        Self::with(AuthorizedBy::Hook(Hook::new(authorize)))
     }
 
-    fn with(authorization: Authorization) -> Self {
+    fn with(authorized_by: AuthorizedBy) -> Self {
         let request_timeout = Duration::from_secs(10);
-        Self { authorization, sign_in_link: None, hosts: Hosts::any(), request_timeout }
+        Self { authorized_by, sign_in_link: None, hosts: Hosts::any(), request_timeout }
     }
 
     /// Sets a link that signs in as the administrator once.

@@ -5,15 +5,18 @@ use axum::extract::State;
 use axum::response::Response;
 use futures_util::future::join_all;
 use rdev_http::{Caller, Problem};
-use rdev_pages::{Badge, Icon, Moment, View, duration};
-use rdev_webhooks_domain::statistics::{Counters, StatisticsWindow};
+use rdev_pages::{Badge, Icon, Moment, PageQuery, View, duration};
+use rdev_webhooks_domain::statistics::{Counters, Span};
 use rdev_webhooks_domain::{Circuit, Health, PageRequest, Webhook, WebhookFilter, WebhookState, scopes};
 
+use crate::chart::{self, Chart, Window, WindowLink};
 use crate::webhooks::of_statistics;
 use crate::{Shared, failure, words};
 
 /// The number of webhooks whose statistics the page adds up.
 const MAX_WEBHOOKS: u32 = 50;
+/// The number of lengths of time that it offers: a longer one would read too many sums.
+const WINDOWS: usize = 3;
 /// The number of statistics that are read at the same time.
 const CONCURRENT_READS: usize = 4;
 
@@ -23,7 +26,9 @@ struct Overview<'a> {
     view: &'a View,
     troubled: Vec<Row>,
     well: Vec<Row>,
+    windows: Vec<WindowLink>,
     numbers: Vec<(&'static str, String)>,
+    course: Option<Chart>,
     has_more: bool,
     may_write: bool,
 }
@@ -47,8 +52,11 @@ pub(crate) async fn overview(
     State(services): State<Shared>,
     view: View,
     caller: Caller,
+    PageQuery(query): PageQuery,
 ) -> Result<Response, Problem> {
     let access = &caller.access;
+    let windows = &chart::WINDOWS[..WINDOWS];
+    let window = Window::chosen(windows, query.text("window"));
     let page = PageRequest { limit: MAX_WEBHOOKS, before: None };
     let found =
         services.webhooks.list(access, &WebhookFilter::default(), page).await.map_err(failure::of_webhook)?;
@@ -60,7 +68,7 @@ pub(crate) async fn overview(
         let mut reads = Vec::with_capacity(webhooks.len());
         for (webhook, _) in webhooks {
             let not_before = access.projects.as_ref().map(|_| webhook.updated_at);
-            reads.push(services.statistics.read(access, webhook.id, StatisticsWindow::DAY, not_before));
+            reads.push(services.statistics.read(access, webhook.id, window.statistics(), not_before));
         }
         for ((webhook, health), read) in webhooks.iter().zip(join_all(reads).await) {
             let read = read.map_err(of_statistics)?;
@@ -75,7 +83,16 @@ pub(crate) async fn overview(
         is_more |= read.backlog.has_more;
         oldest = [oldest, read.backlog.oldest].into_iter().flatten().min();
     }
-    let rate = sums.success_rate().map_or("–".to_owned(), |rate| format!("{:.1} %", rate * 100.0));
+    let rate = sums.success_rate().map_or("–".to_owned(), chart::percent);
+    // Each webhook has been read at its own moment.
+    let spans = rows.iter().map(|(_, read)| read.span);
+    let span = spans.reduce(|one, other| Span {
+        since: one.since.min(other.since),
+        until: one.until.max(other.until),
+        ..one
+    });
+    let course =
+        span.map(|span| Chart::new(&view, window, span, rows.iter().flat_map(|(_, read)| &read.course)));
     let (mut troubled, mut well): (Vec<_>, Vec<_>) =
         rows.into_iter().map(|(row, _)| row).partition(|row| row.severity > 0);
     troubled.sort_by_key(|row| std::cmp::Reverse(row.severity));
@@ -84,9 +101,11 @@ pub(crate) async fn overview(
         view: &view,
         troubled,
         well,
+        windows: chart::links(&view, "/overview", windows, window),
+        course,
         numbers: vec![
-            ("Succeeded in 24 h", sums.succeeded.to_string()),
-            ("Failed in 24 h", sums.failed.to_string()),
+            ("Succeeded", sums.succeeded.to_string()),
+            ("Failed", sums.failed.to_string()),
             ("Success rate", rate),
             ("Waiting now", format!("{waiting}{}", if is_more { "+" } else { "" })),
             ("Oldest accepted", oldest.map_or("–".to_owned(), |id| view.moment(id.time()).relative())),
@@ -125,7 +144,7 @@ fn row(
         since: since.map(|at| view.moment(at)),
         succeeded: read.sums.succeeded,
         failed: read.sums.failed,
-        rate: read.sums.success_rate().map_or("–".to_owned(), |rate| format!("{:.1} %", rate * 100.0)),
+        rate: read.sums.success_rate().map_or("–".to_owned(), chart::percent),
         waiting: format!("{}{more}", read.backlog.count),
         median: read.sums.latency.quantile(0.5).map_or("–".to_owned(), duration),
         severity,

@@ -4,7 +4,7 @@ mod list;
 mod new;
 mod show;
 
-pub(crate) use list::list;
+pub(crate) use list::{list, of_webhook};
 pub(crate) use new::{begin, new};
 pub(crate) use show::{cancel, show};
 

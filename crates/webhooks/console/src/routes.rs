@@ -18,6 +18,7 @@ pub(crate) fn sections() -> Vec<Section> {
         section("/webhooks", "Webhooks", read()),
         section("/deliveries", "Deliveries", read()),
         section("/events", "Events", read()),
+        section("/replays", "Replays", read()),
         section("/event-types", "Event types", None),
         section("/api-keys", "API keys", Some(Scope::ADMIN)),
     ]
@@ -42,12 +43,13 @@ pub(crate) fn pages() -> Router<Shared> {
         .route("/webhooks/{id}/secret", write(get(webhooks::show_rotation).post(webhooks::rotate)))
         .route("/webhooks/{id}/test", write(get(webhooks::show_test).post(webhooks::send_test)))
         .route("/webhooks/{id}/delete", write(get(webhooks::confirm).post(webhooks::delete)))
-        .route("/webhooks/{id}/replays", read(get(replays::list)))
+        .route("/webhooks/{id}/replays", read(get(replays::of_webhook)))
         .route("/webhooks/{id}/replays/new", write(bounded_reads(get(replays::new).post(replays::begin))))
         .route("/webhooks/{id}/replays/{replay}", read(get(replays::show)))
         .route("/webhooks/{id}/replays/{replay}/cancel", write(post(replays::cancel)))
         .route("/deliveries", read(get(deliveries::list)))
         .route("/deliveries/rows", read(get(deliveries::rows)))
+        .route("/deliveries/redeliver", write(post(deliveries::redeliver_row)))
         .route("/deliveries/{id}", read(get(deliveries::show)))
         .route("/deliveries/{id}/body", read(get(deliveries::request_body)))
         .route("/deliveries/{id}/attempts/{number}/body", read(get(deliveries::response_body)))
@@ -57,7 +59,11 @@ pub(crate) fn pages() -> Router<Shared> {
         .route("/live", needs(scopes::WEBHOOKS_READ, get(deliveries::live)))
         .route("/events", read(get(events::list)))
         .route("/events/new", publish(get(events::new).post(events::publish)))
+        .route("/events/feed", read(get(events::feed)))
+        .route("/events/rows", read(get(events::rows)))
+        .route("/events/live", needs(scopes::WEBHOOKS_READ, get(events::live)))
         .route("/events/{id}", read(get(events::show)))
+        .route("/replays", read(get(replays::list)))
         .route("/event-types", any(get(event_types::list)))
         .route("/event-types/new", administer(get(event_types::new).post(event_types::register)))
         .route("/event-types/{name}", any(get(event_types::show)))

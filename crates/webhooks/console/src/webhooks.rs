@@ -19,14 +19,28 @@ pub(crate) use show::{of_statistics, show};
 pub(crate) use state::{disable, enable};
 pub(crate) use test::{send_test, show_test};
 
-use rdev_http::Problem;
+use axum::extract::FromRequestParts;
+use http::request::Parts;
+use rdev_http::{Caller, PathId, Problem};
 use rdev_webhooks_app::Services;
-use rdev_webhooks_domain::{Access, Webhook};
+use rdev_webhooks_domain::{Access, Webhook, WebhookId};
 
-use crate::failure;
+use crate::{Shared, failure};
 
-/// Returns the webhook with the id of a path, if the caller sees it.
-pub(crate) async fn find(services: &Services, access: &Access, id: &str) -> Result<Webhook, Problem> {
-    let id = id.parse().map_err(|error| Problem::not_found(format!("The id {error}.")))?;
+/// The webhook of a path, which the caller sees.
+pub(crate) struct PathWebhook(pub(crate) Webhook);
+
+impl FromRequestParts<Shared> for PathWebhook {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, services: &Shared) -> Result<Self, Problem> {
+        let caller = Caller::from_request_parts(parts, services).await?;
+        let PathId(id) = PathId::from_request_parts(parts, services).await?;
+        find(services, &caller.access, id).await.map(Self)
+    }
+}
+
+/// Returns a webhook that the caller sees.
+pub(crate) async fn find(services: &Services, access: &Access, id: WebhookId) -> Result<Webhook, Problem> {
     services.webhooks.get(access, id).await.map_err(failure::of_webhook)
 }

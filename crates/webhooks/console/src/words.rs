@@ -2,8 +2,8 @@
 
 use rdev_pages::{Badge, Icon, Tone};
 use rdev_webhooks_domain::{
-    Attempt, CancelReason, Circuit, DeliveryState, DeliveryStatus, DisabledReason, FailureClass,
-    FailureReason, Health, Timestamp, Trigger, WaitingFor, Webhook, WebhookState,
+    CancelReason, Circuit, DeliveryState, DeliveryStatus, DisabledReason, FailureClass, FailureReason,
+    Health, LastAttempt, Timestamp, Trigger, WaitingFor, Webhook, WebhookState,
 };
 
 /// Returns the state of a webhook: whether it is enabled, and how its endpoint does.
@@ -99,11 +99,10 @@ pub(crate) const fn trigger(trigger: Trigger) -> &'static str {
 }
 
 /// Returns the answer to an attempt: the HTTP status, or the class of the failure.
-pub(crate) fn answer(attempt: &Attempt) -> String {
-    match (attempt.outcome.status(), &attempt.outcome.failure) {
-        (Some(status), None) => status.to_string(),
-        (Some(status), Some(failure)) if failure.class == FailureClass::Status => status.to_string(),
-        (_, Some(failure)) => class(failure.class).to_owned(),
+pub(crate) fn answer(attempt: &LastAttempt) -> String {
+    match (attempt.status, attempt.failure) {
+        (Some(status), None | Some(FailureClass::Status)) => status.to_string(),
+        (_, Some(failure)) => class(failure).to_owned(),
         (None, None) => String::new(),
     }
 }

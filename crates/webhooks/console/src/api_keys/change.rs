@@ -1,13 +1,12 @@
 //! Creating and deleting an API key.
 
 use askama::Template;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::response::Response;
-use rdev_access::{ApiKey, ApiKeyError, ApiKeyViolation, Ids, NewApiKey};
-use rdev_http::{Problem, StatusCode};
+use rdev_access::{ApiKey, ApiKeyError, ApiKeyViolation, NewApiKey};
+use rdev_http::{OperationIds, PathId, Problem, StatusCode};
 use rdev_pages::{Form, FormFaults, Input, Notice, View};
-use rdev_webhooks_app::Services;
-use rdev_webhooks_domain::{Access, ProjectName, Scope, scopes};
+use rdev_webhooks_domain::{Access, ApiKeyId, ProjectName, Scope, scopes};
 use secrecy::ExposeSecret;
 
 use super::failed;
@@ -17,8 +16,9 @@ const MAX_NAME: usize = 100;
 
 #[derive(Template)]
 #[template(path = "api_keys/new.html")]
-struct NewPage<'a> {
-    view: &'a View,
+struct NewPage {
+    action: String,
+    back: String,
     inputs: [Input; 3],
     scopes: Vec<Choice>,
     fault: String,
@@ -35,7 +35,7 @@ struct Choice {
 #[template(path = "api_keys/delete.html")]
 struct DeletePage {
     back: String,
-    path: String,
+    action: String,
     key: ApiKey,
     is_own: bool,
 }
@@ -47,11 +47,12 @@ pub(crate) async fn new(view: View) -> Result<Response, Problem> {
 pub(crate) async fn create(
     State(services): State<Shared>,
     view: View,
+    OperationIds(ids): OperationIds,
     form: Form,
 ) -> Result<Response, Problem> {
     let mut faults = FormFaults::default();
     if let Some(new) = read(&form, &mut faults) {
-        match services.api_keys.create(new, Ids::fresh()).await {
+        match services.api_keys.create(new, ids).await {
             Ok(created) => {
                 let notice = Notice::new("The API key was created.")
                     .with_secret("API key", created.secret.expose().expose_secret());
@@ -92,7 +93,7 @@ fn place(violation: ApiKeyViolation) -> &'static str {
     }
 }
 
-fn page<'a>(view: &'a View, form: &Form, faults: &FormFaults) -> NewPage<'a> {
+fn page(view: &View, form: &Form, faults: &FormFaults) -> NewPage {
     let filled = |input: Input, name: &str| input.value(form.text(name)).fault(faults.of(name));
     let meaning = |scope: &Scope| match scope {
         scope if *scope == scopes::EVENTS_WRITE => "publish events",
@@ -103,7 +104,8 @@ fn page<'a>(view: &'a View, form: &Form, faults: &FormFaults) -> NewPage<'a> {
         _ => "everything, also API keys and event types",
     };
     NewPage {
-        view,
+        action: view.once("/api-keys/new"),
+        back: view.url("/api-keys"),
         inputs: [
             filled(Input::line("name", "Name"), "name").help("What it is for, such as shop-backend."),
             filled(Input::area("projects", "Projects", 3), "projects")
@@ -127,26 +129,20 @@ fn page<'a>(view: &'a View, form: &Form, faults: &FormFaults) -> NewPage<'a> {
 pub(crate) async fn confirm(
     State(services): State<Shared>,
     view: View,
-    Path(id): Path<String>,
+    PathId(id): PathId<ApiKeyId>,
 ) -> Result<Response, Problem> {
-    let key = find(&services, &id).await?;
+    let key = services.api_keys.get(id).await.map_err(failed)?;
     let is_own = view.session().is_some_and(|session| session.caller.key == Some(key.id));
-    let path = view.url(&format!("/api-keys/{}", key.id));
-    view.page("Delete API key", &DeletePage { back: view.url("/api-keys"), path, key, is_own })
+    let action = view.once(&format!("/api-keys/{}/delete", key.id));
+    view.page("Delete API key", &DeletePage { back: view.url("/api-keys"), action, key, is_own })
 }
 
 pub(crate) async fn delete(
     State(services): State<Shared>,
     view: View,
-    Path(id): Path<String>,
+    PathId(id): PathId<ApiKeyId>,
 ) -> Result<Response, Problem> {
-    let key = find(&services, &id).await?;
-    services.api_keys.delete(key.id).await.map_err(failed)?;
+    services.api_keys.delete(id).await.map_err(failed)?;
     let notice = Notice::new("The API key was deleted. Its requests and sessions are refused from now on.");
     Ok(view.redirect_with("/api-keys", &notice))
-}
-
-async fn find(services: &Services, id: &str) -> Result<ApiKey, Problem> {
-    let id = id.parse().map_err(|error| Problem::not_found(format!("The id {error}.")))?;
-    services.api_keys.get(id).await.map_err(failed)
 }

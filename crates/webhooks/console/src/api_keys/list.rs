@@ -5,8 +5,7 @@ use axum::extract::State;
 use axum::response::Response;
 use rdev_access::ApiKey;
 use rdev_http::Problem;
-use rdev_pages::{Moment, PageQuery, View};
-use rdev_webhooks_domain::{ApiKeyId, PageRequest};
+use rdev_pages::{Moment, PageQuery, Pager, View};
 
 use super::failed;
 use crate::Shared;
@@ -19,7 +18,7 @@ const LIMIT: u32 = 25;
 struct ListPage<'a> {
     view: &'a View,
     rows: Vec<Row>,
-    older: Option<String>,
+    pager: Pager,
 }
 
 struct Row {
@@ -37,9 +36,8 @@ pub(crate) async fn list(
     view: View,
     PageQuery(query): PageQuery,
 ) -> Result<Response, Problem> {
-    let before: Option<ApiKeyId> = query.given("before").and_then(|id| id.parse().ok());
-    let found = services.api_keys.list(PageRequest { limit: LIMIT, before }).await.map_err(failed)?;
-    let older = found.items.last().filter(|_| found.has_more).map(|last| last.id.to_string());
+    let found = services.api_keys.list(query.page(LIMIT)).await.map_err(failed)?;
+    let pager = Pager::new(&view, "/api-keys", &query, &found, |key| key.id);
     let own = view.session().and_then(|session| session.caller.key);
     let rows = found.items.into_iter().map(|key| Row {
         path: view.url(&format!("/api-keys/{}", key.id)),
@@ -50,10 +48,6 @@ pub(crate) async fn list(
         is_own: own == Some(key.id),
         key,
     });
-    let content = ListPage {
-        view: &view,
-        rows: rows.collect(),
-        older: older.map(|id| view.url(&format!("/api-keys?before={id}"))),
-    };
+    let content = ListPage { view: &view, rows: rows.collect(), pager };
     view.page("API keys", &content)
 }

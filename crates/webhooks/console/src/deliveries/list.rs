@@ -5,8 +5,8 @@ use axum::extract::State;
 use axum::response::IntoResponse;
 use axum::response::{Html, Response};
 use rdev_http::{Caller, Problem};
-use rdev_pages::{FormFaults, PageQuery, View};
-use rdev_webhooks_domain::{DeliveryId, Page, PageRequest};
+use rdev_pages::{FormFaults, PageQuery, Pager, View};
+use rdev_webhooks_domain::{DeliveryId, Page, scopes};
 
 use super::filter::{self, Inputs};
 use super::row::{Row, Rows};
@@ -26,8 +26,8 @@ struct ListPage<'a> {
     rows: Vec<Row>,
     stream: Option<String>,
     newest: String,
-    is_first: bool,
-    older: Option<String>,
+    pager: Pager,
+    may_write: bool,
 }
 
 #[derive(Template)]
@@ -44,23 +44,21 @@ pub(crate) async fn list(
 ) -> Result<Response, Problem> {
     let mut faults = FormFaults::default();
     let wanted = filter::read(&query, &mut faults);
-    let before: Option<DeliveryId> = query.given("before").and_then(|id| id.parse().ok());
     let found = match faults.is_empty() {
-        true => services.history.list(&caller.access, &wanted, PageRequest { limit: LIMIT, before }).await?,
-        false => Page { items: Vec::new(), has_more: false, damaged: Vec::new() },
+        true => services.history.list(&caller.access, &wanted, query.page(LIMIT)).await?,
+        false => Page::of(Vec::new(), LIMIT),
     };
     let rows = Rows::load(&services, &caller.access, &view, &found.items).await?;
-    let older = found.items.last().filter(|_| found.has_more).map(|last| last.id.to_string());
-    let address = |path: &str, before: Option<&str>| view.url(&query.address(path, &[("before", before)]));
+    let newest = |path: &str| view.url(&query.address(path, &[("before", None)]));
     let content = ListPage {
         view: &view,
         filter: filter::inputs(&query, &faults),
         is_filtered: filter::NAMES.iter().any(|name| query.given(name).is_some()),
         rows: found.items.iter().map(|delivery| rows.row(delivery)).collect(),
-        stream: faults.is_empty().then(|| address("/live", None)),
-        newest: address("/deliveries", None),
-        is_first: before.is_none(),
-        older: older.map(|id| address("/deliveries", Some(&id))),
+        stream: faults.is_empty().then(|| newest("/live")),
+        newest: newest("/deliveries"),
+        pager: Pager::new(&view, "/deliveries", &query, &found, |delivery| delivery.id),
+        may_write: view.allows(&scopes::WEBHOOKS_WRITE),
     };
     view.page("Deliveries", &content)
 }
@@ -72,11 +70,8 @@ pub(crate) async fn rows(
     caller: Caller,
     PageQuery(query): PageQuery,
 ) -> Result<Response, Problem> {
-    let ids = query.all("id").filter_map(|id| id.parse::<DeliveryId>().ok()).take(MAX_ROWS);
-    let mut found = Vec::new();
-    for id in ids {
-        found.extend(services.history.get(&caller.access, id).await?.map(|record| record.delivery));
-    }
+    let ids = query.all("id").filter_map(|id| id.parse().ok()).take(MAX_ROWS).collect::<Vec<DeliveryId>>();
+    let found = services.feed.present(&caller.access, &ids).await?;
     let rows = Rows::load(&services, &caller.access, &view, &found).await?;
     let part = RowsPart { rows: found.iter().map(|delivery| rows.row(delivery)).collect() };
     Ok(Html(view.part(&part)?).into_response())

@@ -7,19 +7,14 @@ use http::header::{CONTENT_DISPOSITION, CONTENT_TYPE, HeaderValue};
 use rdev_http::{Caller, Problem};
 use rdev_webhooks_domain::{DeliveryId, PageRequest};
 
-use super::find;
+use super::{PathDelivery, absent, find};
 use crate::Shared;
 
 const OCTETS: HeaderValue = HeaderValue::from_static("application/octet-stream");
 
 /// The body of the request of a delivery.
-pub(crate) async fn request_body(
-    State(services): State<Shared>,
-    caller: Caller,
-    Path(id): Path<String>,
-) -> Result<Response, Problem> {
-    let record = find(&services, &caller.access, parse(&id)?).await?;
-    Ok(file(&format!("{id}.json"), record.request_body()))
+pub(crate) async fn request_body(PathDelivery(record): PathDelivery) -> Response {
+    file(&format!("{}.json", record.delivery.id), record.request_body())
 }
 
 /// The body of the response to an attempt, as far as it is kept.
@@ -28,17 +23,14 @@ pub(crate) async fn response_body(
     caller: Caller,
     Path((id, number)): Path<(String, u32)>,
 ) -> Result<Response, Problem> {
-    let record = find(&services, &caller.access, parse(&id)?).await?;
+    let id: DeliveryId = id.parse().map_err(|_| absent())?;
+    find(&services, &caller.access, id).await?;
     let page = PageRequest { limit: 1, before: Some(number.saturating_add(1)) };
-    let found = services.history.attempts(record.delivery.id, page).await?;
+    let found = services.history.attempts(id, page).await?;
     let attempt = found.items.into_iter().find(|attempt| attempt.number == number);
     let response = attempt.and_then(|attempt| attempt.outcome.response);
     let response = response.ok_or_else(|| Problem::not_found("The attempt has no response."))?;
     Ok(file(&format!("{id}-{number}-response.bin"), response.body))
-}
-
-fn parse(id: &str) -> Result<DeliveryId, Problem> {
-    id.parse().map_err(|error| Problem::not_found(format!("The id {error}.")))
 }
 
 fn file(name: &str, bytes: Bytes) -> Response {

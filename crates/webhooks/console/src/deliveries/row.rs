@@ -3,19 +3,15 @@
 use std::collections::{BTreeSet, HashMap};
 
 use askama::Template;
-use futures_util::future::join_all;
 use rdev_http::Problem;
-use rdev_pages::{Badge, Moment, View, duration};
+use rdev_pages::{Badge, Icon, Moment, View, duration};
 use rdev_webhooks_app::Services;
 use rdev_webhooks_domain::{
-    Access, Attempt, Delivery, DeliveryId, Health, PageRequest, Timestamp, WaitingFor, Webhook,
-    WebhookFilter, WebhookId,
+    Access, Delivery, DeliveryId, DeliveryState, Health, LastAttempt, PageRequest, Timestamp, WaitingFor,
+    Webhook, WebhookFilter, WebhookId, WebhookState, scopes,
 };
 
 use crate::{failure, words};
-
-/// The number of last attempts that are read at the same time.
-const CONCURRENT_READS: usize = 4;
 
 /// A delivery as a row.
 #[derive(Template)]
@@ -35,6 +31,7 @@ pub(crate) struct Row {
     accepted: Moment,
     pub(super) next: Option<String>,
     pub(super) next_at: Option<Moment>,
+    pub(super) can_redeliver: bool,
 }
 
 impl Row {
@@ -54,7 +51,7 @@ struct Target {
 pub(crate) struct Rows<'a> {
     view: &'a View,
     webhooks: HashMap<WebhookId, (Webhook, Health)>,
-    attempts: HashMap<DeliveryId, Attempt>,
+    attempts: HashMap<DeliveryId, LastAttempt>,
     now: Timestamp,
 }
 
@@ -80,14 +77,8 @@ impl<'a> Rows<'a> {
         let webhooks = ids.into_iter().zip(found.into_iter().zip(healths)).collect();
         let begun = deliveries.iter().filter(|delivery| delivery.attempts > 0).map(|delivery| delivery.id);
         let begun: Vec<DeliveryId> = begun.collect();
-        let mut attempts = HashMap::with_capacity(begun.len());
-        for ids in begun.chunks(CONCURRENT_READS) {
-            let newest = PageRequest { limit: 1, before: None };
-            let read: Vec<_> = ids.iter().map(|id| services.history.attempts(*id, newest)).collect();
-            for (id, last) in ids.iter().zip(join_all(read).await) {
-                attempts.extend(last?.items.into_iter().next().map(|last| (*id, last)));
-            }
-        }
+        let last = services.history.last_attempts(&begun).await?;
+        let attempts = last.into_iter().map(|last| (last.delivery, last)).collect();
         Ok(Self { view, webhooks, attempts, now })
     }
 
@@ -128,6 +119,9 @@ impl<'a> Rows<'a> {
             accepted: self.view.moment(delivery.id.time()),
             next,
             next_at: next_at.map(|at| self.view.moment(at)),
+            can_redeliver: self.view.allows(&scopes::WEBHOOKS_WRITE)
+                && known.is_some_and(|(webhook, _)| webhook.state == WebhookState::Enabled)
+                && !matches!(delivery.state, DeliveryState::InFlight { .. }),
         }
     }
 

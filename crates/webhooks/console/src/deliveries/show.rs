@@ -3,21 +3,21 @@
 use std::time::Duration;
 
 use askama::Template;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::response::Response;
 use rdev_http::{Caller, Problem};
-use rdev_pages::{Badge, Icon, Input, Moment, PageQuery, Tone, View, duration};
+use rdev_pages::{Badge, Form, Icon, Input, Moment, PageQuery, Pager, Tone, View, duration};
 use rdev_webhooks_app::Services;
 use rdev_webhooks_app::deliver::sent_headers;
 use rdev_webhooks_domain::{
-    Attempt, CustomHeaders, Delivery, DeliveryId, DeliveryRecord, DeliveryState, PageRequest, Webhook, scopes,
+    Attempt, CustomHeaders, Delivery, DeliveryRecord, LastAttempt, PageRequest, Webhook, scopes,
 };
 
 use super::row::{Row, Rows};
 use super::verify::Verdict;
-use super::{curl, find, hint};
+use super::{PathDelivery, curl, hint};
 use crate::body::Body;
-use crate::{Shared, words};
+use crate::{Shared, failure, words};
 
 /// The number of attempts that the page shows.
 const MAX_ATTEMPTS: u32 = 50;
@@ -36,13 +36,17 @@ pub(super) struct ShowPage<'a> {
     accepted: Moment,
     row: Row,
     attempts: Vec<Step>,
-    has_more: bool,
+    pager: Pager,
+    /// The attempt before which the attempts of the page begin, as the query has it.
+    before: String,
     selected: Option<Selected>,
     body: Body,
     verdict: Option<Verdict>,
     verify: [Input; 2],
-    can_redeliver: bool,
-    can_cancel: bool,
+    /// The address that redelivers, if the caller may.
+    redeliver: Option<String>,
+    /// The address that cancels, if the caller may.
+    cancel: Option<String>,
     stream: String,
 }
 
@@ -76,7 +80,11 @@ struct Selected {
     hint: Option<&'static str>,
     headers: Vec<(String, String)>,
     curl: Option<String>,
+    /// When the signature of the command was made.
     signed: Moment,
+    is_signed_now: bool,
+    /// The address with a signature that is valid now.
+    sign: Option<String>,
     response: Option<Answer>,
 }
 
@@ -92,62 +100,74 @@ pub(crate) async fn show(
     State(services): State<Shared>,
     view: View,
     caller: Caller,
-    Path(id): Path<String>,
+    PathDelivery(record): PathDelivery,
     PageQuery(query): PageQuery,
 ) -> Result<Response, Problem> {
-    let id: DeliveryId = id.parse().map_err(|error| Problem::not_found(format!("The id {error}.")))?;
-    let record = find(&services, &caller.access, id).await?;
-    let number = query.text("attempt").parse().ok();
-    let content = load(&services, &caller, &view, record, number, |_, _| None).await?;
+    let content = load(&services, &caller, &view, record, &query, |_, _| None).await?;
     view.page("Delivery", &content)
 }
 
-/// Reads what the page shows: the attempt with this number, or the last one. `verdict` may judge that attempt.
+/// Reads what the page shows: the attempt that the query names, or the last one. `verdict` may judge that attempt.
 pub(super) async fn load<'a>(
     services: &Services,
     caller: &Caller,
     view: &'a View,
     record: DeliveryRecord,
-    number: Option<u32>,
+    query: &Form,
     verdict: impl FnOnce(&DeliveryRecord, Option<&Attempt>) -> Option<Verdict>,
 ) -> Result<ShowPage<'a>, Problem> {
     let delivery = record.delivery.clone();
-    let first = PageRequest { limit: MAX_ATTEMPTS, before: None };
-    let found = services.history.attempts(delivery.id, first).await?;
+    let path = format!("/deliveries/{}", delivery.id);
+    let query = query.only(["attempt", "before", "sign"]);
+    let wanted: Option<u32> = query.text("attempt").parse().ok();
+    let request = page(&query, wanted, delivery.attempts);
+    let found = services.history.attempts(delivery.id, request).await?;
+    let paged = Form::from_iter(request.before.map(|before| ("before", before.to_string())));
     let rows = Rows::load(services, &caller.access, view, std::slice::from_ref(&delivery)).await?;
     let webhook = rows.webhook(delivery.webhook_id).cloned();
-    let selected = match number {
+    let selected = match wanted {
         Some(number) => found.items.iter().find(|attempt| attempt.number == number),
         None => found.items.first(),
     };
+    let may_write = view.allows(&scopes::WEBHOOKS_WRITE);
+    let signed = match selected.filter(|_| may_write && webhook.is_some() && query.text("sign") == "now") {
+        Some(attempt) => {
+            let signed = services.webhooks.sign_again(&caller.access, &record, attempt).await;
+            Some(signed.map_err(failure::of_webhook)?)
+        }
+        None => None,
+    };
     let longest = found.items.iter().map(|attempt| attempt.duration).max().unwrap_or_default();
-    let path = format!("/deliveries/{}", delivery.id);
+    let address = |number: u32, sign: Option<&str>| {
+        let changes = [("attempt", Some(number.to_string())), ("sign", sign.map(str::to_owned))];
+        view.url(&query.address(&path, &changes.each_ref().map(|(name, text)| (*name, text.as_deref()))))
+    };
     let steps = found.items.iter().map(|attempt| Step {
         number: attempt.number,
-        address: view.url(&format!("{path}?attempt={}#attempt", attempt.number)),
+        address: format!("{}#attempt", address(attempt.number, None)),
         is_selected: selected.is_some_and(|selected| selected.number == attempt.number),
         badge: match attempt.outcome.is_success() {
             true => Badge { tone: Tone::Good, icon: Icon::Ok, word: "Accepted" },
             false => Badge { tone: Tone::Bad, icon: Icon::No, word: "Failed" },
         },
-        answer: words::answer(attempt),
+        answer: words::answer(&LastAttempt::new(delivery.id, attempt)),
         trigger: words::trigger(attempt.trigger),
         started: view.moment(attempt.started_at),
         duration: duration(attempt.duration),
         phases: phases(attempt, longest),
         sentence: hint::sentence(attempt),
     });
-    let may_write = view.allows(&scopes::WEBHOOKS_WRITE);
-    let is_in_flight = matches!(delivery.state, DeliveryState::InFlight { .. });
-    let may_be_sent =
-        webhook.as_ref().is_some_and(|webhook| webhook.state == rdev_webhooks_domain::WebhookState::Enabled);
+    let row = rows.row(&delivery);
     Ok(ShowPage {
         view,
         accepted: view.moment(delivery.id.time()),
-        row: rows.row(&delivery),
         attempts: steps.collect(),
-        has_more: found.has_more,
-        selected: selected.map(|attempt| select(&record, webhook.as_ref(), attempt, view)),
+        before: query.text("before").to_owned(),
+        pager: Pager::new(view, &path, &paged, &found, |attempt| attempt.number),
+        selected: selected.map(|attempt| {
+            let sign = may_write.then(|| format!("{}#curl-details", address(attempt.number, Some("now"))));
+            select(&record, webhook.as_ref(), attempt, view, signed, sign)
+        }),
         body: Body::new(&record.request_body()),
         verdict: verdict(&record, selected),
         verify: [
@@ -157,16 +177,33 @@ pub(super) async fn load<'a>(
             Input::area("body", "Body as it arrived", 3)
                 .help("Leave it empty to check the body that was sent."),
         ],
-        can_redeliver: may_write && may_be_sent && !is_in_flight,
-        can_cancel: may_write && delivery.state.next_attempt_at().is_some(),
+        redeliver: row.can_redeliver.then(|| view.once(&format!("{path}/redeliver"))),
+        cancel: (may_write && delivery.state.next_attempt_at().is_some())
+            .then(|| view.once(&format!("{path}/cancel"))),
         stream: view.url(&format!("/live?webhook={}&event={}", delivery.webhook_id, delivery.event_id)),
         path: view.url(&path),
+        row,
         webhook,
         delivery,
     })
 }
 
-fn select(record: &DeliveryRecord, webhook: Option<&Webhook>, attempt: &Attempt, view: &View) -> Selected {
+/// Returns the attempts to read: those that the query asks for, otherwise those that begin with an attempt that is not
+/// among the newest.
+fn page(query: &Form, wanted: Option<u32>, attempts: u32) -> PageRequest<u32> {
+    let page = query.page(MAX_ATTEMPTS);
+    let older = wanted.filter(|number| number.saturating_add(MAX_ATTEMPTS) <= attempts);
+    PageRequest { before: page.before.or(older.map(|number| number + 1)), ..page }
+}
+
+fn select(
+    record: &DeliveryRecord,
+    webhook: Option<&Webhook>,
+    attempt: &Attempt,
+    view: &View,
+    signed: Option<Vec<(String, String)>>,
+    sign: Option<String>,
+) -> Selected {
     let none = CustomHeaders::default();
     let custom = webhook.map_or(&none, |webhook| &webhook.settings.headers);
     let headers = sent_headers(record, attempt, custom);
@@ -176,9 +213,14 @@ fn select(record: &DeliveryRecord, webhook: Option<&Webhook>, attempt: &Attempt,
         number: attempt.number,
         sentence: hint::sentence(attempt),
         hint: hint::hint(attempt),
-        curl: curl.map(|(webhook, body)| curl::command(webhook.settings.url.as_str(), &headers, body)),
+        curl: curl.map(|(webhook, body)| {
+            let headers = signed.as_ref().unwrap_or(&headers);
+            curl::command(webhook.settings.url.as_str(), headers, body)
+        }),
         headers,
-        signed: view.moment(attempt.started_at),
+        signed: view.moment(if signed.is_some() { view.now() } else { attempt.started_at }),
+        is_signed_now: signed.is_some(),
+        sign,
         response: attempt.outcome.response.as_ref().map(|response| Answer {
             status: response.status,
             headers: response.headers.clone(),

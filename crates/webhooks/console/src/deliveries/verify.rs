@@ -2,14 +2,14 @@
 
 use std::time::Duration;
 
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::response::Response;
 use rdev_http::{Caller, Problem, StatusCode};
 use rdev_pages::{Form, View};
 use rdev_webhooks_domain::signing::{Headers, SigningScheme, VerificationKey, Verifier, VerifyError};
-use rdev_webhooks_domain::{Attempt, DeliveryId, DeliveryRecord};
+use rdev_webhooks_domain::{Attempt, DeliveryRecord};
 
-use super::{find, show};
+use super::{PathDelivery, show};
 use crate::Shared;
 
 /// What the check says.
@@ -25,13 +25,10 @@ pub(crate) async fn verify(
     State(services): State<Shared>,
     view: View,
     caller: Caller,
-    Path(id): Path<String>,
+    PathDelivery(record): PathDelivery,
     form: Form,
 ) -> Result<Response, Problem> {
-    let id: DeliveryId = id.parse().map_err(|error| Problem::not_found(format!("The id {error}.")))?;
-    let record = find(&services, &caller.access, id).await?;
-    let number = form.text("attempt").parse().ok();
-    let content = show::load(&services, &caller, &view, record, number, |record, attempt| {
+    let content = show::load(&services, &caller, &view, record, &form, |record, attempt| {
         Some(check(record, attempt?, form.text("secret"), form.text("body")))
     });
     view.page_with(StatusCode::OK, "Delivery", &content.await?)

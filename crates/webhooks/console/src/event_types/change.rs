@@ -26,7 +26,8 @@ struct FormPage {
 #[derive(Template)]
 #[template(path = "event_types/delete.html")]
 struct DeletePage {
-    path: String,
+    action: String,
+    back: String,
     name: String,
 }
 
@@ -137,7 +138,9 @@ pub(crate) async fn confirm(
     Path(name): Path<String>,
 ) -> Result<Response, Problem> {
     let name = find(&services, &name)?.name.to_string();
-    view.page("Delete event type", &DeletePage { path: view.url(&format!("/event-types/{name}")), name })
+    let path = format!("/event-types/{name}");
+    let (action, back) = (view.once(&format!("{path}/delete")), view.url(&path));
+    view.page("Delete event type", &DeletePage { action, back, name })
 }
 
 pub(crate) async fn delete(
@@ -172,7 +175,7 @@ fn page(view: &View, known: Option<&str>, given: &Form, faults: &FormFaults) -> 
     FormPage {
         title: if known.is_some() { "Edit event type" } else { "New event type" },
         action: view
-            .url(&known.map_or("/event-types/new".to_owned(), |name| format!("/event-types/{name}/edit"))),
+            .once(&known.map_or("/event-types/new".to_owned(), |name| format!("/event-types/{name}/edit"))),
         back: view.url(&back),
         inputs: name
             .into_iter()

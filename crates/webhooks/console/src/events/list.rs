@@ -4,9 +4,10 @@ use askama::Template;
 use axum::extract::State;
 use axum::response::Response;
 use rdev_http::{Caller, Problem};
-use rdev_pages::{Form, FormFaults, Input, Moment, PageQuery, View};
-use rdev_webhooks_domain::{DeliveryCounts, EventFilter, EventId, Page, PageRequest, scopes};
+use rdev_pages::{Form, FormFaults, Input, PageQuery, Pager, View};
+use rdev_webhooks_domain::{EventFilter, Page, scopes};
 
+use super::row::Row;
 use crate::Shared;
 
 /// The number of events of a page.
@@ -21,19 +22,9 @@ struct ListPage<'a> {
     filter: Vec<Input>,
     is_filtered: bool,
     rows: Vec<Row>,
-    newest: Option<String>,
-    older: Option<String>,
+    pager: Pager,
+    feed: String,
     may_publish: bool,
-}
-
-struct Row {
-    path: String,
-    event_type: String,
-    project: Option<String>,
-    id: EventId,
-    key: Option<String>,
-    accepted: Moment,
-    outcomes: Vec<String>,
 }
 
 pub(crate) async fn list(
@@ -44,22 +35,11 @@ pub(crate) async fn list(
 ) -> Result<Response, Problem> {
     let mut faults = FormFaults::default();
     let filter = read_filter(&query, &mut faults);
-    let before: Option<EventId> = query.given("before").and_then(|id| id.parse().ok());
     let found = match faults.is_empty() {
-        true => services.events.list(&caller.access, &filter, PageRequest { limit: LIMIT, before }).await?,
-        false => Page { items: Vec::new(), has_more: false, damaged: Vec::new() },
+        true => services.events.list(&caller.access, &filter, query.page(LIMIT)).await?,
+        false => Page::of(Vec::new(), LIMIT),
     };
-    let older = found.items.last().filter(|_| found.has_more).map(|last| last.event.id.to_string());
-    let rows = found.items.into_iter().map(|record| Row {
-        path: view.url(&format!("/events/{}", record.event.id)),
-        event_type: record.event.event_type.to_string(),
-        project: record.event.project.as_ref().map(ToString::to_string),
-        id: record.event.id,
-        key: record.event.key.as_ref().map(ToString::to_string),
-        accepted: view.moment(record.event.id.time()),
-        outcomes: outcomes(&record.deliveries),
-    });
-    let address = |before: Option<&str>| view.url(&query.address("/events", &[("before", before)]));
+    let pager = Pager::new(&view, "/events", &query, &found, |record| record.event.id);
     let line = |name, label| Input::line(name, label).value(query.text(name)).fault(faults.of(name));
     let content = ListPage {
         view: &view,
@@ -72,9 +52,9 @@ pub(crate) async fn list(
             line("until", "Accepted before"),
         ],
         is_filtered: NAMES.iter().any(|name| query.given(name).is_some()),
-        rows: rows.collect(),
-        newest: before.map(|_| address(None)),
-        older: older.map(|id| address(Some(&id))),
+        rows: found.items.into_iter().map(|record| Row::new(&view, record)).collect(),
+        pager,
+        feed: view.url(&query.only(["type", "project"]).address("/events/feed", &[])),
         may_publish: view.allows(&scopes::EVENTS_WRITE),
     };
     view.page("Events", &content)
@@ -89,22 +69,4 @@ fn read_filter(query: &Form, faults: &mut FormFaults) -> EventFilter {
         since: query.given("since").and_then(|text| faults.check("since", text.parse())),
         until: query.given("until").and_then(|text| faults.check("until", text.parse())),
     }
-}
-
-/// Returns what became of the deliveries of an event, in words.
-pub(super) fn outcomes(counts: &DeliveryCounts) -> Vec<String> {
-    let named = [
-        (counts.failed, "failed"),
-        (counts.retrying, "retrying"),
-        (counts.pending, "pending"),
-        (counts.in_flight, "in flight"),
-        (counts.succeeded, "succeeded"),
-        (counts.cancelled, "cancelled"),
-    ];
-    let present: Vec<_> = named
-        .into_iter()
-        .filter(|(count, _)| *count > 0)
-        .map(|(count, name)| format!("{count} {name}"))
-        .collect();
-    if present.is_empty() { vec!["reached no webhook".to_owned()] } else { present }
 }

@@ -5,9 +5,8 @@ use std::sync::Arc;
 use askama::Template;
 use axum::extract::State;
 use axum::response::Response;
-use rdev_access::Ids;
 use rdev_core::json::indented;
-use rdev_http::{Caller, Problem, ProblemCode, StatusCode};
+use rdev_http::{Caller, OperationIds, Problem, ProblemCode, StatusCode};
 use rdev_pages::{Form, FormFaults, Input, Notice, PageQuery, View};
 use rdev_webhooks_app::{DraftViolation, EventData, EventDraft, Producer, PublishError, Services};
 use rdev_webhooks_domain::EventType;
@@ -38,6 +37,7 @@ pub(crate) async fn publish(
     State(services): State<Shared>,
     view: View,
     caller: Caller,
+    OperationIds(ids): OperationIds,
     form: Form,
 ) -> Result<Response, Problem> {
     let mut faults = FormFaults::default();
@@ -58,7 +58,7 @@ pub(crate) async fn publish(
             EventDraft { event_type, timestamp, key, project, data: data.into_string(), traceparent: None };
         let access = caller.access.projects.is_some().then(|| Arc::clone(&caller.access));
         let producer = Producer { key: caller.key, access };
-        match services.publisher.publish_as(&producer, draft, Ids::fresh()).await {
+        match services.publisher.publish_as(&producer, draft, ids).await {
             Ok(published) => {
                 let text = match (published.duplicate, published.visible_deliveries) {
                     (true, _) => "An event with this key was published before; nothing was added.".to_owned(),

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use askama::Template;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::response::Response;
-use rdev_http::{Caller, Problem};
+use rdev_http::{Caller, PathId, Problem};
 use rdev_pages::{Form, Icon, Moment, View};
 use rdev_webhooks_app::Services;
 use rdev_webhooks_domain::{
@@ -49,9 +49,8 @@ pub(crate) async fn show(
     State(services): State<Shared>,
     view: View,
     caller: Caller,
-    Path(id): Path<String>,
+    PathId(id): PathId<EventId>,
 ) -> Result<Response, Problem> {
-    let id: EventId = id.parse().map_err(|error| Problem::not_found(format!("The id {error}.")))?;
     let found = services.events.get(&caller.access, id).await?;
     let record =
         found.ok_or_else(|| Problem::not_found("The event does not exist, or its retention has passed."))?;

@@ -3,21 +3,23 @@
 use std::time::Duration;
 
 use askama::Template;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::response::Response;
 use rdev_access::Ids;
-use rdev_http::{Caller, Problem};
+use rdev_http::{Caller, OperationIds, Problem};
 use rdev_pages::{Form, FormFaults, Input, Moment, Notice, PageQuery, View};
 use rdev_webhooks_app::{NewReplay, ReplayError};
 use rdev_webhooks_domain::{ReplayStatus, Timestamp, Webhook, WebhookState};
 
 use super::{failed, what};
-use crate::{Shared, span, webhooks};
+use crate::webhooks::PathWebhook;
+use crate::{Shared, span};
 
 #[derive(Template)]
 #[template(path = "replays/new.html")]
 struct NewPage {
     path: String,
+    action: String,
     webhook: Webhook,
     inputs: [Input; 3],
     is_disabled: bool,
@@ -38,10 +40,9 @@ pub(crate) async fn new(
     State(services): State<Shared>,
     view: View,
     caller: Caller,
-    Path(id): Path<String>,
+    PathWebhook(webhook): PathWebhook,
     PageQuery(query): PageQuery,
 ) -> Result<Response, Problem> {
-    let webhook = webhooks::find(&services, &caller.access, &id).await?;
     let mut faults = FormFaults::default();
     let mut preview = None;
     if let Some(new) = read(&query, &webhook, &caller, view.now(), &mut faults) {
@@ -63,8 +64,10 @@ pub(crate) async fn new(
     let statuses = ReplayStatus::ALL.into_iter().map(|one| (one.as_str(), what(one)));
     let line = |name, label| Input::line(name, label).value(query.text(name)).fault(faults.of(name));
     let since = if query.has("since") { query.text("since") } else { "1d" };
+    let path = format!("/webhooks/{}", webhook.id);
     let content = NewPage {
-        path: view.url(&format!("/webhooks/{}", webhook.id)),
+        action: view.once(&format!("{path}/replays/new")),
+        path: view.url(&path),
         inputs: [
             Input::choice("status", "What to send", statuses)
                 .value(query.text("status"))
@@ -85,17 +88,17 @@ pub(crate) async fn begin(
     State(services): State<Shared>,
     view: View,
     caller: Caller,
-    Path(id): Path<String>,
+    OperationIds(ids): OperationIds,
+    PathWebhook(webhook): PathWebhook,
     form: Form,
 ) -> Result<Response, Problem> {
-    let webhook = webhooks::find(&services, &caller.access, &id).await?;
     let mut faults = FormFaults::default();
     let path = format!("/webhooks/{}/replays", webhook.id);
     let Some(new) = read(&form, &webhook, &caller, view.now(), &mut faults) else {
         let names = ["status", "since", "until"].map(|name| (name, Some(form.text(name))));
         return Ok(view.redirect(&Form::default().address(&format!("{path}/new"), &names)));
     };
-    let replay = services.replays.begin(&caller.access, new, Ids::fresh()).await.map_err(failed)?;
+    let replay = services.replays.begin(&caller.access, new, ids).await.map_err(failed)?;
     Ok(view.redirect_with(&format!("{path}/{}", replay.id), &Notice::new("The replay was started.")))
 }
 

@@ -3,8 +3,7 @@
 use askama::Template;
 use axum::extract::State;
 use axum::response::Response;
-use rdev_access::Ids;
-use rdev_http::{Caller, Problem, StatusCode};
+use rdev_http::{Caller, OperationIds, Problem, StatusCode};
 use rdev_pages::{Form, FormFaults, Notice, PageQuery, View};
 use rdev_webhooks_app::{Services, WebhookError};
 use secrecy::ExposeSecret;
@@ -41,12 +40,13 @@ pub(crate) async fn create(
     State(services): State<Shared>,
     view: View,
     caller: Caller,
+    OperationIds(ids): OperationIds,
     form: Form,
 ) -> Result<Response, Problem> {
     let (draft, mut faults) = (Draft::of_form(&form), FormFaults::default());
     let secret = draft.secret(&mut faults);
     if let Some(settings) = draft.settings(None, &caller.access, &mut faults) {
-        match services.webhooks.create(settings, secret, draft.is_enabled(), Ids::fresh()).await {
+        match services.webhooks.create(settings, secret, draft.is_enabled(), ids).await {
             Ok(created) => {
                 let notice = Notice::new("The webhook was created. Give its receiver this secret.")
                     .with_secret("Signing secret", created.secret.expose().expose_secret());
@@ -65,7 +65,7 @@ pub(crate) async fn create(
 fn page(services: &Services, view: &View, draft: &Draft, faults: &FormFaults) -> FormPage {
     FormPage {
         title: "New webhook",
-        action: view.url("/webhooks/new"),
+        action: view.once("/webhooks/new"),
         back: view.url("/webhooks"),
         submit: "Create webhook",
         inputs: draft.inputs(faults, true, &types(services)),

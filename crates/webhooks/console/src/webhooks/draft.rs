@@ -14,11 +14,10 @@ use rdev_webhooks_domain::{
 
 use crate::span;
 
-/// The limits of the API.
-const MAX_DESCRIPTION: usize = 1_000;
-const MIN_TIMEOUT: Duration = Duration::from_millis(100);
-const MAX_TIMEOUT: Duration = Duration::from_secs(60);
-const MAX_IN_FLIGHT: u32 = 1_000;
+const MAX_DESCRIPTION: usize = WebhookSettings::MAX_DESCRIPTION;
+const MIN_TIMEOUT: Duration = Duration::from_millis(WebhookSettings::MIN_TIMEOUT_MS as u64);
+const MAX_TIMEOUT: Duration = Duration::from_millis(WebhookSettings::MAX_TIMEOUT_MS as u64);
+const MAX_IN_FLIGHT: u32 = WebhookSettings::MAX_IN_FLIGHT;
 
 /// The fields, each with its label for a comparison.
 const FIELDS: [(&str, &str); 14] = [

@@ -1,6 +1,6 @@
 //! Changing a webhook. If another has changed it meanwhile, the page shows the difference and keeps what was typed.
 
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::response::Response;
 use rdev_http::{Caller, Problem, StatusCode};
 use rdev_pages::{Form, FormFaults, Notice, View};
@@ -9,16 +9,14 @@ use rdev_webhooks_domain::Webhook;
 
 use super::create::{FormPage, types};
 use super::draft::{self, Draft};
-use super::find;
+use super::{PathWebhook, find};
 use crate::{Shared, failure};
 
 pub(crate) async fn edit(
     State(services): State<Shared>,
     view: View,
-    caller: Caller,
-    Path(id): Path<String>,
+    PathWebhook(webhook): PathWebhook,
 ) -> Result<Response, Problem> {
-    let webhook = find(&services, &caller.access, &id).await?;
     let draft = Draft::of_webhook(&webhook);
     view.page("Edit webhook", &page(&services, &view, &webhook, &draft, &FormFaults::default(), false))
 }
@@ -27,10 +25,9 @@ pub(crate) async fn save(
     State(services): State<Shared>,
     view: View,
     caller: Caller,
-    Path(id): Path<String>,
+    PathWebhook(webhook): PathWebhook,
     form: Form,
 ) -> Result<Response, Problem> {
-    let webhook = find(&services, &caller.access, &id).await?;
     let (draft, mut faults) = (Draft::of_form(&form), FormFaults::default());
     if form.text("version") != webhook.version.to_string() {
         let page = page(&services, &view, &webhook, &draft, &faults, true);
@@ -47,7 +44,7 @@ pub(crate) async fn save(
                 return Ok(view.redirect_with(&format!("/webhooks/{}", webhook.id), &Notice::new(text)));
             }
             Err(WebhookError::VersionMismatch) => {
-                let webhook = find(&services, &caller.access, &id).await?;
+                let webhook = find(&services, &caller.access, webhook.id).await?;
                 let page = page(&services, &view, &webhook, &draft, &faults, true);
                 return view.page_with(StatusCode::CONFLICT, "Edit webhook", &page);
             }
@@ -69,11 +66,11 @@ fn page(
     faults: &FormFaults,
     is_conflict: bool,
 ) -> FormPage {
-    let path = view.url(&format!("/webhooks/{}", webhook.id));
+    let path = format!("/webhooks/{}", webhook.id);
     FormPage {
         title: "Edit webhook",
-        action: format!("{path}/edit"),
-        back: path,
+        action: view.once(&format!("{path}/edit")),
+        back: view.url(&path),
         submit: if is_conflict { "Save what I typed" } else { "Save" },
         inputs: draft.inputs(faults, false, &types(services)),
         is_wrong: !faults.is_empty(),

@@ -4,8 +4,8 @@ use askama::Template;
 use axum::extract::State;
 use axum::response::Response;
 use rdev_http::{Caller, Problem};
-use rdev_pages::{Badge, Form, FormFaults, Input, Moment, PageQuery, View};
-use rdev_webhooks_domain::{PageRequest, Webhook, WebhookFilter, WebhookId, WebhookState, scopes};
+use rdev_pages::{Badge, Form, FormFaults, Input, Moment, PageQuery, Pager, View};
+use rdev_webhooks_domain::{Page, Webhook, WebhookFilter, WebhookState, scopes};
 
 use crate::{Shared, failure, words};
 
@@ -19,8 +19,7 @@ struct ListPage<'a> {
     filter: [Input; 3],
     is_filtered: bool,
     rows: Vec<Row>,
-    newest: Option<String>,
-    older: Option<String>,
+    pager: Pager,
     may_write: bool,
 }
 
@@ -41,15 +40,14 @@ pub(crate) async fn list(
 ) -> Result<Response, Problem> {
     let mut faults = FormFaults::default();
     let filter = read_filter(&query, &mut faults);
-    let before: Option<WebhookId> = query.given("before").and_then(|id| id.parse().ok());
-    let page = PageRequest { limit: LIMIT, before };
+    let page = query.page(LIMIT);
     let found = match faults.is_empty() {
         true => services.webhooks.list(&caller.access, &filter, page).await.map_err(failure::of_webhook)?,
-        false => rdev_webhooks_domain::Page { items: Vec::new(), has_more: false, damaged: Vec::new() },
+        false => Page::of(Vec::new(), LIMIT),
     };
     let ids: Vec<_> = found.items.iter().map(|webhook| webhook.id).collect();
     let (healths, now) = services.webhooks.health(&ids).await.map_err(failure::of_webhook)?;
-    let older = found.items.last().filter(|_| found.has_more).map(|last| last.id.to_string());
+    let pager = Pager::new(&view, "/webhooks", &query, &found, |webhook| webhook.id);
     let rows = found.items.into_iter().zip(healths).map(|(webhook, health)| {
         let trouble = match (webhook.state, health.failing_since) {
             (WebhookState::Disabled { reason, since }, _) => {
@@ -66,14 +64,12 @@ pub(crate) async fn list(
             trouble,
         }
     });
-    let address = |before: Option<&str>| view.url(&query.address("/webhooks", &[("before", before)]));
     let content = ListPage {
         view: &view,
         filter: inputs(&query, &faults),
         is_filtered: ["event", "project", "state"].iter().any(|name| query.given(name).is_some()),
         rows: rows.collect(),
-        newest: before.map(|_| address(None)),
-        older: older.map(|id| address(Some(&id))),
+        pager,
         may_write: view.allows(&scopes::WEBHOOKS_WRITE),
     };
     view.page("Webhooks", &content)

@@ -1,36 +1,35 @@
 //! Rotating the signing secret of a webhook.
 
+use std::time::Duration;
+
 use askama::Template;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::response::Response;
-use rdev_access::Ids;
-use rdev_http::{Caller, Problem, StatusCode};
+use rdev_http::{Caller, OperationIds, Problem, StatusCode};
 use rdev_pages::{Form, FormFaults, Input, Notice, View};
 use rdev_webhooks_app::WebhookError;
-use rdev_webhooks_domain::{Timestamp, Webhook};
+use rdev_webhooks_domain::{SecretRotation, Timestamp, Webhook};
 use secrecy::ExposeSecret;
 
-use super::find;
+use super::PathWebhook;
 use crate::{Shared, failure, span};
 
 #[derive(Template)]
 #[template(path = "webhooks/secret.html")]
 struct SecretPage {
     path: String,
+    action: String,
     webhook: Webhook,
     inputs: [Input; 2],
 }
 
 /// Until when an old secret may sign, at most.
-const MAX_OVERLAP: std::time::Duration = std::time::Duration::from_secs(30 * 86_400);
+const MAX_OVERLAP: Duration = Duration::from_secs(SecretRotation::MAX_OVERLAP_SECONDS as u64);
 
 pub(crate) async fn show_rotation(
-    State(services): State<Shared>,
     view: View,
-    caller: Caller,
-    Path(id): Path<String>,
+    PathWebhook(webhook): PathWebhook,
 ) -> Result<Response, Problem> {
-    let webhook = find(&services, &caller.access, &id).await?;
     view.page("Rotate secret", &page(&view, webhook, "1d", &FormFaults::default()))
 }
 
@@ -38,10 +37,10 @@ pub(crate) async fn rotate(
     State(services): State<Shared>,
     view: View,
     caller: Caller,
-    Path(id): Path<String>,
+    OperationIds(ids): OperationIds,
+    PathWebhook(webhook): PathWebhook,
     form: Form,
 ) -> Result<Response, Problem> {
-    let webhook = find(&services, &caller.access, &id).await?;
     let mut faults = FormFaults::default();
     let overlap = span::parse(form.text("overlap").trim()).map_err(str::to_owned).and_then(|overlap| {
         let fault = || format!("must be at most {}", span::text(MAX_OVERLAP));
@@ -53,14 +52,8 @@ pub(crate) async fn rotate(
         && let Some(overlap) = overlap
     {
         let versions = form.text("version").parse().ok().map(|version| vec![version]);
-        let rotated = services.webhooks.rotate_secret(
-            &caller.access,
-            webhook.id,
-            secret,
-            overlap,
-            versions,
-            Ids::fresh(),
-        );
+        let rotated =
+            services.webhooks.rotate_secret(&caller.access, webhook.id, secret, overlap, versions, ids);
         match rotated.await {
             Ok(rotated) => {
                 let until = rotated.webhook.previous_secret_at(view.now()).map(|previous| previous.until);
@@ -88,8 +81,10 @@ fn sentence(view: &View, until: Option<Timestamp>) -> String {
 }
 
 fn page(view: &View, webhook: Webhook, overlap: &str, faults: &FormFaults) -> SecretPage {
+    let path = format!("/webhooks/{}", webhook.id);
     SecretPage {
-        path: view.url(&format!("/webhooks/{}", webhook.id)),
+        action: view.once(&format!("{path}/secret")),
+        path: view.url(&path),
         webhook,
         inputs: [
             Input::line("overlap", "The old secret also signs for")

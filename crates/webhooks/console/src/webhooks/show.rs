@@ -1,25 +1,23 @@
 //! One webhook: how it does, its settings, and its newest deliveries.
 
 use askama::Template;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::response::Response;
 use rdev_http::{Caller, Problem, ProblemCode};
 use rdev_pages::{Badge, Moment, PageQuery, View, duration};
 use rdev_webhooks_app::{Services, StatisticsError};
-use rdev_webhooks_domain::statistics::{Statistics, StatisticsWindow};
+use rdev_webhooks_domain::statistics::Statistics;
 use rdev_webhooks_domain::{
     Circuit, DeliveryFilter, DeliveryStatus, Health, PageRequest, Timestamp, Webhook, WebhookState, scopes,
 };
 
-use super::find;
+use super::PathWebhook;
+use crate::chart::{self, Chart, WINDOWS, Window, WindowLink};
 use crate::deliveries::{self, Row, Rows};
 use crate::{Shared, failure, span, words};
 
 /// The number of newest deliveries.
 const NEWEST: u32 = 10;
-
-/// The windows of the statistics.
-const WINDOWS: [&str; 4] = ["1h", "24h", "7d", "30d"];
 
 #[derive(Template)]
 #[template(path = "webhooks/show.html")]
@@ -33,7 +31,8 @@ struct ShowPage<'a> {
     is_disabled: bool,
     disabled_since: Option<Moment>,
     last_failure: Option<LastFailure>,
-    windows: Vec<Window>,
+    windows: Vec<WindowLink>,
+    course: Chart,
     numbers: Vec<(&'static str, String)>,
     classes: Vec<(&'static str, u64)>,
     facts: Vec<(&'static str, String)>,
@@ -42,12 +41,6 @@ struct ShowPage<'a> {
     rows: Vec<Row>,
     stream: String,
     may_write: bool,
-}
-
-struct Window {
-    name: &'static str,
-    address: String,
-    is_current: bool,
 }
 
 /// The last failed delivery in a sentence.
@@ -61,19 +54,20 @@ pub(crate) async fn show(
     State(services): State<Shared>,
     view: View,
     caller: Caller,
-    Path(id): Path<String>,
+    PathWebhook(webhook): PathWebhook,
     PageQuery(query): PageQuery,
 ) -> Result<Response, Problem> {
     let access = &caller.access;
-    let webhook = find(&services, access, &id).await?;
     let (healths, now) = services.webhooks.health(&[webhook.id]).await.map_err(failure::of_webhook)?;
     let health = healths.first().copied().unwrap_or_default();
-    let chosen = WINDOWS.into_iter().find(|name| *name == query.text("window")).unwrap_or("24h");
-    let window = chosen.parse().unwrap_or(StatisticsWindow::DAY);
+    let window = Window::chosen(&WINDOWS, query.text("window"));
     // Before its last change the webhook may have received events of projects that the caller may not see.
     let not_before = access.projects.as_ref().map(|_| webhook.updated_at);
-    let statistics =
-        services.statistics.read(access, webhook.id, window, not_before).await.map_err(of_statistics)?;
+    let statistics = services
+        .statistics
+        .read(access, webhook.id, window.statistics(), not_before)
+        .await
+        .map_err(of_statistics)?;
     let filter = DeliveryFilter { webhook: Some(webhook.id), ..DeliveryFilter::default() };
     let newest = services.history.list(access, &filter, PageRequest { limit: NEWEST, before: None }).await?;
     let rows = Rows::load(&services, access, &view, &newest.items).await?;
@@ -82,11 +76,6 @@ pub(crate) async fn show(
         None => None,
     };
     let path = format!("/webhooks/{}", webhook.id);
-    let windows = WINDOWS.into_iter().map(|name| Window {
-        name,
-        address: view.url(&format!("{path}?window={name}")),
-        is_current: name == chosen,
-    });
     let content = ShowPage {
         view: &view,
         path: view.url(&path),
@@ -98,7 +87,8 @@ pub(crate) async fn show(
             WebhookState::Enabled => None,
         },
         last_failure,
-        windows: windows.collect(),
+        windows: chart::links(&view, &path, &WINDOWS, window),
+        course: Chart::new(&view, window, statistics.span, &statistics.course),
         numbers: numbers(&view, &statistics),
         classes: statistics
             .sums
@@ -182,7 +172,7 @@ async fn last_failure(
 
 fn numbers(view: &View, statistics: &Statistics) -> Vec<(&'static str, String)> {
     let Statistics { sums, backlog, .. } = statistics;
-    let rate = sums.success_rate().map_or("–".to_owned(), |rate| format!("{:.1} %", rate * 100.0));
+    let rate = sums.success_rate().map_or("–".to_owned(), chart::percent);
     let latency = |part| sums.latency.quantile(part).map_or("–".to_owned(), duration);
     let more = if backlog.has_more { "+" } else { "" };
     let oldest = backlog.oldest.map_or("–".to_owned(), |id| view.moment(id.time()).relative());

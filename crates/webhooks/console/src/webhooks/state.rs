@@ -1,44 +1,41 @@
 //! Enabling and disabling a webhook.
 
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::response::Response;
-use rdev_http::{Caller, Problem, ProblemCode};
+use rdev_http::{Problem, ProblemCode};
 use rdev_pages::{Notice, View};
 use rdev_webhooks_app::{Services, WebhookError};
+use rdev_webhooks_domain::Webhook;
 
-use super::find;
+use super::PathWebhook;
 use crate::{Shared, failure};
 
 pub(crate) async fn enable(
     State(services): State<Shared>,
     view: View,
-    caller: Caller,
-    Path(id): Path<String>,
+    PathWebhook(webhook): PathWebhook,
 ) -> Result<Response, Problem> {
     let text = "The webhook is enabled. What waited for it is delivered now.";
-    set(&services, &view, &caller, &id, true, text).await
+    set(&services, &view, &webhook, true, text).await
 }
 
 pub(crate) async fn disable(
     State(services): State<Shared>,
     view: View,
-    caller: Caller,
-    Path(id): Path<String>,
+    PathWebhook(webhook): PathWebhook,
 ) -> Result<Response, Problem> {
     let text = "The webhook is disabled. It gets no new events, and what waits for it is kept.";
-    set(&services, &view, &caller, &id, false, text).await
+    set(&services, &view, &webhook, false, text).await
 }
 
 async fn set(
     services: &Services,
     view: &View,
-    caller: &Caller,
-    id: &str,
+    webhook: &Webhook,
     enabled: bool,
     text: &str,
 ) -> Result<Response, Problem> {
-    let webhook = find(services, &caller.access, id).await?;
-    match services.webhooks.update(&webhook, webhook.settings.clone(), enabled).await {
+    match services.webhooks.update(webhook, webhook.settings.clone(), enabled).await {
         Ok(_) => Ok(view.redirect_with(&format!("/webhooks/{}", webhook.id), &Notice::new(text))),
         Err(WebhookError::Invalid(found)) => {
             let detail =

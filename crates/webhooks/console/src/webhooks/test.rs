@@ -1,15 +1,14 @@
 //! Sending a test event to a webhook, with its result on the same page.
 
 use askama::Template;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::response::Response;
-use rdev_access::Ids;
-use rdev_http::{Caller, Problem, StatusCode};
+use rdev_http::{Caller, OperationIds, Problem, StatusCode};
 use rdev_pages::{Form, FormFaults, Input, PageQuery, View};
 use rdev_webhooks_app::{EventData, PublishError, Services, WebhookError};
 use rdev_webhooks_domain::{DeliveryId, EventType, PageRequest, Webhook};
 
-use super::find;
+use super::PathWebhook;
 use crate::deliveries::{self, Rows};
 use crate::events::{example, type_choice, violation};
 use crate::{Shared, failure};
@@ -21,6 +20,7 @@ const PLAIN: &str = "webhook.test";
 #[template(path = "webhooks/test.html")]
 struct TestPage {
     path: String,
+    action: String,
     webhook: Webhook,
     chosen: String,
     choice: Input,
@@ -42,10 +42,9 @@ pub(crate) async fn show_test(
     State(services): State<Shared>,
     view: View,
     caller: Caller,
-    Path(id): Path<String>,
+    PathWebhook(webhook): PathWebhook,
     PageQuery(query): PageQuery,
 ) -> Result<Response, Problem> {
-    let webhook = find(&services, &caller.access, &id).await?;
     let result = match query.text("delivery").parse() {
         Ok(delivery) => result(&services, &caller, &view, delivery).await?,
         Err(_) => None,
@@ -60,10 +59,10 @@ pub(crate) async fn send_test(
     State(services): State<Shared>,
     view: View,
     caller: Caller,
-    Path(id): Path<String>,
+    OperationIds(ids): OperationIds,
+    PathWebhook(webhook): PathWebhook,
     form: Form,
 ) -> Result<Response, Problem> {
-    let webhook = find(&services, &caller.access, &id).await?;
     let (chosen, mut faults) = (form.given("type").unwrap_or(PLAIN), FormFaults::default());
     let event = match chosen {
         PLAIN => None,
@@ -74,7 +73,7 @@ pub(crate) async fn send_test(
         }
     };
     if faults.is_empty() {
-        match services.webhooks.test_with(&caller.access, webhook.id, event.as_ref(), Ids::fresh()).await {
+        match services.webhooks.test_with(&caller.access, webhook.id, event.as_ref(), ids).await {
             Ok(delivery) => {
                 let query = Form::default().address(
                     &format!("/webhooks/{}/test", webhook.id),
@@ -104,8 +103,10 @@ fn page(
     result: Option<TestResult>,
 ) -> TestPage {
     let area = Input::area("data", "Data", 10).value(data).fault(faults.of("data"));
+    let path = format!("/webhooks/{}", webhook.id);
     TestPage {
-        path: view.url(&format!("/webhooks/{}", webhook.id)),
+        action: view.once(&format!("{path}/test")),
+        path: view.url(&path),
         webhook,
         chosen: chosen.to_owned(),
         choice: type_choice(services, chosen, Some((PLAIN, "webhook.test: a plain test")))

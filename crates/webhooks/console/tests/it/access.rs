@@ -22,13 +22,15 @@ async fn a_reader_sees_no_change_and_can_make_none() {
         format!("/deliveries/{delivery}"),
         format!("/events/{event}"),
         "/events".to_owned(),
+        "/events/feed".to_owned(),
+        "/replays".to_owned(),
         "/event-types".to_owned(),
         "/event-types/command.completed".to_owned(),
     ] {
         let page = browser.open(&format!("/console{path}")).await;
         for action in ["/edit", "/disable", "/enable", "/secret", "/redeliver", "/cancel", "/new", "API keys"]
         {
-            page.hides(&format!("{action}\""));
+            page.hides(&format!("{action}\"")).hides(&format!("{action}?once="));
         }
     }
     let webhook = format!("/webhooks/{}", webhook.id);
@@ -43,6 +45,7 @@ async fn a_reader_sees_no_change_and_can_make_none() {
         format!("{webhook}/replays/new"),
         format!("/deliveries/{delivery}/redeliver"),
         format!("/deliveries/{delivery}/cancel"),
+        "/deliveries/redeliver".to_owned(),
         "/events/new".to_owned(),
         "/event-types/new".to_owned(),
         "/event-types/command.completed/delete".to_owned(),
@@ -70,6 +73,9 @@ async fn what_belongs_to_other_projects_does_not_exist() {
     browser.open("/console/overview").await.shows("/mine").hides("/other");
     browser.open("/console/deliveries").await.hides(&delivery);
     browser.open("/console/events").await.hides(&hidden.to_string());
+    browser.open("/console/events/feed").await.hides(&hidden.to_string());
+    browser.open(&format!("/console/events/rows?id={hidden}")).await.hides(&hidden.to_string());
+    browser.open(&format!("/console/deliveries/rows?id={delivery}")).await.hides(&delivery);
     for path in [
         format!("/webhooks/{}", other.id),
         format!("/webhooks/{}/edit", other.id),
@@ -92,6 +98,8 @@ async fn what_belongs_to_other_projects_does_not_exist() {
             "{path}"
         );
     }
+    let row = browser.post("/console/deliveries/redeliver", &[("delivery", &delivery)]).await;
+    assert_eq!(row.status, StatusCode::NOT_FOUND);
     let form = [("type", "command.completed"), ("data", r#"{"project":"b"}"#)];
     browser.post("/console/events/new", &form).await.shows("must name one of your projects");
 }

@@ -1,6 +1,7 @@
 //! A browser without a script: it keeps cookies and sends forms.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use axum::body::Body;
 use http::header::{CONTENT_TYPE, COOKIE, HOST, LOCATION, SET_COOKIE};
@@ -9,6 +10,9 @@ use http_body_util::BodyExt;
 use rdev_webhooks::console::Router;
 use tower::ServiceExt;
 use url::form_urlencoded::Serializer;
+
+/// How long a stream may be silent.
+const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A browser of one reader.
 pub(crate) struct Browser {
@@ -37,6 +41,16 @@ impl Page {
     pub(crate) fn shows(&self, text: &str) -> &Self {
         assert!(self.text.contains(text), "{} without {text:?}:\n{}", self.status, self.text);
         self
+    }
+
+    /// Returns the address, with its token, of the form of the page with this path.
+    #[track_caller]
+    pub(crate) fn form(&self, path: &str) -> String {
+        let start = self
+            .text
+            .find(&format!("action=\"{path}?once="))
+            .unwrap_or_else(|| panic!("no {path}:\n{}", self.text));
+        self.text[start..].split('"').nth(1).unwrap().replace("&amp;", "&")
     }
 
     /// Fails if the page has this text.
@@ -86,15 +100,32 @@ impl Browser {
         page
     }
 
+    /// Reads a stream until it has a text, and returns what it has sent.
+    pub(crate) async fn stream(&mut self, address: &str, until: &str) -> String {
+        let request = self.request("GET", address, None);
+        let response = self.router.clone().oneshot(request).await.unwrap();
+        assert_eq!(response.status(), StatusCode::OK, "{address}");
+        let (mut body, mut text) = (response.into_body(), String::new());
+        while !text.contains(until) {
+            let frame = tokio::time::timeout(PATIENCE, body.frame()).await;
+            let frame = frame.unwrap_or_else(|_| panic!("{address} sent only {text:?}"));
+            text += std::str::from_utf8(&frame.unwrap().unwrap().into_data().unwrap()).unwrap();
+        }
+        text
+    }
+
     /// Signs in with an API key.
     pub(crate) async fn sign_in(&mut self, key: &str) {
         let answer = self.post("/console/sign-in", &[("key", key)]).await;
         assert_eq!(answer.status, StatusCode::SEE_OTHER, "{}", answer.text);
     }
 
-    async fn send(&mut self, method: &str, address: &str, form: Option<String>) -> Page {
+    fn request(&self, method: &str, address: &str, form: Option<String>) -> Request<Body> {
         let cookies: Vec<_> = self.cookies.iter().map(|(name, value)| format!("{name}={value}")).collect();
-        let mut request = Request::builder().method(method).uri(address).header(COOKIE, cookies.join("; "));
+        let mut request = Request::builder()
+            .method(method)
+            .uri(address.split('#').next().unwrap())
+            .header(COOKIE, cookies.join("; "));
         if !self.headers.iter().any(|(name, _)| *name == "host") {
             request = request.header(HOST, "127.0.0.1:8080");
         }
@@ -104,7 +135,11 @@ impl Browser {
         if form.is_some() {
             request = request.header(CONTENT_TYPE, "application/x-www-form-urlencoded");
         }
-        let request = request.body(Body::from(form.unwrap_or_default())).unwrap();
+        request.body(Body::from(form.unwrap_or_default())).unwrap()
+    }
+
+    async fn send(&mut self, method: &str, address: &str, form: Option<String>) -> Page {
+        let request = self.request(method, address, form);
         let (parts, body) = self.router.clone().oneshot(request).await.unwrap().into_parts();
         for cookie in parts.headers.get_all(SET_COOKIE) {
             let text = cookie.to_str().unwrap();

@@ -3,7 +3,8 @@
 use http::StatusCode;
 use http::header::CONTENT_DISPOSITION;
 use rdev_webhooks::access::Ids;
-use rdev_webhooks::domain::{DeliveryId, RetryPolicy, WebhookSettings};
+use rdev_webhooks::domain::{Access, DeliveryId, RetryPolicy, WebhookSettings, scopes};
+use rdev_webhooks_domain::signing::{Headers, VerificationKey, Verifier};
 use rdev_webhooks_testkit::Receiver;
 use rdev_webhooks_testkit::receiver::{Reply, Script};
 use secrecy::ExposeSecret;
@@ -71,6 +72,120 @@ async fn a_failure_is_explained_and_mended_by_hand() {
     let cancelled = browser.post(&format!("{address}/cancel"), &[]).await;
     assert_eq!(cancelled.status, StatusCode::CONFLICT);
     cancelled.shows("has ended already");
+}
+
+#[tokio::test]
+async fn a_command_is_signed_for_now_by_those_who_may_redeliver() {
+    let scene = Scene::new().await;
+    scene.deliver();
+    let receiver = Receiver::start(Reply::status(500)).await;
+    let mut settings = WebhookSettings::new(receiver.url("/hook"), ["*".parse().unwrap()]);
+    once(&mut settings);
+    settings.headers.insert("authorization", "Bearer hidden-value").unwrap();
+    let created = scene.system.webhooks().create(settings, None, true, Ids::fresh()).await.unwrap();
+    let secret = created.secret.expose().expose_secret().to_owned();
+    scene.publish("command.completed", r#"{"a":1.50}"#).await;
+    let mut browser = scene.administrator().await;
+    let id = delivery(&browser.open("/console/deliveries").await.text);
+    scene.ended(id).await;
+    let address = format!("/console/deliveries/{id}?attempt=1");
+    let header = |page: &str, name: &str| {
+        let command = page.split("id=\"curl\"").nth(1).unwrap();
+        let rest = command.split(&format!("{name}: ")).nth(1).unwrap();
+        rest.split("&#39;").next().unwrap().to_owned()
+    };
+    let sent = browser.open(&address).await;
+    sent.shows("The signature is that of this attempt").shows("Sign it now");
+    let signed = browser.open(&format!("{address}&sign=now")).await;
+    signed.shows("with the webhook's present secret").hides(&secret).hides("hidden-value");
+    let (timestamp, signature) =
+        (header(&signed.text, "webhook-timestamp"), header(&signed.text, "webhook-signature"));
+    let verifier = Verifier::new(secret.parse::<VerificationKey>().unwrap());
+    let body = scene.system.history().get(Access::everything(), id).await.unwrap().unwrap().request_body();
+    let event = header(&signed.text, "webhook-id");
+    let headers = Headers { id: Some(&event), timestamp: Some(&timestamp), signature: Some(&signature) };
+    let now = scene.system.ambient().now().as_unix_seconds();
+    verifier.verify(headers, &body, now).unwrap();
+
+    // One who may only read gets the old signature.
+    let mut reader = scene.holder(&[scopes::WEBHOOKS_READ], None).await;
+    let page = reader.open(&format!("{address}&sign=now")).await;
+    page.hides("Sign it now").hides("present secret").shows(&header(&sent.text, "webhook-signature"));
+}
+
+#[tokio::test]
+async fn all_attempts_can_be_reached() {
+    let scene = Scene::new().await;
+    let webhook = scene.webhook("http://127.0.0.1:9/hook", |_| {}).await;
+    scene.publish("command.completed", "{}").await;
+    let mut browser = scene.administrator().await;
+    let id = delivery(&browser.open("/console/deliveries").await.text);
+    let folder = scene.folder().join("rdev.db");
+    let insert = format!(
+        "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 120)
+         INSERT INTO webhooks_attempts (delivery_id, number, \"trigger\", started_at, recorded_at, duration_ns, signature,
+           failure_class, failure_detail)
+         SELECT X'{0}', i, 'automatic', 0, 0, 1000000, '', 'timeout', 'attempt number ' || i FROM n;
+         UPDATE webhooks_deliveries SET attempts = 120 WHERE id = X'{0}';",
+        id.as_uuid().simple()
+    );
+    let status = std::process::Command::new("sqlite3").arg(&folder).arg(insert).status().unwrap();
+    assert!(status.success() && webhook.version == 1);
+    let address = format!("/console/deliveries/{id}");
+    let page = browser.open(&address).await;
+    page.shows(">Attempt 120<").shows(">Attempt 71<").hides(">Attempt 70<");
+    page.shows(&format!("href=\"{address}?before=71\" rel=\"next\""));
+    let page = browser.open(&format!("{address}?before=71")).await;
+    page.shows(">Attempt 70<").shows(">Attempt 21<").hides(">Attempt 71<").shows(">Newest<");
+    page.shows("attempt=70#attempt").shows("Attempt number 70.");
+    let page = browser.open(&format!("{address}?before=71&attempt=33")).await;
+    page.shows("Request of attempt 33").shows(">Attempt 70<");
+    let page = browser.open(&format!("{address}?before=21")).await;
+    page.shows(">Attempt 1<").hides("rel=\"next\"");
+    // An attempt is found by its number alone.
+    let page = browser.open(&format!("{address}?attempt=7")).await;
+    page.shows("Request of attempt 7").shows(">Newest<");
+    browser.open("/console/deliveries").await.shows("timed out");
+}
+
+#[tokio::test]
+async fn a_row_is_redelivered_and_the_list_stays() {
+    let scene = Scene::new().await;
+    scene.webhook("http://127.0.0.1:9/hook", |_| {}).await;
+    scene.publish("command.completed", "{}").await;
+    let mut browser = scene.administrator().await;
+    let page = browser.open("/console/deliveries?type=command.completed").await;
+    let id = delivery(&page.text).to_string();
+    page.shows(&format!("form=\"redeliver\" name=\"delivery\" value=\"{id}\""));
+    page.shows("name=\"back\" value=\"/deliveries?type=command.completed\"");
+    let action = page.form("/console/deliveries/redeliver");
+    let back = "/deliveries?type=command.completed";
+    let sent = browser.post(&action, &[("back", back), ("delivery", &id)]).await;
+    assert_eq!(sent.location(), format!("/console{back}#{id}"));
+    browser.open(&format!("/console{back}")).await.shows("The delivery is sent again now");
+    let elsewhere = [("back", "//evil.example"), ("delivery", id.as_str())];
+    assert_eq!(browser.post("/console/deliveries/redeliver", &elsewhere).await.location(), "/console");
+    let unknown = browser.post("/console/deliveries/redeliver", &[("delivery", "x")]).await;
+    assert_eq!(unknown.status, StatusCode::NOT_FOUND);
+}
+
+#[tokio::test]
+async fn the_feed_begins_with_the_newest_events_and_goes_on_after_them() {
+    let scene = Scene::new().await;
+    let first = scene.publish("command.completed", r#"{"project":"a"}"#).await;
+    let mut browser = scene.administrator().await;
+    let page = browser.open("/console/events/feed?project=a").await;
+    page.shows(&first.to_string()).shows("data-stream=\"/console/events/live?project=a&amp;after=events%40");
+    let stream =
+        page.text.split("data-stream=\"").nth(1).unwrap().split('"').next().unwrap().replace("&amp;", "&");
+    scene.publish("command.completed", r#"{"project":"b"}"#).await;
+    let second = scene.publish("command.failed", r#"{"project":"a"}"#).await;
+    let text = browser.stream(&stream, &second.to_string()).await;
+    assert!(text.contains("id: events@") && text.contains("event: event\n"), "{text}");
+    assert_eq!(text.matches("\"evt_").count(), 1, "{text}");
+    let rows = browser.open(&format!("/console/events/rows?id={first}&id={second}")).await;
+    rows.shows("command.failed").shows("reached no webhook").hides("<html");
+    browser.open("/console/events/feed?type=..").await.shows("type-fault").hides("data-stream");
 }
 
 #[tokio::test]

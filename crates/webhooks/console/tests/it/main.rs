@@ -13,6 +13,8 @@ mod catalogue;
 mod deliveries;
 mod hostile;
 mod keys;
+mod once;
+mod overview;
 mod replays;
 mod scene;
 mod shell;

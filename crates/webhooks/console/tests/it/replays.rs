@@ -1,6 +1,7 @@
 //! Replays with their preview.
 
 use http::StatusCode;
+use rdev_webhooks::domain::Access;
 use rdev_webhooks_testkit::Receiver;
 
 use crate::scene::Scene;
@@ -38,4 +39,32 @@ async fn a_replay_is_previewed_started_and_followed() {
     empty.shows("the range ends before it begins");
     let gone = browser.get(&format!("{path}/rpl_01h455vb4pex5vsknk084sn02q")).await;
     assert_eq!(gone.status, StatusCode::NOT_FOUND);
+}
+
+#[tokio::test]
+async fn the_replays_of_all_webhooks_are_on_one_page() {
+    let scene = Scene::new().await;
+    scene.publish("command.completed", "{}").await;
+    let mut browser = scene.administrator().await;
+    browser.open("/console/replays").await.shows("Nothing was replayed yet.");
+    let mut paths = Vec::new();
+    for url in ["http://127.0.0.1:9/one", "http://127.0.0.1:9/other"] {
+        let webhook = scene.webhook(url, |_| {}).await;
+        let path = format!("/console/webhooks/{}/replays", webhook.id);
+        let form = [("status", "missing"), ("since", "1h"), ("until", "")];
+        let sent = browser.post(&format!("{path}/new"), &form).await;
+        paths.push((webhook, sent.location().to_owned()));
+    }
+    let page = browser.open("/console/replays").await;
+    page.shows("http://127.0.0.1:9/one")
+        .shows("http://127.0.0.1:9/other")
+        .shows(&paths[0].1)
+        .shows(&paths[1].1);
+    // A replay is there after its webhook, and only under its webhook.
+    let other = paths[1].1.replace(&paths[1].0.id.to_string(), &paths[0].0.id.to_string());
+    assert_eq!(browser.get(&other).await.status, StatusCode::NOT_FOUND);
+    let deleted = scene.system.webhooks().delete(Access::everything(), paths[0].0.id, None).await;
+    deleted.unwrap();
+    browser.open("/console/replays").await.shows("a deleted webhook");
+    browser.open(&paths[0].1).await.shows("a deleted webhook");
 }

@@ -12,14 +12,14 @@ use rdev_webhooks::{Ambient, Database, Event, RdevWebhooks, WorkerOptions};
 use secrecy::ExposeSecret;
 use tempfile::TempDir;
 
-use crate::browser::Browser;
+use crate::browser::{Browser, Page};
 
 /// The administrator key.
 pub(crate) const KEY: &str = "rdev_0123456789abcdefghijklmnopqrstuvwxyz";
 
 pub(crate) struct Scene {
     pub(crate) system: RdevWebhooks,
-    _folder: TempDir,
+    folder: TempDir,
 }
 
 impl Scene {
@@ -29,7 +29,12 @@ impl Scene {
         let keyring = Keyring::new(EncryptionKey::generate(Ambient::system().entropy.bytes()));
         let policy = DestinationPolicy::new(vec!["127.0.0.0/8".parse().unwrap()]);
         let system = RdevWebhooks::builder(database, keyring).destinations(policy).open().await.unwrap();
-        Self { system, _folder: folder }
+        Self { system, folder }
+    }
+
+    /// Returns the folder of the database.
+    pub(crate) fn folder(&self) -> &std::path::Path {
+        self.folder.path()
     }
 
     /// Returns the console with these options, mounted as the binaries do.
@@ -89,6 +94,18 @@ impl Scene {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
         panic!("{id} did not end")
+    }
+
+    /// Opens an address until its page has a text.
+    pub(crate) async fn eventually(&self, browser: &mut Browser, address: &str, text: &str) -> Page {
+        for _ in 0..2_000 {
+            let page = browser.open(address).await;
+            if page.text.contains(text) {
+                return page;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        panic!("{address} did not show {text}")
     }
 
     /// Creates a webhook for every event.

@@ -165,7 +165,7 @@ async fn a_webhook_is_disabled_enabled_rotated_and_deleted() {
 
     let wrong = browser.post(&format!("{path}/secret"), &[("overlap", "99d"), ("version", "3")]).await;
     assert_eq!(wrong.status, StatusCode::UNPROCESSABLE_ENTITY);
-    wrong.shows("must be at most 30d");
+    wrong.shows("must be at most 7d");
     let page = browser.submit(&format!("{path}/secret"), &[("overlap", "1h"), ("version", "3")]).await;
     page.shows("The old one also signs until").shows("New signing secret").shows("signs until");
     let stale = browser.post(&format!("{path}/secret"), &[("overlap", "1h"), ("version", "3")]).await;
