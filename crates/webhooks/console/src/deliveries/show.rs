@@ -166,7 +166,7 @@ pub(super) async fn load<'a>(
         pager: Pager::new(view, &path, &paged, &found, |attempt| attempt.number),
         selected: selected.map(|attempt| {
             let sign = may_write.then(|| format!("{}#curl-details", address(attempt.number, Some("now"))));
-            select(&record, webhook.as_ref(), attempt, view, signed, sign)
+            select(&record, webhook.as_ref(), attempt, view, signed.as_deref(), sign)
         }),
         body: Body::new(&record.request_body()),
         verdict: verdict(&record, selected),
@@ -201,7 +201,7 @@ fn select(
     webhook: Option<&Webhook>,
     attempt: &Attempt,
     view: &View,
-    signed: Option<Vec<(String, String)>>,
+    signed: Option<&[(String, String)]>,
     sign: Option<String>,
 ) -> Selected {
     let none = CustomHeaders::default();
@@ -214,7 +214,7 @@ fn select(
         sentence: hint::sentence(attempt),
         hint: hint::hint(attempt),
         curl: curl.map(|(webhook, body)| {
-            let headers = signed.as_ref().unwrap_or(&headers);
+            let headers = signed.unwrap_or(&headers);
             curl::command(webhook.settings.url.as_str(), headers, body)
         }),
         headers,
