@@ -35,8 +35,9 @@ const HEADERS: [(HeaderName, HeaderValue); 5] = [
 pub(crate) async fn secure(request: Request, next: Next) -> Response {
     let referrers = referrer_policy(request.uri(), request.headers());
     let mut response = next.run(request).await;
-    response.headers_mut().extend(HEADERS);
-    response.headers_mut().insert(REFERRER_POLICY, referrers);
+    for (name, value) in HEADERS.into_iter().chain([(REFERRER_POLICY, referrers)]) {
+        response.headers_mut().insert(name, value);
+    }
     response
 }
 

@@ -76,7 +76,8 @@ impl CodeAgent for OpenCodeAgent {
         let version = self.backend.version(&self.program).await;
         version.map(AgentVersion).map_err(|error| match error {
             ExecError::ProgramNotFound { .. } => Unavailable(format!(
-                "OpenCode is not installed: {error}. Install it with `npm install --global opencode-ai`, or name its path."
+                "OpenCode is not installed: {error}. Install it with `npm install --global opencode-ai`, or name its \
+                 path with --opencode-path."
             )),
             error => Unavailable(format!("OpenCode cannot be used: {error}.")),
         })

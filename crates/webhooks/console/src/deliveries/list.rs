@@ -12,8 +12,8 @@ use super::filter::{self, Inputs};
 use super::row::{Row, Rows};
 use crate::Shared;
 
-/// The number of deliveries of a page.
-const LIMIT: u32 = 25;
+/// The number of deliveries of a page. With the assets it has at most 60 KB.
+const LIMIT: u32 = 20;
 /// The number of rows that the script may ask for at once.
 const MAX_ROWS: usize = 100;
 

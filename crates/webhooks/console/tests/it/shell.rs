@@ -112,7 +112,12 @@ async fn every_response_has_the_security_headers() {
 async fn assets_are_kept_by_browsers_and_small() {
     let scene = Scene::new().await;
     let mut browser = scene.administrator().await;
-    let page = browser.open("/console/webhooks").await;
+    scene.webhook("https://example.com/webhook", |_| {}).await;
+    for _ in 0..25 {
+        scene.publish("command.completed", r#"{"project":"my-project"}"#).await;
+    }
+    let page = browser.open("/console/deliveries").await;
+    assert!(page.text.contains("Older"), "the list is full");
     let mut total = page.text.len();
     for suffix in [".css", ".mjs"] {
         let end = page.text.find(suffix).unwrap() + suffix.len();
