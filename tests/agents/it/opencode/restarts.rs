@@ -14,6 +14,8 @@ async fn a_run_goes_on_without_gap_or_double() {
     let subject = Subject::new().await;
     // Another session in the same server, whose history is none of the run's.
     assert_completed(&subject.play(9, "MOCK text Earlier.").await.0, "Earlier.");
+    // As the runner does, once the result is stored.
+    subject.agent.forget(command_id(9)).await;
     let gate = subject.scene.folder("workspace").join("gate");
     let wait = bash("echo one; until [ -e gate ]; do sleep 0.05; done; echo two");
     let script = format!("{}{wait}MOCK text Almost.", bash("echo zero"));
