@@ -362,6 +362,8 @@ const scenarios = {
             axe.run(document, { runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"] })
               .then(({ violations }) => done(violations.map(({ id, nodes }) => id + ": " + nodes.map(({ html, any }) => html.slice(0, 160) + " " + (any[0]?.message ?? "")).join(" | "))));`);
           assert.deepEqual(found, [], `${page} at ${width} px, ${mode}`);
+          const ids = await reader.driver.executeScript("return [...document.querySelectorAll('[id]')].map(({ id }) => id)");
+          assert.deepEqual(ids.filter((id, place) => ids.indexOf(id) !== place), [], `${page} has an id twice`);
           const wide = await reader.driver.executeScript("return document.documentElement.scrollWidth");
           assert.ok(wide <= width, `${page} scrolls sideways: ${wide} of ${width} px`);
         }

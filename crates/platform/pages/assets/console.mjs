@@ -29,7 +29,7 @@ function say(sentence) {
   const next = () => {
     status.timer = 0;
     if (!status.waiting) return;
-    $("#status").textContent = status.waiting;
+    $("#announcement").textContent = status.waiting;
     status.waiting = "";
     status.timer = setTimeout(next, 5000);
   };
