@@ -83,8 +83,8 @@ rdev_http::named_types! {
         value.one_of(domain::FailureClass::ALL.map(|class| (class.as_str(), class)), faults)
     } => domain::FailureClass;
     /// What a delivery waits for, apart from the time of its next attempt: `webhook_disabled`; `circuit`, the endpoint is
-    /// failing and gets only a probe now and then; `rate`, the attempt is due and the webhook has a `rate_limit`;
-    /// `share`, the attempt is due and the webhook's share of the worker's attempts in flight is used up.
+    /// failing and gets only a probe now and then; `rate`, the webhook's `rate_limit` is spent; `share`, the attempt is
+    /// due and the webhook's share of the worker's attempts in flight is used up, or no worker runs.
     WaitingFor = one_of(domain::WaitingFor::ALL.map(domain::WaitingFor::as_str));
     /// Why a webhook is disabled: on request (`manual`), because its endpoint responded with 410 (`gone`), because
     /// every attempt failed for too long (`failing`), or because its `expires_at` has passed (`expired`).

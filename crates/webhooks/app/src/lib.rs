@@ -56,7 +56,7 @@ pub use replay_runner::ReplayRunner;
 pub use replays::{NewReplay, ReplayError, Replays};
 pub use statistics::{Statistics, StatisticsError, StatisticsTask};
 pub use webhooks::{
-    MAX_SUBSCRIPTIONS, SecretRotated, WebhookCreated, WebhookError, WebhookViolation, Webhooks,
+    MAX_SUBSCRIPTIONS, SecretRotated, Waits, WebhookCreated, WebhookError, WebhookViolation, Webhooks,
 };
 
 /// All services that an API needs. Cheap to clone.

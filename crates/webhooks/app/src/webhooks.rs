@@ -1,7 +1,9 @@
 //! Creates, updates, deletes and tests webhooks.
 
 mod error;
+mod waits;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,6 +21,7 @@ use rdev_webhooks_signing::SigningSecret;
 
 pub use self::error::{MAX_SUBSCRIPTIONS, WebhookError, WebhookViolation};
 use self::error::{expired, secret_of_other_scheme, too_many_subscriptions};
+pub use self::waits::Waits;
 use crate::deliver::signed_headers;
 use crate::{EventData, EventDraft, EventTypeRegistry, Publisher};
 
@@ -173,6 +176,29 @@ impl Webhooks {
     /// Returns the health of the webhooks' endpoints in the same order, and the time at which it holds.
     pub async fn health(&self, ids: &[WebhookId]) -> Result<(Vec<Health>, Timestamp), WebhookError> {
         Ok((self.repository.health(ids).await?, self.ambient.now()))
+    }
+
+    /// Returns what the deliveries of these webhooks wait for. Webhooks that the caller does not see are left out.
+    pub async fn waits(&self, access: &Access, ids: BTreeSet<WebhookId>) -> Result<Waits, WebhookError> {
+        let found = match u32::try_from(ids.len()) {
+            Ok(limit @ 1..) => {
+                let filter = WebhookFilter { ids: Some(ids), ..WebhookFilter::default() };
+                self.list(access, &filter, PageRequest { limit, before: None }).await?.items
+            }
+            _ => Vec::new(),
+        };
+        let ids: Vec<_> = found.iter().map(|webhook| webhook.id).collect();
+        let limited = found.iter().filter(|webhook| webhook.settings.rate_limit.is_some());
+        let limited: Vec<_> = limited.map(|webhook| webhook.id).collect();
+        let healths = if ids.is_empty() { Vec::new() } else { self.repository.health(&ids).await? };
+        let spent =
+            if limited.is_empty() { Vec::new() } else { self.repository.spent_rates(&limited).await? };
+        let spent = limited.into_iter().zip(spent).filter_map(|(id, until)| Some((id, until?)));
+        Ok(Waits {
+            webhooks: ids.into_iter().zip(found.into_iter().zip(healths)).collect(),
+            spent_until: spent.collect(),
+            now: self.ambient.now(),
+        })
     }
 
     /// Updates a webhook, all or nothing. Fails if it is no longer the version `current`, which its caller has

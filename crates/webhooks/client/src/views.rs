@@ -173,7 +173,7 @@ pub struct Circuit {
     pub failing_since: Option<String>,
 }
 
-/// A delivery. The members from `waiting_for` on are those of a single delivery; lists leave them out.
+/// A delivery. Lists leave out the request and the last attempt.
 #[derive(Debug, Clone, Deserialize)]
 #[non_exhaustive]
 pub struct Delivery {
@@ -191,7 +191,7 @@ pub struct Delivery {
     pub status: String,
     /// The number of attempts.
     pub attempts: u32,
-    /// When the next attempt is due.
+    /// The earliest time of the next attempt, if it is known.
     pub next_attempt_at: Option<String>,
     /// When it ended.
     pub finished_at: Option<String>,

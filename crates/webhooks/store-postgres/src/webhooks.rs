@@ -3,6 +3,7 @@
 pub(crate) mod endpoints;
 mod expiry;
 pub(crate) mod health;
+mod rates;
 mod rotate;
 pub(crate) mod rows;
 pub(crate) mod sweep;
@@ -224,6 +225,10 @@ impl WebhookRepository for PostgresStore {
 
     async fn health(&self, ids: &[WebhookId]) -> Result<Vec<Health>, StoreError> {
         health::of(&self.inner, ids).await
+    }
+
+    async fn spent_rates(&self, ids: &[WebhookId]) -> Result<Vec<Option<Timestamp>>, StoreError> {
+        rates::spent(&self.inner, ids).await
     }
 
     async fn disable_failing(

@@ -5,6 +5,7 @@ pub(crate) mod endpoints;
 mod expiry;
 pub(crate) mod health;
 mod list;
+mod rates;
 mod rotate;
 pub(crate) mod rows;
 mod save;
@@ -104,6 +105,10 @@ impl WebhookRepository for SqliteStore {
     async fn health(&self, ids: &[WebhookId]) -> Result<Vec<Health>, StoreError> {
         let known = health::load(&mut *self.reader().await?, ids.iter().copied()).await?;
         Ok(ids.iter().map(|id| known.get(id).copied().unwrap_or_default()).collect())
+    }
+
+    async fn spent_rates(&self, ids: &[WebhookId]) -> Result<Vec<Option<Timestamp>>, StoreError> {
+        Ok(rates::spent(&mut *self.reader().await?, ids).await?)
     }
 
     async fn disable_failing(

@@ -1,6 +1,7 @@
 //! A delivery as the API shows it.
 
 use bytes::Bytes;
+use rdev_webhooks_app::Waits;
 use rdev_webhooks_app::deliver::sent_headers;
 use rdev_webhooks_domain::{
     Attempt, CancelReason, CustomHeaders, Delivery, DeliveryId, DeliveryRecord, DeliveryState, EndpointUrl,
@@ -82,14 +83,16 @@ pub(crate) struct ListedDelivery<'a> {
     #[serde(flatten)]
     delivery: DeliveryView<'a>,
     /// What it waits for, apart from the time of its next attempt; `null` for nothing else. With `circuit`,
-    /// `next_attempt_at` is the time of the next probe, and with the others it is unknown.
+    /// `next_attempt_at` is the time of the next probe. With `rate` it is when the rate next allows a delivery, which
+    /// may be another one of the webhook: this one is sent then or later. With the others it is unknown.
     #[schema(value_type = Option<types::WaitingFor>, required)]
     waiting_for: Option<&'static str>,
 }
 
 impl<'a> ListedDelivery<'a> {
     /// Creates the view of a delivery with what it waits for.
-    pub(crate) fn new(delivery: &'a Delivery, waiting: Option<(WaitingFor, Option<Timestamp>)>) -> Self {
+    pub(crate) fn new(delivery: &'a Delivery, waits: &Waits) -> Self {
+        let waiting = waits.waiting_for(delivery);
         let mut delivery = DeliveryView::from(delivery);
         let waiting_for = delivery.wait_for(waiting);
         Self { delivery, waiting_for }

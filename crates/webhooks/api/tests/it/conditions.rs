@@ -153,6 +153,10 @@ impl WebhookRepository for Contended {
         self.0.health(ids).await
     }
 
+    async fn spent_rates(&self, ids: &[WebhookId]) -> Result<Vec<Option<Timestamp>>, StoreError> {
+        self.0.spent_rates(ids).await
+    }
+
     async fn disable_failing(
         &self,
         after: Duration,

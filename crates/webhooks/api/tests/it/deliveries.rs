@@ -289,11 +289,21 @@ async fn a_delivery_says_what_it_waits_for() {
             assert_eq!(listed_keys, shown);
         }
     };
-    shown(json!("rate"), json!(null)).await;
+    shown(json!("share"), json!(null)).await;
 
     let retry = Settled::RetryAfter(Duration::from_secs(5));
     scene.attempt(webhook, retry, samples::attempt(1, scene.clock.now(), 500)).await;
     shown(json!(null), json!("2025-01-15T10:30:05Z")).await;
+    // That attempt has spent the rate.
+    scene.json("PATCH", &path, json!({"rate_limit": 0.1}).to_string()).await.expect(200);
+    shown(json!("rate"), json!("2025-01-15T10:30:10Z")).await;
+    scene.clock.advance(Duration::from_secs(6));
+    shown(json!("rate"), json!("2025-01-15T10:30:10Z")).await;
+    // The rate allows it, and no worker has claimed it yet.
+    scene.clock.advance(Duration::from_millis(4_999));
+    shown(json!("rate"), json!("2025-01-15T10:30:10.999Z")).await;
+    scene.clock.advance(Duration::from_millis(1));
+    shown(json!("share"), json!(null)).await;
     scene.json("PATCH", &path, json!({"enabled": false}).to_string()).await.expect(200);
     shown(json!("webhook_disabled"), json!(null)).await;
     scene.json("PATCH", &path, json!({"enabled": true, "rate_limit": null}).to_string()).await.expect(200);

@@ -615,6 +615,10 @@ macro_rules! webhook_repository {
                 self.store.health(ids).await
             }
 
+            async fn spent_rates(&self, ids: &[WebhookId]) -> Result<Vec<Option<Timestamp>>, StoreError> {
+                self.store.spent_rates(ids).await
+            }
+
             async fn disable_failing(
                 &self,
                 after: Duration,

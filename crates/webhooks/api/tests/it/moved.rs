@@ -79,6 +79,10 @@ impl WebhookRepository for Moving {
         self.store.health(ids).await
     }
 
+    async fn spent_rates(&self, ids: &[WebhookId]) -> Result<Vec<Option<Timestamp>>, StoreError> {
+        self.store.spent_rates(ids).await
+    }
+
     async fn disable_failing(
         &self,
         after: Duration,

@@ -1,14 +1,13 @@
 //! Deliveries as rows of a table.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 
 use askama::Template;
 use rdev_http::Problem;
 use rdev_pages::{Badge, Icon, Moment, View, duration};
-use rdev_webhooks_app::Services;
+use rdev_webhooks_app::{Services, Waits};
 use rdev_webhooks_domain::{
-    Access, Delivery, DeliveryId, DeliveryState, Health, LastAttempt, PageRequest, Timestamp, WaitingFor,
-    Webhook, WebhookFilter, WebhookId, WebhookState, scopes,
+    Access, Delivery, DeliveryId, DeliveryState, LastAttempt, Webhook, WebhookId, WebhookState, scopes,
 };
 
 use crate::{failure, words};
@@ -50,9 +49,8 @@ struct Target {
 /// What the rows of several deliveries are made of.
 pub(crate) struct Rows<'a> {
     view: &'a View,
-    webhooks: HashMap<WebhookId, (Webhook, Health)>,
+    waits: Waits,
     attempts: HashMap<DeliveryId, LastAttempt>,
-    now: Timestamp,
 }
 
 impl<'a> Rows<'a> {
@@ -63,31 +61,20 @@ impl<'a> Rows<'a> {
         view: &'a View,
         deliveries: &[Delivery],
     ) -> Result<Self, Problem> {
-        let ids: BTreeSet<_> = deliveries.iter().map(|delivery| delivery.webhook_id).collect();
-        let found = match u32::try_from(ids.len()) {
-            Ok(limit @ 1..) => {
-                let filter = WebhookFilter { ids: Some(ids), ..WebhookFilter::default() };
-                let page = PageRequest { limit, before: None };
-                services.webhooks.list(access, &filter, page).await.map_err(failure::of_webhook)?.items
-            }
-            _ => Vec::new(),
-        };
-        let ids: Vec<_> = found.iter().map(|webhook| webhook.id).collect();
-        let (healths, now) = services.webhooks.health(&ids).await.map_err(failure::of_webhook)?;
-        let webhooks = ids.into_iter().zip(found.into_iter().zip(healths)).collect();
+        let ids = deliveries.iter().map(|delivery| delivery.webhook_id).collect();
+        let waits = services.webhooks.waits(access, ids).await.map_err(failure::of_webhook)?;
         let begun = deliveries.iter().filter(|delivery| delivery.attempts > 0).map(|delivery| delivery.id);
         let begun: Vec<DeliveryId> = begun.collect();
         let last = services.history.last_attempts(&begun).await?;
         let attempts = last.into_iter().map(|last| (last.delivery, last)).collect();
-        Ok(Self { view, webhooks, attempts, now })
+        Ok(Self { view, waits, attempts })
     }
 
     /// Returns a delivery as a row.
     pub(crate) fn row(&self, delivery: &Delivery) -> Row {
         let last = self.attempts.get(&delivery.id);
-        let known = self.webhooks.get(&delivery.webhook_id);
-        let waiting =
-            known.and_then(|(webhook, health)| WaitingFor::new(delivery, webhook, health, self.now));
+        let webhook = self.webhook(delivery.webhook_id);
+        let waiting = self.waits.waiting_for(delivery);
         let next_at = match waiting {
             Some((_, at)) => at,
             None => delivery.state.next_attempt_at(),
@@ -97,7 +84,7 @@ impl<'a> Rows<'a> {
             (None, Some(_)) => Some("Next attempt".to_owned()),
             (None, None) => words::reason(&delivery.state).map(str::to_owned),
         };
-        let most = known.map(|(webhook, _)| webhook.settings.retry.max_attempts());
+        let most = webhook.map(|webhook| webhook.settings.retry.max_attempts());
         Row {
             id: delivery.id,
             path: self.view.url(&format!("/deliveries/{}", delivery.id)),
@@ -107,7 +94,7 @@ impl<'a> Rows<'a> {
             project: delivery.project.as_ref().map(ToString::to_string),
             webhook: Target {
                 path: self.view.url(&format!("/webhooks/{}", delivery.webhook_id)),
-                label: known.map_or("deleted".to_owned(), |(webhook, _)| webhook.settings.url.to_string()),
+                label: webhook.map_or("deleted".to_owned(), |webhook| webhook.settings.url.to_string()),
             },
             answer: last.map(words::answer).unwrap_or_default(),
             duration: last.map(|last| duration(last.duration)).unwrap_or_default(),
@@ -120,13 +107,13 @@ impl<'a> Rows<'a> {
             next,
             next_at: next_at.map(|at| self.view.moment(at)),
             can_redeliver: self.view.allows(&scopes::WEBHOOKS_WRITE)
-                && known.is_some_and(|(webhook, _)| webhook.state == WebhookState::Enabled)
+                && webhook.is_some_and(|webhook| webhook.state == WebhookState::Enabled)
                 && !matches!(delivery.state, DeliveryState::InFlight { .. }),
         }
     }
 
     /// Returns the webhook of a delivery, unless it was deleted.
     pub(crate) fn webhook(&self, id: WebhookId) -> Option<&Webhook> {
-        self.webhooks.get(&id).map(|(webhook, _)| webhook)
+        self.waits.webhook(id)
     }
 }

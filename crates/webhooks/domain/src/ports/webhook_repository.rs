@@ -107,6 +107,13 @@ pub trait WebhookRepository: Send + Sync + 'static {
     ///    (`failures_in_a_row_open_the_circuit`)
     async fn health(&self, ids: &[WebhookId]) -> Result<Vec<Health>, StoreError>;
 
+    /// Returns the moments up to which the [rates](crate::RateLimit::next_at) of the webhooks are spent, in input
+    /// order; `None` for a rate that was never spent.
+    ///
+    /// 1. MUST return the moments by which [`DeliveryQueue`](super::DeliveryQueue) keeps the rates.
+    ///    (`the_next_delivery_that_a_rate_allows_is_known`)
+    async fn spent_rates(&self, ids: &[WebhookId]) -> Result<Vec<Option<Timestamp>>, StoreError>;
+
     /// Disables up to `limit` webhooks that [have failed for](crate::Health::has_failed_for) `after`, the
     /// longest failing first, and returns each with the time since when it has failed.
     ///

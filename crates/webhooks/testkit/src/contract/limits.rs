@@ -115,6 +115,28 @@ pub async fn a_new_rate_limit_is_kept_at_once(harness: &dyn Harness) {
     assert_eq!(scene.claim(webhook, 3).await.len(), 1);
 }
 
+/// The moment up to which a rate is spent says when its next delivery is due; of a webhook whose rate was never spent
+/// there is none.
+pub async fn the_next_delivery_that_a_rate_allows_is_known(harness: &dyn Harness) {
+    let scene = Scene::new(harness);
+    let limit = RateLimit::per_second(0.001);
+    let limited = scene.limited_webhook(2, |settings| settings.rate_limit = limit).await;
+    let idle = scene.limited_webhook(0, |settings| settings.rate_limit = limit).await;
+    let unlimited = scene.limited_webhook(1, |_| {}).await;
+    scene.claim(unlimited, 1).await;
+    let ids = [idle, limited, unlimited];
+    assert_eq!(scene.webhooks.spent_rates(&ids).await.unwrap(), [None; 3]);
+    assert_eq!(scene.webhooks.spent_rates(&[]).await.unwrap(), []);
+
+    assert_eq!(scene.claim(limited, 2).await.len(), 1);
+    let [None, spent_until, None] = scene.webhooks.spent_rates(&ids).await.unwrap()[..] else {
+        panic!("one rate is spent");
+    };
+    let now = scene.now().await;
+    let next_at = limit.unwrap().next_at(spent_until, now).expect("the rate is spent");
+    assert_about(Some(next_at.since(now)), INTERVAL);
+}
+
 /// Several claimants together lease no more deliveries of a webhook than its cap. A delivery that has ended and
 /// one whose lease has expired make room.
 pub async fn all_claimants_together_keep_a_cap(harness: &dyn Harness) {

@@ -73,6 +73,7 @@ macro_rules! contract_test_names {
             claim_skips_a_leased_delivery
             all_claimants_together_keep_a_rate_limit
             a_new_rate_limit_is_kept_at_once
+            the_next_delivery_that_a_rate_allows_is_known
             all_claimants_together_keep_a_cap
             a_survey_tells_what_waits
             an_expired_lease_is_taken_over_and_its_attempt_recorded

@@ -147,6 +147,11 @@ impl WebhookRepository for MemoryStore {
         Ok(ids.iter().map(|id| health(id).unwrap_or_default()).collect())
     }
 
+    async fn spent_rates(&self, ids: &[WebhookId]) -> Result<Vec<Option<Timestamp>>, StoreError> {
+        let (state, _) = self.step();
+        Ok(ids.iter().map(|id| state.webhook(*id)?.spent_until).collect())
+    }
+
     async fn disable_failing(
         &self,
         after: Duration,

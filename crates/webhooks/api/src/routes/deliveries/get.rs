@@ -2,8 +2,8 @@
 
 use axum::extract::State;
 use axum::response::Response;
-use rdev_webhooks_app::{Services, WebhookError};
-use rdev_webhooks_domain::{DeliveryId, PageRequest, WaitingFor};
+use rdev_webhooks_app::Services;
+use rdev_webhooks_domain::{DeliveryId, PageRequest};
 
 use super::find;
 use crate::failure::Failure;
@@ -32,22 +32,10 @@ pub(crate) async fn get(
     let newest = PageRequest { limit: 1, before: None };
     let attempts = services.history.attempts(id, newest).await?;
     let last = attempts.items.first();
-    let webhook = match services.webhooks.get(&caller.access, record.delivery.webhook_id).await {
-        Ok(webhook) => Some(webhook),
-        Err(WebhookError::NotFound) => None,
-        Err(error) => return Err(error.into()),
-    };
-    let waiting = match &webhook {
-        Some(webhook) if record.delivery.state.next_attempt_at().is_some() => {
-            let (health, now) = services.webhooks.health(&[webhook.id]).await?;
-            let health = health.first().copied().unwrap_or_default();
-            WaitingFor::new(&record.delivery, webhook, &health, now)
-        }
-        _ => None,
-    };
+    let waits = services.webhooks.waits(&caller.access, [record.delivery.webhook_id].into()).await?;
     Ok(rdev_http::json(&DeliveryDetail {
-        delivery: ListedDelivery::new(&record.delivery, waiting),
-        request: RequestView::new(&record, webhook.as_ref(), last),
+        delivery: ListedDelivery::new(&record.delivery, &waits),
+        request: RequestView::new(&record, waits.webhook(record.delivery.webhook_id), last),
         last_attempt: last.map(|attempt| AttemptView::new(&record.delivery, attempt)),
     }))
 }

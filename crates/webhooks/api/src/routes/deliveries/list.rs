@@ -7,9 +7,9 @@ use rdev_webhooks_app::Services;
 use rdev_webhooks_domain::DeliveryId;
 
 use super::filter::{Filters, LastAttempt, OfCommand, Period, Receiver, Searched};
-use super::waits::Waits;
+use super::waits;
 use crate::failure::Failure;
-use crate::views::DeliveryList;
+use crate::views::{DeliveryList, ListedDelivery};
 use rdev_http::Caller;
 use rdev_http::page::{self, ListQuery, PageParameters};
 
@@ -32,6 +32,6 @@ pub(crate) async fn list(
 ) -> Result<Response, Failure> {
     let (filters, (searched, Receiver { webhook })) = filter;
     let found = services.history.list(&caller.access, &filters.search(searched, webhook), page).await?;
-    let waits = Waits::load(&services, &caller.access, &found.items).await?;
-    Ok(page::answer(&found, &given, |delivery| waits.show(delivery), |delivery| delivery.id))
+    let waits = waits::load(&services, &caller.access, &found.items).await?;
+    Ok(page::answer(&found, &given, |delivery| ListedDelivery::new(delivery, &waits), |delivery| delivery.id))
 }

@@ -8,9 +8,9 @@ use rdev_webhooks_domain::{
 };
 
 use crate::failure::Failure;
-use crate::routes::deliveries::waits::Waits;
+use crate::routes::deliveries::waits;
 use crate::schema_types as types;
-use crate::views::{EventDetail, Today};
+use crate::views::{EventDetail, ListedDelivery, Today};
 use rdev_http::{Caller, PathId, Problem};
 
 /// Maximum number of deliveries shown; `GET /deliveries?event=` has the others.
@@ -41,12 +41,12 @@ pub(crate) async fn get(
     let filter = DeliveryFilter { event: Some(id), ..DeliveryFilter::default() };
     let first = PageRequest { limit: MAX_DELIVERIES, before: None };
     let deliveries = services.history.list(&caller.access, &filter, first).await?;
-    let waits = Waits::load(&services, &caller.access, &deliveries.items).await?;
+    let waits = waits::load(&services, &caller.access, &deliveries.items).await?;
     let today = match record.deliveries.total() {
         0 => today(&services, &record.event, &caller.access).await?,
         _ => Today::Unknown,
     };
-    let shown = deliveries.items.iter().map(|delivery| waits.show(delivery)).collect();
+    let shown = deliveries.items.iter().map(|delivery| ListedDelivery::new(delivery, &waits)).collect();
     Ok(rdev_http::json(&EventDetail::new(&record, shown, deliveries.has_more, today)))
 }
 

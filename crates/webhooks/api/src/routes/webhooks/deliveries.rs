@@ -9,9 +9,9 @@ use rdev_webhooks_domain::{Access, DeliveryFilter, DeliveryId, PageRequest, Webh
 
 use crate::failure::Failure;
 use crate::routes::deliveries::filter::{Filters, LastAttempt, OfCommand, Period, Searched};
-use crate::routes::deliveries::waits::Waits;
+use crate::routes::deliveries::waits;
 use crate::schema_types as types;
-use crate::views::DeliveryList;
+use crate::views::{DeliveryList, ListedDelivery};
 use rdev_http::Caller;
 use rdev_http::PathId;
 use rdev_http::page::{self, ListQuery, PageParameters};
@@ -39,8 +39,8 @@ pub(crate) async fn deliveries(
     if found.items.is_empty() {
         check_existence(&services, &caller.access, id).await?;
     }
-    let waits = Waits::load(&services, &caller.access, &found.items).await?;
-    Ok(page::answer(&found, &given, |delivery| waits.show(delivery), |delivery| delivery.id))
+    let waits = waits::load(&services, &caller.access, &found.items).await?;
+    Ok(page::answer(&found, &given, |delivery| ListedDelivery::new(delivery, &waits), |delivery| delivery.id))
 }
 
 async fn check_existence(services: &Services, access: &Access, id: WebhookId) -> Result<(), Failure> {
