@@ -91,8 +91,8 @@ async fn count(
            FROM (
              SELECT d.finished_at, d.project, row_number() OVER (ORDER BY d.id) AS place FROM (
                SELECT x.id, x.finished_at, x.project
-               FROM webhooks_deliveries AS x INDEXED BY webhooks_deliveries_by_webhook_id_status_id
-               WHERE x.webhook_id = ?1 AND x.status = ?2 AND x.id > ?3 AND x.id < ?4
+               FROM webhooks_deliveries AS x INDEXED BY webhooks_deliveries_by_webhook_id_listed_status_id
+               WHERE x.webhook_id = ?1 AND x.listed_status = ?2 AND x.id > ?3 AND x.id < ?4
                ORDER BY x.id LIMIT ?7) AS d) AS l"#,
         webhook,
         status,

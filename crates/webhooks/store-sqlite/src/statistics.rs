@@ -11,7 +11,6 @@ use rdev_webhooks_domain::{Access, DeliveryId, Timestamp, WebhookId};
 use sqlx::SqliteConnection;
 
 use crate::error::{self, DbError, Row};
-use crate::rows::delivery::UNFINISHED;
 use crate::rows::micros;
 use crate::{SqliteStore, json, visible};
 
@@ -175,30 +174,34 @@ async fn sums(
     Ok((sums, course))
 }
 
-/// Walks the webhook's unfinished deliveries, oldest first, and no further than the limit.
+/// Walks the webhook's unfinished deliveries, the oldest of each status first, and no further than the limit.
 async fn backlog(
     conn: &mut SqliteConnection,
     webhook: WebhookId,
     projects: Option<&str>,
 ) -> Result<Backlog, DbError> {
     let (id, limit) = (webhook.as_uuid().as_bytes().to_vec(), Backlog::LIMIT + 1);
-    let row = sqlx::query!(
-        r#"SELECT count(*) AS "count!: i64", min(id) AS "oldest: Vec<u8>"
-           FROM (SELECT d.id FROM webhooks_deliveries AS d
-             INDEXED BY webhooks_deliveries_by_webhook_id_status_id
-             WHERE d.webhook_id = ?1 AND d.status = ?2
-               AND (?3 IS NULL OR d.project IN (SELECT value FROM json_each(?3)))
-             ORDER BY d.id LIMIT ?4)"#,
-        id,
-        UNFINISHED,
-        projects,
-        limit
-    )
-    .fetch_one(conn)
-    .await?;
-    let oldest = row.oldest.map(|id| error::uuid("deliveries", "id", &id)).transpose()?;
-    // The limit bounds it.
-    Ok(Backlog::of(u32::try_from(row.count).unwrap_or(u32::MAX), oldest.map(DeliveryId::from_uuid)))
+    let (mut count, mut oldest) = (0, None);
+    for status in ["leased", "pending", "retrying"] {
+        let row = sqlx::query!(
+            r#"SELECT count(*) AS "count!: u32", min(id) AS "oldest: Vec<u8>"
+               FROM (SELECT d.id FROM webhooks_deliveries AS d
+                 INDEXED BY webhooks_deliveries_by_webhook_id_listed_status_id
+                 WHERE d.webhook_id = ?1 AND d.listed_status = ?2
+                   AND (?3 IS NULL OR d.project IN (SELECT value FROM json_each(?3)))
+                 ORDER BY d.id LIMIT ?4)"#,
+            id,
+            status,
+            projects,
+            limit
+        )
+        .fetch_one(&mut *conn)
+        .await?;
+        count += row.count;
+        oldest = [oldest, row.oldest].into_iter().flatten().min();
+    }
+    let oldest = oldest.map(|id| error::uuid("deliveries", "id", &id)).transpose()?;
+    Ok(Backlog::of(count, oldest.map(DeliveryId::from_uuid)))
 }
 
 /// Removes some buckets that begin before a moment, and returns whether there may be more.

@@ -58,6 +58,7 @@ pub trait EventRepository: Send + Sync + 'static {
     ///
     /// 1. MUST page without gaps and repetitions while events are added. (`events_are_paged_newest_first`)
     /// 2. MUST apply every given filter. (`events_are_filtered`, `events_are_filtered_by_key_and_command`,
+    ///    `the_events_of_a_project_are_listed_whatever_their_types`,
     ///    `events_are_shown_to_their_projects_alone`)
     /// 3. MUST omit the body of an event if it is longer than [`MAX_LISTED_BODY`](crate::MAX_LISTED_BODY),
     ///    and only then. (`a_list_of_events_leaves_out_large_bodies`)

@@ -71,6 +71,7 @@ macro_rules! event_rows {
 }
 
 /// The parameters of a query for a page.
+#[derive(Clone)]
 struct Bounds<'a> {
     low: Vec<u8>,
     high: Vec<u8>,
@@ -151,17 +152,8 @@ async fn fetch(conn: &mut SqliteConnection, bounds: &Bounds<'_>) -> Result<Vec<E
         event_rows!("INDEXED BY webhooks_events_by_command_id_id WHERE e.command_id = ?8", bounds)
             .fetch_all(conn)
             .await
-    } else if bounds.project.is_some() && bounds.event_type.is_some() {
-        event_rows!(
-            "INDEXED BY webhooks_events_by_project_event_type_id WHERE e.project = ?4 AND e.event_type = ?3",
-            bounds
-        )
-        .fetch_all(conn)
-        .await
-    } else if bounds.project.is_some() {
-        event_rows!("INDEXED BY webhooks_events_by_project_id WHERE e.project = ?4", bounds)
-            .fetch_all(conn)
-            .await
+    } else if let Some(project) = bounds.project {
+        return of_project(conn, project, bounds).await;
     } else if bounds.event_type.is_some() {
         event_rows!("INDEXED BY webhooks_events_by_event_type_id WHERE e.event_type = ?3", bounds)
             .fetch_all(conn)
@@ -170,6 +162,69 @@ async fn fetch(conn: &mut SqliteConnection, bounds: &Bounds<'_>) -> Result<Vec<E
         event_rows!("WHERE true", bounds).fetch_all(conn).await
     };
     Ok(rows?)
+}
+
+/// Returns the newest events of a project, of one type or of all: then a page of each type, merged. A project has few
+/// types, so that the index of its types serves for both, and each event is in one index less.
+async fn of_project(
+    conn: &mut SqliteConnection,
+    project: &str,
+    bounds: &Bounds<'_>,
+) -> Result<Vec<EventRow>, DbError> {
+    let types = match bounds.event_type {
+        Some(event_type) => vec![event_type.to_owned()],
+        None => types_of_project(&mut *conn, project, bounds).await?,
+    };
+    let (mut low, limit) = (bounds.low.clone(), usize::try_from(bounds.limit).unwrap_or_default());
+    let mut rows: Vec<EventRow> = Vec::new();
+    for event_type in &types {
+        let bounds = Bounds { low: low.clone(), event_type: Some(event_type), ..bounds.clone() };
+        let found = event_rows!(
+            "INDEXED BY webhooks_events_by_project_event_type_id WHERE e.project = ?4 AND e.event_type = ?3",
+            bounds
+        );
+        rows.extend(found.fetch_all(&mut *conn).await?);
+        rows.sort_unstable_by(|one, other| other.id.cmp(&one.id));
+        rows.truncate(limit);
+        if let Some(last) = rows.last().filter(|_| rows.len() == limit) {
+            // Of the other types, only newer events are among the newest.
+            low.clone_from(&last.id);
+        }
+    }
+    Ok(rows)
+}
+
+/// Returns the types of a project's newest events within the bounds, the type of the newest first.
+async fn types_of_project(
+    conn: &mut SqliteConnection,
+    project: &str,
+    bounds: &Bounds<'_>,
+) -> Result<Vec<String>, DbError> {
+    let types = sqlx::query_scalar!(
+        r#"WITH RECURSIVE types (event_type) AS (
+             SELECT min(e.event_type) FROM webhooks_events AS e INDEXED BY webhooks_events_by_project_event_type_id
+             WHERE e.project = ?1
+             UNION ALL
+             SELECT (SELECT min(e.event_type)
+               FROM webhooks_events AS e INDEXED BY webhooks_events_by_project_event_type_id
+               WHERE e.project = ?1 AND e.event_type > types.event_type)
+             FROM types WHERE types.event_type IS NOT NULL
+           )
+           SELECT t.event_type AS "event_type!: String" FROM (
+             SELECT types.event_type, (SELECT max(e.id)
+               FROM webhooks_events AS e INDEXED BY webhooks_events_by_project_event_type_id
+               WHERE e.project = ?1 AND e.event_type = types.event_type AND e.id >= ?2 AND e.id < ?3) AS newest
+             FROM types WHERE types.event_type IS NOT NULL
+           ) AS t
+           WHERE t.newest IS NOT NULL ORDER BY t.newest DESC LIMIT ?4"#,
+        project,
+        bounds.low,
+        bounds.high,
+        bounds.limit
+    )
+    .fetch_all(conn)
+    .await?;
+    Ok(types)
 }
 
 /// Returns the ids of a step's events, the newest first, which satisfy the conditions on the event.

@@ -9,7 +9,7 @@ use sqlx::SqliteConnection;
 
 use crate::error::{self, DbError};
 use crate::events::read;
-use crate::rows::delivery::{DeliveryRow, UNFINISHED, delivery_rows};
+use crate::rows::delivery::{DeliveryRow, delivery_rows};
 use crate::rows::micros;
 use crate::{json, visible};
 
@@ -19,10 +19,10 @@ struct Bounds<'a> {
     high: Vec<u8>,
     event_type: Option<&'a str>,
     project: Option<&'a str>,
-    /// The stored status.
+    /// The `listed_status` that is looked up.
+    listed_status: Option<&'static str>,
+    /// The status at `now`.
     status: Option<&'static str>,
-    /// The state of an unfinished delivery at `now`.
-    phase: Option<&'static str>,
     now: i64,
     webhook: Option<Vec<u8>>,
     /// The events, as a JSON array of ids.
@@ -44,9 +44,10 @@ macro_rules! page {
                 + $look_up
                 + " AND d.id >= ?1 AND d.id < ?2 AND (?3 IS NULL OR d.event_type = ?3)
                     AND (?4 IS NULL OR d.project = ?4)
-                    AND (?5 IS NULL OR d.status = ?5)
+                    AND (?5 IS NULL OR d.listed_status = ?5)
                     AND (?6 IS NULL OR ?6 =
-                      CASE WHEN d.lease_expires_at > ?7 THEN 'in_flight'
+                      CASE WHEN d.status <> 'unfinished' THEN d.status
+                        WHEN d.lease_expires_at > ?7 THEN 'in_flight'
                         WHEN d.attempts > 0 AND (d.\"trigger\" = 'automatic' OR d.deferred_until IS NOT NULL)
                         THEN 'retrying' ELSE 'pending' END)
                     AND (?8 IS NULL OR d.webhook_id = ?8)
@@ -65,8 +66,8 @@ macro_rules! page {
             $bounds.high,
             $bounds.event_type,
             $bounds.project,
+            $bounds.listed_status,
             $bounds.status,
-            $bounds.phase,
             $bounds.now,
             $bounds.webhook,
             $bounds.events,
@@ -134,7 +135,6 @@ async fn in_scope(
             visible.into_iter().map(Some).collect()
         }
     };
-    let status = bounds.status;
     let mut rows = Vec::new();
     for webhook in scope {
         bounds.webhook = webhook;
@@ -150,15 +150,17 @@ async fn in_scope(
                 before = Some(summary);
             }
             // Deliveries that succeeded by a plain attempt have none.
-            if filter.last_attempt.matches_plain() && matches!(status, None | Some("succeeded")) {
-                (bounds.status, bounds.last_attempt) = (Some("succeeded"), Some(String::new()));
+            if filter.last_attempt.matches_plain()
+                && matches!(filter.status, None | Some(DeliveryStatus::Succeeded))
+            {
+                (bounds.listed_status, bounds.last_attempt) = (Some("succeeded"), Some(String::new()));
                 rows.extend(fetch(conn, &bounds).await?);
-                (bounds.status, bounds.last_attempt) = (status, None);
+                (bounds.listed_status, bounds.last_attempt) = (None, None);
             }
-        } else if bounds.webhook.is_some() && filter.status.is_none() {
-            // The index has each status of a webhook in order.
-            for status in [UNFINISHED, "succeeded", "failed", "cancelled"] {
-                bounds.status = Some(status);
+        } else if bounds.webhook.is_some() || filter.status.is_some() {
+            // The index has each status in order.
+            for status in listed_statuses(filter.status) {
+                bounds.listed_status = Some(status);
                 rows.extend(fetch(conn, &bounds).await?);
             }
         } else {
@@ -212,15 +214,14 @@ impl<'a> Bounds<'a> {
         let bytes = |id: DeliveryId| id.as_uuid().as_bytes().to_vec();
         let until = filter.until.map(DeliveryId::floor);
         let high = [until, page.before].into_iter().flatten().min();
-        let phase = filter.status.filter(|status| is_unfinished(*status)).map(DeliveryStatus::as_str);
         Ok(Self {
             low: filter.since.map(DeliveryId::floor).map_or_else(Vec::new, bytes),
             // One byte more than an id has sorts after every id.
             high: high.map_or_else(|| vec![0xff; 17], bytes),
             event_type: filter.event_type.as_ref().map(|event_type| event_type.as_str()),
             project: filter.project.as_ref().map(|project| project.as_str()),
-            status: filter.status.map(|status| phase.map_or(status.as_str(), |_| UNFINISHED)),
-            phase,
+            listed_status: None,
+            status: filter.status.map(DeliveryStatus::as_str),
             now: micros(now),
             webhook: filter.webhook.map(|id| id.as_uuid().as_bytes().to_vec()),
             events: filter.event.map(|id| json::ids([id.as_uuid()])).transpose()?,
@@ -233,8 +234,18 @@ impl<'a> Bounds<'a> {
     }
 }
 
-const fn is_unfinished(status: DeliveryStatus) -> bool {
-    matches!(status, DeliveryStatus::Pending | DeliveryStatus::InFlight | DeliveryStatus::Retrying)
+/// Returns the values of `listed_status` that deliveries with this status have. A delivery whose lease has expired is
+/// pending or retrying, and `leased` until the lease is removed.
+const fn listed_statuses(status: Option<DeliveryStatus>) -> &'static [&'static str] {
+    match status {
+        None => &["leased", "pending", "retrying", "succeeded", "failed", "cancelled"],
+        Some(DeliveryStatus::Pending) => &["leased", "pending"],
+        Some(DeliveryStatus::InFlight) => &["leased"],
+        Some(DeliveryStatus::Retrying) => &["leased", "retrying"],
+        Some(DeliveryStatus::Succeeded) => &["succeeded"],
+        Some(DeliveryStatus::Failed) => &["failed"],
+        Some(DeliveryStatus::Cancelled) => &["cancelled"],
+    }
 }
 
 /// Uses the index that leaves the fewest rows to read.
@@ -260,15 +271,18 @@ async fn fetch(conn: &mut SqliteConnection, bounds: &Bounds<'_>) -> Result<Vec<D
         page!("INDEXED BY webhooks_deliveries_by_last_attempt_id WHERE d.last_attempt = ?13", bounds)
             .fetch_all(conn)
             .await
-    } else if bounds.webhook.is_some() && bounds.status.is_some() {
+    } else if bounds.webhook.is_some() && bounds.listed_status.is_some() {
         page!(
-            "INDEXED BY webhooks_deliveries_by_webhook_id_status_id WHERE d.webhook_id = ?8 AND d.status = ?5",
+            "INDEXED BY webhooks_deliveries_by_webhook_id_listed_status_id
+             WHERE d.webhook_id = ?8 AND d.listed_status = ?5",
             bounds
         )
         .fetch_all(conn)
         .await
-    } else if bounds.status.is_some() {
-        page!("INDEXED BY webhooks_deliveries_by_status_id WHERE d.status = ?5", bounds).fetch_all(conn).await
+    } else if bounds.listed_status.is_some() {
+        page!("INDEXED BY webhooks_deliveries_by_listed_status_id WHERE d.listed_status = ?5", bounds)
+            .fetch_all(conn)
+            .await
     } else {
         page!("WHERE true", bounds).fetch_all(conn).await
     };

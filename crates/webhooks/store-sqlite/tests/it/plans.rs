@@ -2,7 +2,8 @@
 
 use rdev_webhooks_domain::ports::{DeliveryHistory, EventRepository};
 use rdev_webhooks_domain::{
-    Access, DeliveryFilter, EventFilter, FailureClass, LastAttemptFilter, PageRequest, Trigger, WebhookId,
+    Access, DeliveryFilter, DeliveryStatus, EventFilter, FailureClass, LastAttemptFilter, PageRequest,
+    Trigger, WebhookId,
 };
 use sqlx::Executor;
 
@@ -35,6 +36,11 @@ async fn each_filter_of_deliveries_uses_its_index() {
     let class = LastAttemptFilter { class: Some(FailureClass::Dns), ..any() };
     let trigger = LastAttemptFilter { trigger: Some(Trigger::Replay), ..any() };
     let webhook = SqliteHarness::new().await.webhook().await.id;
+    let to = DeliveryFilter { webhook: Some(webhook), ..none() };
+    let statuses =
+        DeliveryStatus::ALL.iter().map(|status| DeliveryFilter { status: Some(*status), ..none() });
+    let statuses_of_webhook =
+        DeliveryStatus::ALL.iter().map(|status| DeliveryFilter { status: Some(*status), ..to.clone() });
     for (index, filter) in [
         ("DROP INDEX webhooks_deliveries_by_last_attempt_id", code(None)),
         (
@@ -47,11 +53,18 @@ async fn each_filter_of_deliveries_uses_its_index() {
         ),
         ("DROP INDEX webhooks_deliveries_by_webhook_id_last_attempt_id", code(Some(webhook))),
         ("DROP INDEX webhooks_events_by_command_id_id", command.clone()),
-        ("DROP INDEX webhooks_events_by_project_id", project),
+        ("DROP INDEX webhooks_events_by_project_event_type_id", project),
         ("DROP INDEX webhooks_events_by_event_type_id", event_type),
         ("DROP INDEX webhooks_events_by_project_event_type_id", both),
         ("DROP INDEX webhooks_deliveries_by_event_id", command),
-    ] {
+        ("DROP INDEX webhooks_deliveries_by_webhook_id_listed_status_id", to.clone()),
+    ]
+    .into_iter()
+    .chain(statuses.map(|filter| ("DROP INDEX webhooks_deliveries_by_listed_status_id", filter)))
+    .chain(
+        statuses_of_webhook
+            .map(|filter| ("DROP INDEX webhooks_deliveries_by_webhook_id_listed_status_id", filter)),
+    ) {
         let harness = SqliteHarness::new().await;
         let event = harness.webhook().await;
         harness.publish(event.id).await;

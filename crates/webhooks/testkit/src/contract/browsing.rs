@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use rdev_webhooks_domain::{
     Access, DeliveryCounts, DeliveryFilter, DeliveryId, DeliveryStatus, EventFilter, EventId, FailureReason,
-    MAX_LISTED_BODY, NewEvent, PageRequest, ProjectName, Settled, Timestamp, WebhookId,
+    MAX_LISTED_BODY, NewEvent, PageRequest, ProjectName, Settled, Timestamp, Trigger, WebhookId,
 };
 
 use super::Harness;
@@ -144,6 +144,36 @@ pub async fn events_are_filtered(harness: &dyn Harness) {
     }
 }
 
+/// The events of a project are listed newest first however many types they have, and whichever of them are rare.
+pub async fn the_events_of_a_project_are_listed_whatever_their_types(harness: &dyn Harness) {
+    let scene = Scene::new(harness);
+    let mut batch = Vec::new();
+    for n in 0..70 {
+        let event_type = if n % 3 == 0 { "kind.common".to_owned() } else { format!("kind.n{}", n * n % 31) };
+        batch.push(NewEvent {
+            event_type: event_type.parse().unwrap(),
+            project: Some(if n % 5 == 0 { "b" } else { "a" }.parse().unwrap()),
+            ..scene.new_event().await
+        });
+    }
+    scene.events.publish(&batch).await.unwrap();
+    let a = || "a".parse::<ProjectName>().unwrap();
+    let own = batch.iter().filter(|event| event.project == Some(a()));
+    let mut expected: Vec<EventId> = own.map(|event| event.id).collect();
+    expected.sort_unstable_by(|one, other| other.cmp(one));
+    let scoped = samples::access([a()].into());
+    let of_project = EventFilter { project: Some(a()), ..EventFilter::default() };
+    for (access, filter) in [(Access::everything(), of_project), (&scoped, EventFilter::default())] {
+        let fetch =
+            async |page: PageRequest<EventId>| scene.events.list(access, &filter, page).await.unwrap();
+        for limit in [1, 3, 20, 100] {
+            let paged = all_pages(limit, |record| record.event.id, fetch, async || {}).await;
+            let paged: Vec<_> = paged.iter().map(|record| record.event.id).collect();
+            assert_eq!(paged, expected, "in pages of {limit}");
+        }
+    }
+}
+
 /// A list omits a body that is too large, and `get` returns it, for a project-scoped caller too.
 pub async fn a_list_of_events_leaves_out_large_bodies(harness: &dyn Harness) {
     let scene = Scene::new(harness);
@@ -279,4 +309,47 @@ pub async fn deliveries_are_filtered(harness: &dyn Harness) {
     let cancelled = [(0, two), (1, two), (2, two)];
     expect(with(DeliveryStatus::Cancelled), &cancelled).await;
     expect(with(DeliveryStatus::Pending), &[(waiting, one)]).await;
+}
+
+/// A list of a status has the deliveries that have it at that moment, also once their leases have expired.
+pub async fn deliveries_are_found_by_their_status_of_the_moment(harness: &dyn Harness) {
+    let scene = Scene::new(harness);
+    let mut webhooks = Vec::new();
+    let in_flight = DeliveryStatus::InFlight;
+    for (status, is_redelivered) in DeliveryStatus::ALL.iter().map(|status| (*status, false)).chain([
+        (DeliveryStatus::Failed, true),
+        (DeliveryStatus::Retrying, true),
+        (in_flight, false),
+    ]) {
+        let webhook = scene.webhook().await;
+        let id = scene.delivery_in(status, webhook).await;
+        if is_redelivered {
+            scene.queue.redeliver(Access::everything(), id, &Trigger::Manual.into()).await.unwrap();
+            scene.claim_for(webhook, 1, DAY).await;
+            assert_eq!(scene.status(id).await, in_flight);
+        }
+        if status != DeliveryStatus::Cancelled {
+            // The webhook must not receive later events.
+            let narrow = samples::patterns(["nothing"]);
+            scene.change(webhook, |webhook| webhook.settings.events = narrow).await;
+        }
+        webhooks.push(webhook);
+    }
+    let check = async || {
+        let all = scene.deliveries(&DeliveryFilter::default()).await;
+        for webhook in [None].into_iter().chain(webhooks.iter().copied().map(Some)) {
+            for status in [None].into_iter().chain(DeliveryStatus::ALL.iter().copied().map(Some)) {
+                let filter = DeliveryFilter { webhook, status, ..DeliveryFilter::default() };
+                let expected = all.iter().filter(|one| webhook.is_none_or(|id| one.webhook_id == id));
+                let expected =
+                    expected.filter(|one| status.is_none_or(|status| one.state.status() == status));
+                let expected: Vec<_> = expected.cloned().collect();
+                assert_eq!(scene.deliveries(&filter).await, expected, "{filter:?}");
+            }
+        }
+        all.iter().filter(|one| one.state.status() == in_flight).count()
+    };
+    assert_eq!(check().await, 4);
+    scene.advance(DAY).await;
+    assert_eq!(check().await, 0);
 }

@@ -159,10 +159,12 @@ macro_rules! contract_test_names {
             an_event_tells_what_became_of_it
             events_are_paged_newest_first
             events_are_filtered
+            the_events_of_a_project_are_listed_whatever_their_types
             events_are_filtered_by_key_and_command
             a_list_of_events_leaves_out_large_bodies
             deliveries_are_paged_newest_first_whatever_their_state
             deliveries_are_filtered
+            deliveries_are_found_by_their_status_of_the_moment
             deliveries_are_filtered_by_their_last_attempt
             deliveries_are_found_along_their_events
             an_attempt_is_kept_exactly
