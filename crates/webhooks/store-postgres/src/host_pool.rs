@@ -20,7 +20,8 @@ const TEST_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Returns a pool of connections for statements of the host. Of several hosts of a URL, it connects to the first that
 /// takes writes now, and then to those that [`follow_primary`] finds. A connection whose server takes no writes any
-/// more is closed before its next use.
+/// more is closed before its next use; until [`follow_primary`] has found another host, new connections are still to
+/// the old one and cannot write.
 ///
 /// # Errors
 ///

@@ -15,11 +15,12 @@ async fn write(pool: &PgPool) -> Result<String, sqlx::Error> {
     sqlx::query_scalar(place).fetch_one(pool).await
 }
 
-/// Writes again and again until it is done by another server than before.
-async fn moves(pool: &PgPool, before: &str) {
+/// Writes again and again until it is done by another server than before, and new connections are to this port: those
+/// that were idle can write sooner, once their own server is promoted.
+async fn moves(pool: &PgPool, before: &str, port: u16) {
     let moving = async {
         let mut ticks = interval(Duration::from_millis(20));
-        while !write(pool).await.is_ok_and(|place| place != before) {
+        while pool.connect_options().get_port() != port || !write(pool).await.is_ok_and(|place| place != before) {
             ticks.tick().await;
         }
     };
@@ -44,13 +45,13 @@ async fn the_pool_follows_the_primary() {
     let before = write(&pool).await.unwrap();
     old.stop_immediate().await;
     old.restart_as_standby().await;
-    moves(&pool, &before).await;
+    moves(&pool, &before, second.port()).await;
     let after = write(&pool).await.unwrap();
     // And back again.
     old.connect("postgres").await.execute("SELECT pg_promote()").await.unwrap();
     new.stop_immediate().await;
     new.restart_as_standby().await;
-    moves(&pool, &after).await;
+    moves(&pool, &after, first.port()).await;
     assert_eq!(write(&pool).await.unwrap(), before);
     following.abort();
 }
