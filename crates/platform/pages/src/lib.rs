@@ -11,6 +11,7 @@ extern crate self as rdev_pages;
 mod assets;
 mod badge;
 mod base;
+mod compression;
 mod cookie;
 mod form;
 mod frame;

@@ -14,7 +14,7 @@ use tower_http::csrf::{CsrfLayer, ProtectionError};
 use crate::link::SignInLink;
 use crate::security::{self, Hosts};
 use crate::site::{Section, Site};
-use crate::{assets, frame, once, sign_in};
+use crate::{assets, compression, frame, once, sign_in};
 
 /// The frame around the pages of every domain.
 pub struct Shell {
@@ -67,6 +67,7 @@ impl Shell {
         observer
             .observe(pages)
             .route("/assets/{name}", get(assets::serve))
+            .layer(compression::layer())
             .layer(from_fn(security::secure))
             .layer(from_fn_with_state(hosts, security::check_host))
     }

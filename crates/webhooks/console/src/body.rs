@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use rdev_core::json::indented;
 
 /// The number of bytes of a body that a page shows; the whole is a download.
-const MAX_SHOWN: usize = 64 * 1_024;
+pub(crate) const MAX_SHOWN: usize = 16 * 1_024;
 
 /// A body as a page shows it.
 pub(crate) struct Body {

@@ -14,7 +14,7 @@ const OCTETS: HeaderValue = HeaderValue::from_static("application/octet-stream")
 
 /// The body of the request of a delivery.
 pub(crate) async fn request_body(PathDelivery(record): PathDelivery) -> Response {
-    file(&format!("{}.json", record.delivery.id), record.request_body())
+    file(&request_file(record.delivery.id), record.request_body())
 }
 
 /// The body of the response to an attempt, as far as it is kept.
@@ -31,6 +31,11 @@ pub(crate) async fn response_body(
     let response = attempt.and_then(|attempt| attempt.outcome.response);
     let response = response.ok_or_else(|| Problem::not_found("The attempt has no response."))?;
     Ok(file(&format!("{id}-{number}-response.bin"), response.body))
+}
+
+/// Returns the name of the file with the body of the request of a delivery.
+pub(super) fn request_file(id: DeliveryId) -> String {
+    format!("{id}.json")
 }
 
 fn file(name: &str, bytes: Bytes) -> Response {

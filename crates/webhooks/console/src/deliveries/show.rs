@@ -15,8 +15,8 @@ use rdev_webhooks_domain::{
 
 use super::row::{Row, Rows};
 use super::verify::Verdict;
-use super::{PathDelivery, curl, hint};
-use crate::body::Body;
+use super::{PathDelivery, curl, hint, raw};
+use crate::body::{Body, MAX_SHOWN};
 use crate::{Shared, failure, words};
 
 /// The number of attempts that the page shows.
@@ -80,6 +80,8 @@ struct Selected {
     hint: Option<&'static str>,
     headers: Vec<(String, String)>,
     curl: Option<String>,
+    /// Whether the command reads the body from the file that the page offers.
+    reads_file: bool,
     /// When the signature of the command was made.
     signed: Moment,
     is_signed_now: bool,
@@ -215,8 +217,10 @@ fn select(
         hint: hint::hint(attempt),
         curl: curl.map(|(webhook, body)| {
             let headers = signed.unwrap_or(&headers);
-            curl::command(webhook.settings.url.as_str(), headers, body)
+            let file = raw::request_file(record.delivery.id);
+            curl::command(webhook.settings.url.as_str(), headers, body, &file)
         }),
+        reads_file: body.len() > MAX_SHOWN,
         headers,
         signed: view.moment(if signed.is_some() { view.now() } else { attempt.started_at }),
         is_signed_now: signed.is_some(),

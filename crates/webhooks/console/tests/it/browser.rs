@@ -26,6 +26,8 @@ pub(crate) struct Browser {
 pub(crate) struct Page {
     pub(crate) status: StatusCode,
     pub(crate) headers: HeaderMap,
+    /// The number of bytes that were transferred.
+    pub(crate) bytes: usize,
     pub(crate) text: String,
 }
 
@@ -152,6 +154,6 @@ impl Browser {
         }
         let bytes = body.collect().await.unwrap().to_bytes();
         let text = String::from_utf8_lossy(&bytes).into_owned();
-        Page { status: parts.status, headers: parts.headers, text }
+        Page { status: parts.status, headers: parts.headers, bytes: bytes.len(), text }
     }
 }

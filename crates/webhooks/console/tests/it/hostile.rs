@@ -81,5 +81,5 @@ async fn hostile_texts_stay_text_on_every_page() {
         assert!(!outside.collect::<String>().contains('\u{202e}'), "{path}");
     }
     let page = browser.open(&format!("/console/events/{event}")).await;
-    page.shows("&lt;script&gt;alert(1)").shows("\\u{202e}gnp.exe").shows("Cut here after 64 KiB");
+    page.shows("&lt;script&gt;alert(1)").shows("\\u{202e}gnp.exe").shows("Cut here after 16 KiB");
 }

@@ -1,9 +1,11 @@
 //! Signing in and out, the headers of every page, and refused requests.
 
 use http::StatusCode;
-use http::header::{CACHE_CONTROL, SET_COOKIE};
+use http::header::{ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_ENCODING, SET_COOKIE};
 use rdev_webhooks::console::{Authorized, ConsoleOptions, Hosts, Refusal, Router, SignInLink};
 use rdev_webhooks::domain::{Access, PageRequest, scopes};
+use rdev_webhooks_testkit::Receiver;
+use rdev_webhooks_testkit::receiver::Reply;
 
 use crate::browser::Browser;
 use crate::scene::{KEY, Scene};
@@ -127,6 +129,48 @@ async fn assets_are_kept_by_browsers_and_small() {
         total += asset.text.len();
     }
     assert!(total < 60 * 1_024, "{total} bytes");
+}
+
+#[tokio::test]
+async fn a_page_with_large_bodies_is_small_on_the_wire() {
+    let scene = Scene::new().await;
+    scene.deliver();
+    // Digits in no order, which compress worse than what people send.
+    let digits = |count: u64| -> String {
+        let mixed = (1..=count).map(|number| number.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 40);
+        mixed.map(|number| char::from_digit(u32::try_from(number % 36).unwrap(), 36).unwrap()).collect()
+    };
+    let receiver = Receiver::start(Reply::status(500).body(format!("{{\"a\":\"{}\"}}", digits(16_000)))).await;
+    scene.webhook(receiver.url("/hook").as_str(), |_| {}).await;
+    let data = format!("{{\"a\":\"{}\"}}", digits(500_000));
+    scene.publish("command.completed", &data).await;
+    let mut browser = scene.administrator().await;
+    let list = browser.open("/console/deliveries").await.text;
+    let id = &list[list.find("dlv_").unwrap()..][..30];
+    let address = format!("/console/deliveries/{id}");
+    let plain = scene.eventually(&mut browser, &address, "Response 500").await;
+    plain.shows("Cut here after 16 KiB").shows(&format!("--data-binary &#39;@{id}.json&#39;"));
+    browser.headers.push((ACCEPT_ENCODING.as_str(), "gzip".to_owned()));
+    let mut total = browser.open(&address).await.bytes;
+    for suffix in [".css", ".mjs"] {
+        let end = plain.text.find(suffix).unwrap() + suffix.len();
+        let start = plain.text[..end].rfind('"').unwrap() + 1;
+        total += browser.open(&plain.text[start..end]).await.bytes;
+    }
+    assert!(total < 60 * 1_024, "{total} bytes");
+    assert!(plain.bytes > 60 * 1_024, "the compression shows");
+    // A page with a new secret is not compressed.
+    let form = [
+        ("url", "https://example.com/new"),
+        ("events", "*"),
+        ("attempts", "3"),
+        ("waits", "5s, 10s"),
+        ("format", "rdev"),
+        ("signing", "hmac-sha256"),
+    ];
+    let made = browser.submit("/console/webhooks/new", &form).await;
+    assert!(!made.headers.contains_key(CONTENT_ENCODING));
+    made.shows("value=\"whsec_");
 }
 
 #[tokio::test]
