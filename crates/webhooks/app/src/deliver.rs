@@ -3,8 +3,8 @@
 //! [`Worker::run`] joins three kinds of tasks. The scheduler discovers the webhooks with due deliveries,
 //! claims as many deliveries as slots are free, and hands them to the pool. Each pool task drives its
 //! deliveries concurrently: [`prepare`] builds the request, the dispatcher sends it, and [`decide`]
-//! determines the next state of the delivery. The settler records the outcomes, many per transaction, and
-//! frees their slots. An attempt that this host could not make is not recorded: the settler releases the
+//! determines the next state of the delivery, whose slot is free then. The settler records the outcomes, many
+//! per transaction. An attempt that this host could not make is not recorded: the settler releases the
 //! delivery, and the scheduler pauses the webhook for a moment.
 
 mod active_webhooks;
@@ -15,6 +15,7 @@ mod local_faults;
 mod pauses;
 mod pool;
 mod prepare;
+mod progress;
 mod recording;
 mod redact;
 mod retry_after;

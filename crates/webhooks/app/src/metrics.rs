@@ -264,6 +264,7 @@ impl Settling {
 pub(crate) struct Scheduling {
     in_flight: Gauge,
     parked: Gauge,
+    unrecorded: Gauge,
     batch: Histogram,
 }
 
@@ -273,6 +274,10 @@ impl Scheduling {
         describe_gauge!(
             "rdev_webhooks_parked",
             "Attempts that continue without a slot because their endpoints have not responded for long"
+        );
+        describe_gauge!(
+            "rdev_webhooks_unrecorded",
+            "Deliveries whose attempts have ended and whose outcomes are not recorded yet"
         );
         describe_gauge!("rdev_webhooks_slots", "Deliveries that the pool may have in flight");
         describe_histogram!(
@@ -284,6 +289,7 @@ impl Scheduling {
         Self {
             in_flight: gauge!("rdev_webhooks_in_flight"),
             parked: gauge!("rdev_webhooks_parked"),
+            unrecorded: gauge!("rdev_webhooks_unrecorded"),
             batch: histogram!("rdev_webhooks_claim_batch_deliveries"),
         }
     }
@@ -291,6 +297,10 @@ impl Scheduling {
     pub(crate) fn in_flight(&self, in_slots: usize, parked: usize) {
         self.in_flight.set(in_slots as f64);
         self.parked.set(parked as f64);
+    }
+
+    pub(crate) fn unrecorded(&self, deliveries: usize) {
+        self.unrecorded.set(deliveries as f64);
     }
 
     pub(crate) fn claimed(&self, deliveries: usize) {

@@ -1,8 +1,6 @@
 //! The attempts under way, and which of them are parked.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use rdev_webhooks_domain::WebhookId;
@@ -21,33 +19,13 @@ const MAX_PARKED_EARLY: usize = 64;
 /// How many of these one page of webhooks gets, so that those of other pages get some as well.
 const MAX_PARKED_EARLY_FOR_PAGE: usize = 12;
 
-/// Whether an attempt is still under way, for the scheduler and the task of the pool that makes it.
-#[derive(Debug, Clone)]
-pub(super) struct Underway(Arc<AtomicBool>);
-
-impl Underway {
-    pub(super) fn new() -> Self {
-        Self(Arc::new(AtomicBool::new(true)))
-    }
-
-    /// The attempt has ended; it is not recorded yet.
-    pub(super) fn end(&self) {
-        self.0.store(false, Ordering::Relaxed);
-    }
-
-    fn is_underway(&self) -> bool {
-        self.0.load(Ordering::Relaxed)
-    }
-}
-
-/// A delivery from its claim until its outcome is recorded.
+/// A delivery from its claim until the end of its attempt.
 #[derive(Debug)]
 pub(super) struct Flight {
     pub(super) webhook: WebhookId,
     /// The task of the pool that has it.
     pub(super) task: usize,
     pub(super) begun: Instant,
-    pub(super) underway: Underway,
 }
 
 /// All flights, by the order of their beginning. Those under way for long are parked, so many at the most.
@@ -144,7 +122,7 @@ impl Flights {
         if self.parked() >= self.max_parked {
             return None;
         }
-        let oldest = self.in_slots.values().find(|flight| flight.underway.is_underway());
+        let oldest = self.in_slots.values().next();
         oldest.map(|flight| flight.begun + if early { PARKED_EARLY_AFTER } else { PARKED_AFTER })
     }
 
@@ -176,8 +154,7 @@ fn underway_for(
     flights: &BTreeMap<u64, Flight>,
     now: Instant,
 ) -> impl Iterator<Item = (&u64, &Flight)> {
-    let old = flights.iter().take_while(move |(_, flight)| now.duration_since(flight.begun) >= age);
-    old.filter(|(_, flight)| flight.underway.is_underway())
+    flights.iter().take_while(move |(_, flight)| now.duration_since(flight.begun) >= age)
 }
 
 #[cfg(test)]

@@ -11,7 +11,7 @@ fn crowd(count: usize, max_parked: usize, now: Instant) -> (Flights, FairShares)
     for n in 0..count {
         let webhook = WebhookId::from_uuid(uuid::Uuid::from_u128(n as u128));
         shares.claimed(webhook);
-        flights.begin(Flight { webhook, task: 0, begun: now, underway: Underway::new() });
+        flights.begin(Flight { webhook, task: 0, begun: now });
     }
     (flights, shares)
 }
@@ -35,13 +35,4 @@ async fn no_more_attempts_are_parked_than_there_is_room_for() {
     flights.sweep(begun + PARKED_AFTER, &mut shares);
     assert_eq!((flights.in_slots(), flights.parked()), (10, 30));
     assert_eq!(flights.slot_at(true), None, "no further attempt can be parked");
-}
-
-#[tokio::test]
-async fn an_attempt_that_has_ended_is_not_parked() {
-    let begun = Instant::now();
-    let (mut flights, mut shares) = crowd(2, 30, begun);
-    flights.in_slots.values().next().unwrap().underway.end();
-    flights.sweep(begun + PARKED_AFTER, &mut shares);
-    assert_eq!((flights.in_slots(), flights.parked()), (1, 1), "its outcome frees the slot at once");
 }

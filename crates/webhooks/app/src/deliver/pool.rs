@@ -19,8 +19,8 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{Instrument, Span, field};
 
-use super::flights::Underway;
 use super::local_faults::LocalFaults;
+use super::progress::{Ended, Progress};
 use super::redact::redact;
 use super::{decide, prepare};
 use crate::Statistics;
@@ -34,14 +34,11 @@ pub(super) struct Job {
     pub(super) lease_ends: Instant,
     /// The number of its flight.
     pub(super) flight: u64,
-    pub(super) underway: Underway,
 }
 
 /// The end of a job, and what the settler must do with its delivery.
 pub(super) struct Outcome {
     pub(super) webhook: WebhookId,
-    /// The number of its flight.
-    pub(super) flight: u64,
     pub(super) action: Action,
 }
 
@@ -61,6 +58,7 @@ pub(super) struct PoolTask {
     pub(super) dispatcher: Arc<dyn Dispatcher>,
     pub(super) ambient: Ambient,
     pub(super) delivery_timeout: Duration,
+    pub(super) progress: mpsc::Sender<Progress>,
     pub(super) outcomes: mpsc::Sender<Outcome>,
     pub(super) metrics: Arc<Attempts>,
     pub(super) local_faults: Arc<LocalFaults>,
@@ -87,7 +85,11 @@ impl PoolTask {
                         left.push(job.leased.lease);
                     }
                 }
-                Some(outcome) = running.next(), if !running.is_empty() => {
+                Some(ended) = running.next(), if !running.is_empty() => {
+                    let (flight, outcome): (u64, Outcome) = ended;
+                    // When the worker drains, the scheduler has ended and the slot is not needed.
+                    let ended = Ended::new(flight, &outcome.action);
+                    let _ = self.progress.send(Progress::Ended(ended)).await;
                     // The settler outlives every pool task, and its channel has room for every delivery.
                     if self.outcomes.send(outcome).await.is_err() {
                         break;
@@ -102,10 +104,11 @@ impl PoolTask {
         left
     }
 
-    async fn attempt(&self, job: Job, cut_off: &CancellationToken) -> Outcome {
+    /// Returns the number of the flight and its outcome.
+    async fn attempt(&self, job: Job, cut_off: &CancellationToken) -> (u64, Outcome) {
         let webhook = job.leased.target.webhook_id;
         let lease = job.leased.lease;
-        let (flight, underway) = (job.flight, job.underway.clone());
+        let flight = job.flight;
         let span = span(&job.leased);
         let sending = self.send(job, cut_off, &span).instrument(span.clone());
         // A panic in one attempt must not end the task and its other deliveries.
@@ -115,8 +118,7 @@ impl PoolTask {
             tracing::error!(delivery, "attempt panicked; delivery will be retried when its lease expires");
             Action::Forget
         });
-        underway.end();
-        Outcome { webhook, flight, action }
+        (flight, Outcome { webhook, action })
     }
 
     async fn send(&self, mut job: Job, cut_off: &CancellationToken, span: &Span) -> Action {

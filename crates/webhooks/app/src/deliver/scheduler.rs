@@ -16,9 +16,9 @@ use super::active_webhooks::ActiveWebhooks;
 use super::flights::Flights;
 use super::pauses::Pauses;
 use super::pool::Job;
+use super::progress::{Ended, Progress};
 use super::recording::Recording;
 use super::round::Round;
-use super::settler::ReleasedSlot;
 use super::share::FairShares;
 use super::{Heartbeat, WorkerOptions};
 use crate::metrics::Scheduling;
@@ -38,6 +38,10 @@ const MAX_RETRY_WAIT: Duration = Duration::from_secs(2);
 const SLOT_WAIT: Duration = Duration::from_millis(10);
 /// Wait between two checks whether the recording of outcomes has caught up.
 const RECORDING_WAIT: Duration = Duration::from_millis(50);
+/// Number of deliveries in flight from which a claim for slots that become free waits a moment for more of them, and how
+/// long: one claim for all costs less than one for each.
+const MIN_LOADED: usize = 4;
+const LINGER: Duration = Duration::from_millis(1);
 /// Interval between two looks at the queue while no slot is free.
 const FULL_POLL_INTERVAL: Duration = Duration::from_millis(20);
 
@@ -60,6 +64,8 @@ pub(super) struct Scheduler {
     options: WorkerOptions,
     tasks: Vec<TaskSlots>,
     flights: Flights,
+    /// Number of deliveries whose attempts have ended and wait for their record.
+    unrecorded: usize,
     /// The settler's backlog.
     recording: Recording,
     shares: FairShares,
@@ -106,6 +112,7 @@ impl Scheduler {
             options,
             tasks,
             flights,
+            unrecorded: 0,
             recording,
             shares,
             pauses: Pauses::default(),
@@ -124,18 +131,18 @@ impl Scheduler {
     /// pool's tasks.
     pub(super) async fn run(
         mut self,
-        mut released: mpsc::Receiver<Vec<ReleasedSlot>>,
+        mut progress: mpsc::Receiver<Progress>,
         drain: CancellationToken,
         heartbeat: &Heartbeat,
     ) {
         heartbeat.beat();
         let mut failing_wait = MIN_RETRY_WAIT;
         while !drain.is_cancelled() {
-            while let Ok(slots) = released.try_recv() {
-                self.free(&slots);
+            while let Ok(step) = progress.try_recv() {
+                self.note(step);
             }
             if self.recording.is_behind(Instant::now()) {
-                self.pause(RECORDING_WAIT, &mut released, &drain).await;
+                self.pause(RECORDING_WAIT, &mut progress, &drain).await;
                 continue;
             }
             let next = match self.pass().await {
@@ -147,12 +154,12 @@ impl Scheduler {
                 }
                 Err(error) => {
                     self.outages.store_failed("claim deliveries", &error);
-                    self.pause(failing_wait, &mut released, &drain).await;
+                    self.pause(failing_wait, &mut progress, &drain).await;
                     failing_wait = (failing_wait * 2).min(MAX_RETRY_WAIT);
                     continue;
                 }
             };
-            self.wait(next, &mut released, &drain).await;
+            self.wait(next, &mut progress, &drain).await;
         }
     }
 
@@ -218,13 +225,18 @@ impl Scheduler {
         Ok(self.end_of_round(now, poll_at))
     }
 
+    /// Returns the number of deliveries that may be claimed now.
     fn free_slots(&self) -> usize {
-        self.options.slots().saturating_sub(self.flights.in_slots())
+        let slots = self.options.slots().saturating_sub(self.flights.in_slots());
+        slots.min(self.options.max_unrecorded().saturating_sub(self.unrecorded))
     }
 
     /// Returns when to look at the queue although no slot is free, or `None` for now: a webhook may wait for
     /// a slot while an attempt can be parked.
     fn look_when_full(&mut self, now: Instant) -> Option<Instant> {
+        if self.unrecorded >= self.options.max_unrecorded() {
+            return Some(now + self.options.poll_interval);
+        }
         let look_at = self.looked_when_full.map_or(now, |at| at + FULL_POLL_INTERVAL);
         match self.flights.slot_at(true) {
             None => Some(now + self.options.poll_interval),
@@ -248,29 +260,45 @@ impl Scheduler {
         Next { at, when_freed: round.short_of_slots }
     }
 
-    fn free(&mut self, slots: &[ReleasedSlot]) {
-        for slot in slots {
-            let Some((flight, was_parked)) = self.flights.end(slot.flight) else { continue };
-            self.shares.freed(flight.webhook, was_parked, slot.observation);
-            if slot.not_attempted {
-                self.pauses.pause(flight.webhook, Instant::now());
-            } else if slot.observation.is_some() {
-                self.pauses.end(flight.webhook);
+    /// Notes a step of deliveries. Returns whether more may be claimed now, and when one of them is due again, if known.
+    fn note(&mut self, step: Progress) -> (bool, Option<Duration>) {
+        let was_full = self.unrecorded >= self.options.max_unrecorded();
+        let (frees, due_in) = match step {
+            Progress::Ended(ended) => {
+                self.free(&ended);
+                (true, None)
             }
-            if let Some(task) = self.tasks.get_mut(flight.task) {
-                task.in_flight = task.in_flight.saturating_sub(1);
+            Progress::Recorded(recorded) => {
+                self.unrecorded = self.unrecorded.saturating_sub(recorded.webhooks.len());
+                let mut frees = was_full;
+                for webhook in recorded.webhooks {
+                    frees |= self.shares.recorded(webhook);
+                }
+                (frees, recorded.due_in)
             }
+        };
+        self.metrics.unrecorded(self.unrecorded);
+        (frees && self.free_slots() > 0, due_in)
+    }
+
+    /// Frees the slot of an attempt that has ended.
+    fn free(&mut self, ended: &Ended) {
+        let Some((flight, was_parked)) = self.flights.end(ended.flight) else { return };
+        self.unrecorded += 1;
+        self.shares.freed(flight.webhook, was_parked, ended.observation);
+        if ended.not_attempted {
+            self.pauses.pause(flight.webhook, Instant::now());
+        } else if ended.observation.is_some() {
+            self.pauses.end(flight.webhook);
+        }
+        if let Some(task) = self.tasks.get_mut(flight.task) {
+            task.in_flight = task.in_flight.saturating_sub(1);
         }
         self.metrics.in_flight(self.flights.in_slots(), self.flights.parked());
     }
 
     /// Waits for the time or the slot that `next` names, for a wake-up, or for `drain`.
-    async fn wait(
-        &mut self,
-        next: Next,
-        released: &mut mpsc::Receiver<Vec<ReleasedSlot>>,
-        drain: &CancellationToken,
-    ) {
+    async fn wait(&mut self, next: Next, progress: &mut mpsc::Receiver<Progress>, drain: &CancellationToken) {
         let mut until = next.at;
         let queue = Arc::clone(&self.queue);
         let wake_up = queue.wait_for_work();
@@ -280,12 +308,15 @@ impl Scheduler {
                 () = drain.cancelled() => return,
                 () = tokio::time::sleep_until(until) => return,
                 () = &mut wake_up => return,
-                Some(slots) = released.recv() => {
-                    self.free(&slots);
-                    if next.when_freed {
-                        return;
+                Some(step) = progress.recv() => {
+                    let (frees, due_in) = self.note(step);
+                    if next.when_freed && frees {
+                        if self.flights.in_slots() < MIN_LOADED {
+                            return;
+                        }
+                        until = until.min(Instant::now() + LINGER);
                     }
-                    if let Some(due_in) = slots.iter().filter_map(|slot| slot.due_in).min() {
+                    if let Some(due_in) = due_in {
                         until = until.min(Instant::now() + due_in);
                     }
                 }
@@ -297,7 +328,7 @@ impl Scheduler {
     async fn pause(
         &mut self,
         wait: Duration,
-        released: &mut mpsc::Receiver<Vec<ReleasedSlot>>,
+        progress: &mut mpsc::Receiver<Progress>,
         drain: &CancellationToken,
     ) {
         let until = Instant::now() + wait;
@@ -305,7 +336,9 @@ impl Scheduler {
             tokio::select! {
                 () = drain.cancelled() => return,
                 () = tokio::time::sleep_until(until) => return,
-                Some(slots) = released.recv() => self.free(&slots),
+                Some(step) = progress.recv() => {
+                    self.note(step);
+                }
             }
         }
     }

@@ -12,8 +12,8 @@ use tokio_util::sync::CancellationToken;
 use tracing::{Instrument, Span, field};
 
 use super::pool::{Action, Outcome};
+use super::progress::{Progress, Recorded};
 use super::recording::Recording;
-use super::standing::Observation;
 use crate::Statistics;
 use crate::batcher::Batcher;
 use crate::metrics::Settling;
@@ -25,23 +25,11 @@ const MAX_BATCH: usize = 256;
 const MIN_RETRY_WAIT: Duration = Duration::from_millis(50);
 const MAX_RETRY_WAIT: Duration = Duration::from_secs(2);
 
-/// A released slot.
-pub(super) struct ReleasedSlot {
-    /// The number of the flight that held the slot.
-    pub(super) flight: u64,
-    /// Time until the same delivery is due again, if known.
-    pub(super) due_in: Option<Duration>,
-    /// How the endpoint responded, if an attempt was made.
-    pub(super) observation: Option<Observation>,
-    /// True if this host could not make the attempt.
-    pub(super) not_attempted: bool,
-}
-
-/// The settler. It records outcomes before it frees their slots, so the number of slots bounds the number of
-/// unrecorded outcomes. A batch begins as soon as the previous one ends, or under load a moment later.
+/// The settler, which records outcomes. A batch begins as soon as the previous one ends, or under load a moment
+/// later. The scheduler bounds the number of unrecorded outcomes.
 pub(super) struct Settler {
     queue: Arc<dyn DeliveryQueue>,
-    released: mpsc::Sender<Vec<ReleasedSlot>>,
+    progress: mpsc::Sender<Progress>,
     metrics: Settling,
     statistics: Statistics,
     outages: Outages,
@@ -51,12 +39,12 @@ pub(super) struct Settler {
 impl Settler {
     pub(super) fn new(
         queue: Arc<dyn DeliveryQueue>,
-        released: mpsc::Sender<Vec<ReleasedSlot>>,
+        progress: mpsc::Sender<Progress>,
         statistics: Statistics,
         outages: Outages,
         recording: Recording,
     ) -> Self {
-        Self { queue, released, metrics: Settling::new(), statistics, outages, recording }
+        Self { queue, progress, metrics: Settling::new(), statistics, outages, recording }
     }
 
     /// Runs until the pool has ended and every outcome is recorded. While the database is unavailable it
@@ -74,33 +62,22 @@ impl Settler {
             let mut settlements = Vec::with_capacity(batch.len());
             let mut webhooks = Vec::with_capacity(batch.len());
             let mut releases = Vec::new();
-            let mut slots = Vec::with_capacity(batch.len());
-            for Outcome { webhook, flight, action } in batch.drain(..) {
-                let mut observation = None;
-                let mut not_attempted = false;
+            let mut recorded = Recorded::with_capacity(batch.len());
+            for Outcome { webhook, action } in batch.drain(..) {
                 let due_in = match action {
                     Action::Settle(settlement) => {
                         let due_in = due_in(settlement.settled);
-                        observation = settlement
-                            .attempt
-                            .as_ref()
-                            .map(|attempt| Observation::new(attempt, settlement.health));
                         settlements.push(*settlement);
                         webhooks.push(webhook);
                         due_in
                     }
-                    Action::Release(lease) => {
+                    Action::Release(lease) | Action::NotAttempted(lease) => {
                         releases.push(lease);
-                        Some(Duration::ZERO)
-                    }
-                    Action::NotAttempted(lease) => {
-                        releases.push(lease);
-                        not_attempted = true;
                         Some(Duration::ZERO)
                     }
                     Action::Forget => None,
                 };
-                slots.push(ReleasedSlot { flight, due_in, observation, not_attempted });
+                recorded.add(webhook, due_in);
             }
             self.recording.begin();
             let span = tracing::debug_span!(
@@ -111,8 +88,8 @@ impl Settler {
             left.extend(self.settle(&settlements, &webhooks, &abort).instrument(span).await);
             self.release(&releases).await;
             self.recording.end(outcomes.is_empty());
-            // When the worker drains, the scheduler has ended and the slots are not needed.
-            let _ = self.released.send(slots).await;
+            // When the worker drains, the scheduler has ended and need not know.
+            let _ = self.progress.send(Progress::Recorded(recorded)).await;
         }
         left
     }

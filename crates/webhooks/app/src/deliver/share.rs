@@ -46,6 +46,11 @@ struct Load {
     in_flight: u32,
     /// The number of these that hold a slot. The rest are parked.
     in_slots: u32,
+    /// Number of deliveries that have ended and are not recorded yet.
+    unrecorded: u32,
+    /// True if the webhook has a cap of its own. The store checks it too, over all workers, and there a delivery is in
+    /// flight until it is recorded.
+    is_capped: bool,
     window: Window,
     standing: Standing,
     /// How long the webhook was overdue at the last discovery.
@@ -109,12 +114,14 @@ impl FairShares {
         let at_first = || Load::new(Standing::at_first(due.last_failure));
         let load = self.loads.entry(due.id).or_insert_with(at_first);
         load.overdue = due.overdue;
+        load.is_capped = due.max_in_flight.is_some();
         let window = match load.standing {
             Standing::Silent => 1,
             _ if is_crowded && load.in_flight > load.in_slots => load.window.size().min(FIRST_WINDOW),
             _ => load.window.size(),
         };
-        cap.min(window).saturating_sub(load.in_flight)
+        let left_of_cap = cap.saturating_sub(if load.is_capped { load.unrecorded } else { 0 });
+        left_of_cap.min(window).saturating_sub(load.in_flight)
     }
 
     /// Divides `free` slots among webhooks, each with the number it wants. The lanes take turns. In its turn
@@ -216,12 +223,13 @@ impl FairShares {
         self.change(webhook, |load| load.standing = Standing::Silent);
     }
 
-    /// Records the end of a delivery, with its observation if an attempt was made.
+    /// Records the end of an attempt, with its observation if it was made.
     pub(super) fn freed(&mut self, webhook: WebhookId, was_parked: bool, observation: Option<Observation>) {
         let cap = self.default_cap.max(FIRST_WINDOW);
         self.change(webhook, |load| {
             load.in_flight -= 1;
             load.in_slots -= u32::from(!was_parked);
+            load.unrecorded += 1;
             let Some(observation) = observation else { return };
             load.standing = observation.standing;
             match observation.effect {
@@ -231,6 +239,13 @@ impl FairShares {
                 HealthEffect::Rejected | HealthEffect::None => {}
             }
         });
+    }
+
+    /// Records that a delivery is recorded. Returns true if its webhook may take another one only now.
+    pub(super) fn recorded(&mut self, webhook: WebhookId) -> bool {
+        let Some(load) = self.loads.get_mut(&webhook) else { return false };
+        load.unrecorded = load.unrecorded.saturating_sub(1);
+        load.is_capped
     }
 
     /// Changes a webhook's load and updates the holdings.
@@ -250,7 +265,8 @@ impl FairShares {
         let mut idle: Vec<_> = self
             .loads
             .iter()
-            .filter_map(|(webhook, load)| (load.in_flight == 0).then_some((load.served, *webhook)))
+            .filter(|(_, load)| load.in_flight == 0 && load.unrecorded == 0)
+            .map(|(webhook, load)| (load.served, *webhook))
             .collect();
         idle.sort_unstable();
         for (_, webhook) in idle.into_iter().take(FORGOTTEN) {
@@ -264,7 +280,16 @@ impl FairShares {
 impl Load {
     fn new(standing: Standing) -> Self {
         let window = Window::default();
-        Self { in_flight: 0, in_slots: 0, window, standing, overdue: Duration::ZERO, served: 0 }
+        Self {
+            in_flight: 0,
+            in_slots: 0,
+            unrecorded: 0,
+            is_capped: false,
+            window,
+            standing,
+            overdue: Duration::ZERO,
+            served: 0,
+        }
     }
 }
 

@@ -49,6 +49,9 @@ const MAX_POOL: usize = 1_024;
 const MAX_PARKED: usize = 65_536;
 /// Upper bound of intervals: above any sensible value, far below an overflow of a clock.
 const MAX_INTERVAL: Duration = Duration::from_secs(3_600);
+/// Number of unrecorded outcomes per slot. They are sent again if this process is killed, so they are few; but the
+/// pool is not to wait for the database while it records a batch.
+const UNRECORDED_PER_SLOT: usize = 2;
 const MIN_DELIVERY_TIMEOUT: Duration = Duration::from_millis(1);
 const MIN_POLL_INTERVAL: Duration = Duration::from_millis(10);
 
@@ -97,6 +100,11 @@ impl WorkerOptions {
     /// Returns the number of slots in the whole pool.
     pub(super) fn slots(&self) -> usize {
         self.workers * self.max_in_flight
+    }
+
+    /// Returns the maximum number of deliveries whose attempts have ended and wait for their record.
+    pub(super) fn max_unrecorded(&self) -> usize {
+        UNRECORDED_PER_SLOT * self.slots()
     }
 }
 
@@ -153,10 +161,10 @@ impl Worker {
     ///
     /// It returns before `drain` only if one of its tasks died, which it logs.
     pub async fn run(self, drain: CancellationToken, abort: CancellationToken) {
-        let capacity = self.options.slots() + self.options.max_parked;
-        // Each channel holds at most one message per delivery in flight, so senders never wait.
+        let capacity = self.options.slots() + self.options.max_parked + self.options.max_unrecorded();
+        // A channel holds at most one message per delivery, and `progress` two, so senders never wait.
         let (outcomes, outcomes_in) = mpsc::channel(capacity);
-        let (released, released_in) = mpsc::channel(capacity);
+        let (progress, progress_in) = mpsc::channel(2 * capacity);
 
         let metrics = Arc::new(Attempts::new());
         let local_faults = Arc::new(LocalFaults::new());
@@ -169,6 +177,7 @@ impl Worker {
                 dispatcher: Arc::clone(&self.dispatcher),
                 ambient: self.ambient.clone(),
                 delivery_timeout: self.options.delivery_timeout,
+                progress: progress.clone(),
                 outcomes: outcomes.clone(),
                 metrics: Arc::clone(&metrics),
                 local_faults: Arc::clone(&local_faults),
@@ -180,7 +189,7 @@ impl Worker {
 
         let recording = Recording::default();
         let (queue, outages) = (Arc::clone(&self.queue), self.outages.clone());
-        let settler = Settler::new(queue, released, self.statistics, outages, recording.clone());
+        let settler = Settler::new(queue, progress, self.statistics, outages, recording.clone());
         let mut settling = JoinSet::new();
         settling.spawn(settler.run(outcomes_in, abort));
 
@@ -194,7 +203,7 @@ impl Worker {
                 recording,
                 self.outages,
             );
-            let mut scheduling = pin!(scheduler.run(released_in, drain.clone(), &self.heartbeat));
+            let mut scheduling = pin!(scheduler.run(progress_in, drain.clone(), &self.heartbeat));
             loop {
                 let ended = tokio::select! {
                     () = &mut scheduling => break,

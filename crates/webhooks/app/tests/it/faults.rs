@@ -13,6 +13,8 @@ use rdev_webhooks_domain::{
 };
 use rdev_webhooks_testkit::MemoryStore;
 
+use tokio::sync::Mutex;
+
 use crate::support::{Answer, World, pass};
 
 /// A queue that can be made unavailable or defective, whose wake-ups can be silenced, and that counts its
@@ -22,6 +24,8 @@ struct Faulty {
     away: AtomicBool,
     /// Settling panics.
     defective: AtomicBool,
+    /// Settling waits while the test holds this.
+    held: Mutex<()>,
     silent: bool,
     calls: AtomicU32,
 }
@@ -29,7 +33,7 @@ struct Faulty {
 impl Faulty {
     fn around(inner: Arc<MemoryStore>, silent: bool) -> Arc<Self> {
         let (away, defective) = (AtomicBool::new(false), AtomicBool::new(false));
-        Arc::new(Self { inner, away, defective, silent, calls: AtomicU32::new(0) })
+        Arc::new(Self { inner, away, defective, held: Mutex::default(), silent, calls: AtomicU32::new(0) })
     }
 
     fn call(&self) -> Result<&MemoryStore, StoreError> {
@@ -56,6 +60,7 @@ impl DeliveryQueue for Faulty {
     }
 
     async fn settle(&self, settlements: &[Settlement]) -> Result<Vec<bool>, StoreError> {
+        let _held = self.held.lock().await;
         assert!(!self.defective.load(Ordering::Relaxed), "settling panics by order of the test");
         self.call()?.settle(settlements).await
     }
@@ -135,6 +140,27 @@ async fn after_an_outage_longer_than_a_lease_nothing_is_sent_twice() {
         assert_eq!(world.dispatcher.sent().len(), 3 * count);
         assert!(world.deliveries().await.iter().all(|delivery| delivery.attempts == 1));
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn deliveries_that_wait_for_their_record_hold_no_slot_and_are_bounded() {
+    const SLOTS: usize = 4;
+    let world = World::new(|_, _| Answer::StatusAfter(200, Duration::from_millis(10)));
+    world.webhook(|_| {}).await;
+    let queue = Faulty::around(world.store.clone(), false);
+    let held = queue.held.lock().await;
+    let options = WorkerOptions::default().with_workers(1).with_max_in_flight(SLOTS);
+    let worker = world.start_worker_on(queue.clone(), options);
+    for _ in 0..10 * SLOTS {
+        world.publish().await;
+    }
+    pass(Duration::from_secs(5)).await;
+    let sent = world.dispatcher.sent().len();
+    assert!((2 * SLOTS..3 * SLOTS).contains(&sent), "{sent} were sent, and nothing is recorded yet");
+    drop(held);
+    world.until_all(DeliveryStatus::Succeeded).await;
+    assert_eq!(world.dispatcher.sent().len(), 10 * SLOTS);
+    worker.stop().await;
 }
 
 #[tokio::test(start_paused = true)]

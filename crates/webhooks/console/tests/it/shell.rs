@@ -140,9 +140,10 @@ async fn a_page_with_large_bodies_is_small_on_the_wire() {
         let mixed = (1..=count).map(|number| number.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 40);
         mixed.map(|number| char::from_digit(u32::try_from(number % 36).unwrap(), 36).unwrap()).collect()
     };
-    let receiver = Receiver::start(Reply::status(500).body(format!("{{\"a\":\"{}\"}}", digits(16_000)))).await;
+    let receiver =
+        Receiver::start(Reply::status(500).body(format!("{{\"a\":\"{}\"}}", digits(16_000)))).await;
     scene.webhook(receiver.url("/hook").as_str(), |_| {}).await;
-    let data = format!("{{\"a\":\"{}\"}}", digits(500_000));
+    let data = format!("{{\"a\":\"{}\"}}", digits(250_000));
     scene.publish("command.completed", &data).await;
     let mut browser = scene.administrator().await;
     let list = browser.open("/console/deliveries").await.text;

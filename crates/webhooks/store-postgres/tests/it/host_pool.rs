@@ -20,7 +20,9 @@ async fn write(pool: &PgPool) -> Result<String, sqlx::Error> {
 async fn moves(pool: &PgPool, before: &str, port: u16) {
     let moving = async {
         let mut ticks = interval(Duration::from_millis(20));
-        while pool.connect_options().get_port() != port || !write(pool).await.is_ok_and(|place| place != before) {
+        while pool.connect_options().get_port() != port
+            || !write(pool).await.is_ok_and(|place| place != before)
+        {
             ticks.tick().await;
         }
     };

@@ -8,7 +8,7 @@ use rdev_webhooks_domain::{Claim, ClaimShare, DueWebhook, LeaseRef, LeasedDelive
 use tokio::time::Instant;
 use tracing::{Instrument, Span, field};
 
-use super::super::flights::{Flight, Underway};
+use super::super::flights::Flight;
 use super::super::pool::Job;
 use super::super::share::Allocation;
 use super::Scheduler;
@@ -149,12 +149,12 @@ impl Scheduler {
         let (lease, webhook) = (leased.lease, leased.target.webhook_id);
         let (index, task) =
             self.tasks.iter_mut().enumerate().min_by_key(|(_, task)| task.in_flight).ok_or(lease)?;
-        let (flight, underway) = (self.flights.next(), Underway::new());
+        let flight = self.flights.next();
         let lease_ends = claimed + lease_for;
-        let job = Job { leased, claimed, lease_ends, flight, underway: underway.clone() };
+        let job = Job { leased, claimed, lease_ends, flight };
         task.jobs.try_send(job).map_err(|_| lease)?;
         task.in_flight += 1;
-        self.flights.begin(Flight { webhook, task: index, begun: Instant::now(), underway });
+        self.flights.begin(Flight { webhook, task: index, begun: Instant::now() });
         self.metrics.in_flight(self.flights.in_slots(), self.flights.parked());
         Ok(())
     }
