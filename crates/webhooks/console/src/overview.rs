@@ -108,7 +108,7 @@ pub(crate) async fn overview(
             ("Failed", sums.failed.to_string()),
             ("Success rate", rate),
             ("Waiting now", format!("{waiting}{}", if is_more { "+" } else { "" })),
-            ("Oldest accepted", oldest.map_or("–".to_owned(), |id| view.moment(id.time()).relative())),
+            ("Oldest waiting", oldest.map_or("–".to_owned(), |id| view.moment(id.time()).relative())),
         ],
         has_more: found.has_more,
         may_write: view.allows(&scopes::WEBHOOKS_WRITE),

@@ -185,7 +185,7 @@ fn numbers(view: &View, statistics: &Statistics) -> Vec<(&'static str, String)> 
         ("95 %", latency(0.95)),
         ("99 %", latency(0.99)),
         ("Waiting", format!("{}{more}", backlog.count)),
-        ("Oldest accepted", oldest),
+        ("Oldest waiting", oldest),
     ]
 }
 
