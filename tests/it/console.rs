@@ -10,7 +10,7 @@ use tokio::time::timeout;
 const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/browser/console.mjs");
 
 /// The longest duration of a scenario, on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(280);
+const PATIENCE: Duration = Duration::from_secs(600);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_new_user_mends_a_failure_by_the_console_alone() {
