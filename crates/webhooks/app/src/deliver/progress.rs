@@ -25,7 +25,7 @@ pub(super) struct Ended {
     pub(super) not_attempted: bool,
 }
 
-/// Deliveries of which nothing is left to record.
+/// Deliveries that are recorded, or whose leases are released.
 pub(super) struct Recorded {
     /// The webhook of each.
     pub(super) webhooks: Vec<WebhookId>,
