@@ -15,11 +15,11 @@ use serde_json::Value;
 
 /// The byte strings that must not be found, each with a name for the error message.
 #[derive(Default)]
-struct Needles(Vec<(String, Vec<u8>)>);
+pub(crate) struct Needles(Vec<(String, Vec<u8>)>);
 
 impl Needles {
     /// Adds a text in every encoding in which it could be stored.
-    fn hide(&mut self, name: &str, text: &str) {
+    pub(crate) fn hide(&mut self, name: &str, text: &str) {
         self.hide_bytes(name, text.as_bytes());
         // The key that a secret's text encodes.
         if let Some((_, key)) = text.split_once('_')
@@ -49,13 +49,13 @@ impl Needles {
     }
 
     /// Returns the names of the needles in `haystack`.
-    fn found_in(&self, haystack: &[u8]) -> Vec<&str> {
+    pub(crate) fn found_in(&self, haystack: &[u8]) -> Vec<&str> {
         let found = self.0.iter().filter(|(_, needle)| holds(haystack, needle));
         found.map(|(name, _)| name.as_str()).collect()
     }
 }
 
-fn holds(haystack: &[u8], needle: &[u8]) -> bool {
+pub(crate) fn holds(haystack: &[u8], needle: &[u8]) -> bool {
     let first = needle[0];
     let mut starts = haystack.iter().enumerate().filter(|(_, byte)| **byte == first);
     starts.any(|(at, _)| haystack[at..].starts_with(needle))

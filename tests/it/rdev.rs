@@ -1,5 +1,6 @@
 //! `rdev`: commands by the API, run by the demo agent, and reported by webhooks.
 
+mod credentials;
 mod fleet;
 mod kills;
 mod output;

@@ -48,11 +48,11 @@ async fn serve(options: ApiArgs, required: Required) -> Result<(), Box<dyn Error
     process::warn_if_alone(&database, "no command runs, and nothing is delivered");
     let started = process::Started::new("rdev api", &database, &keyring, &options.system.allow_destination);
     let listener = process::listen(options.bind.bind, "--bind").await?;
-    let builder = options.system.builder(database.clone(), keyring);
+    let builder = options.system.builder(database.clone(), keyring.clone());
     let Some((system, listener)) = process::open(builder, listener, &metrics, &shutdown).await? else {
         return Ok(());
     };
-    let store = Store::open(&database, system.ambient()).await?;
+    let store = Store::open(&database, keyring, system.ambient()).await?;
     let agents = Agents::new(&options.agents, &data_dir.path().join("agents"), system.ambient())?;
     let workspaces = services::workspaces(options.workspaces, data_dir.path())?;
     let source = process::source(&metrics);
@@ -61,7 +61,7 @@ async fn serve(options: ApiArgs, required: Required) -> Result<(), Box<dyn Error
         &store,
         &agents.registry,
         (&workspaces, &options.templates),
-        None,
+        services::secrets(&store, system.ambient()),
         &options.limits,
         (api_key, source),
     )?;

@@ -6,6 +6,7 @@ mod banner;
 mod cli;
 mod migrate;
 mod options;
+mod rekey;
 mod runner;
 mod serve;
 mod server;
@@ -37,7 +38,7 @@ fn main() -> ExitCode {
         Some(Command::Api(options)) => api::run(*options),
         Some(Command::Runner(options)) => runner::run(*options),
         Some(Command::Migrate(options)) => migrate::run(*options),
-        Some(Command::Rekey(options)) => options.run(),
+        Some(Command::Rekey(options)) => rekey::run(*options),
         Some(Command::Healthcheck { bind, check }) => check.run(bind.bind),
         Some(Command::Commands(command)) => command.run(&PROGRAM),
         Some(Command::Webhooks(command)) => command.run(&PROGRAM),

@@ -47,11 +47,11 @@ async fn work(options: RunArgs, required: Required) -> Result<(), Box<dyn Error>
     let started =
         process::Started::new("rdev runner", &database, &keyring, &options.system.allow_destination);
     let listener = process::listen(options.admin.admin_bind, "--admin-bind").await?;
-    let builder = options.system.builder(database.clone(), keyring);
+    let builder = options.system.builder(database.clone(), keyring.clone());
     let Some((system, listener)) = process::open(builder, listener, &metrics, &shutdown).await? else {
         return Ok(());
     };
-    let store = Store::open(&database, system.ambient()).await?;
+    let store = Store::open(&database, keyring, system.ambient()).await?;
     let folder = data_dir.path().join("agents");
     let agents = Agents::new(&options.agents, &folder, system.ambient())?;
     let workspaces = services::workspaces(options.workspaces, data_dir.path())?;

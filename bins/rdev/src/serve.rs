@@ -48,11 +48,11 @@ async fn serve(
         system.allow_loopback();
     }
     let started = process::Started::new("rdev", &keys.database, &keys.encryption, &system.allow_destination);
-    let builder = system.builder(keys.database.clone(), keys.encryption).ambient(ambient);
+    let builder = system.builder(keys.database.clone(), keys.encryption.clone()).ambient(ambient);
     let Some((system, listener)) = process::open(builder, listener, &metrics, &shutdown).await? else {
         return Ok(());
     };
-    let store = Store::open(&keys.database, system.ambient()).await?;
+    let store = Store::open(&keys.database, keys.encryption, system.ambient()).await?;
     let folder = data_dir.path().join("agents");
     let agents = Agents::new(&agents, &folder, system.ambient())?;
     let workspaces = services::workspaces(workspaces, data_dir.path())?;
@@ -62,7 +62,7 @@ async fn serve(
         &store,
         &agents.registry,
         (&workspaces, &templates),
-        Some(services::secrets(&runner)),
+        services::runner_secrets(&store, system.ambient(), &runner),
         &limits,
         (keys.api.clone(), source),
     )?;

@@ -6,15 +6,15 @@ use std::sync::Arc;
 
 use rdev_runner_api::Services;
 use rdev_runner_app::{
-    AgentRegistry, Commands, EnvironmentSecrets, Projects, Providers, Runner, RunnerHost, RunnerOptions,
-    RunnerPorts, Templates, WatchTask, Watches, Workspaces,
+    AgentRegistry, Commands, CredentialSecrets, Credentials, EnvironmentSecrets, Projects, Providers, Runner,
+    RunnerHost, RunnerOptions, RunnerPorts, Templates, WatchTask, Watches, Workspaces,
 };
 use rdev_runner_domain::QueueLimits;
 use rdev_runner_domain::ports::SecretSource;
 use rdev_runner_exec_local::LocalGit;
 use rdev_runner_templates::{Catalogue, LocalFiles};
-use rdev_webhooks::RdevWebhooks;
 use rdev_webhooks::http_api::{ApiOptions, MetricsSource, Router};
+use rdev_webhooks::{Ambient, RdevWebhooks};
 use secrecy::SecretString;
 use tokio_util::sync::CancellationToken;
 
@@ -35,19 +35,29 @@ pub(crate) fn workspaces(options: WorkspaceArgs, data_dir: &Path) -> Result<Arc<
     Ok(Arc::new(workspaces))
 }
 
+/// Returns the secrets that commands may name, as far as a process without a runner knows them.
+pub(crate) fn secrets(store: &Store, ambient: &Ambient) -> Arc<dyn SecretSource> {
+    Arc::new(CredentialSecrets::new(Arc::clone(&store.credentials), Arc::clone(&ambient.clock)))
+}
+
 /// Returns the secrets that commands may name.
-pub(crate) fn secrets(options: &RunnerArgs) -> Arc<dyn SecretSource> {
-    Arc::new(EnvironmentSecrets::new(options.secret_env.iter().cloned()))
+pub(crate) fn runner_secrets(
+    store: &Store,
+    ambient: &Ambient,
+    options: &RunnerArgs,
+) -> Arc<dyn SecretSource> {
+    let environment = EnvironmentSecrets::new(options.secret_env.iter().cloned());
+    let (credentials, clock) = (Arc::clone(&store.credentials), Arc::clone(&ambient.clock));
+    Arc::new(CredentialSecrets::new(credentials, clock).with_environment(environment))
 }
 
 /// Returns the API: that of the webhooks, and that of the runner at its side; and the task that must run for it.
-/// `secrets` are those of the runner, if it runs in this process.
 pub(crate) fn router(
     system: &RdevWebhooks,
     store: &Store,
     agents: &Arc<AgentRegistry>,
     (workspaces, templates): (&Arc<Workspaces>, &TemplateArgs),
-    secrets: Option<Arc<dyn SecretSource>>,
+    secrets: Arc<dyn SecretSource>,
     limits: &LimitArgs,
     (api_key, metrics): (SecretString, MetricsSource),
 ) -> Result<(Router, WatchTask), Box<dyn Error>> {
@@ -71,10 +81,8 @@ pub(crate) fn router(
             Arc::clone(workspaces),
             system.ambient().clone(),
         ),
-        commands: match secrets {
-            Some(secrets) => commands.with_secrets(secrets),
-            None => commands,
-        },
+        commands: commands.with_secrets(secrets),
+        credentials: Credentials::new(Arc::clone(&store.credentials), system.ambient().clone()),
         providers: Providers::new(Arc::clone(agents)),
         templates: Templates::new(
             Arc::new(catalogue),
@@ -120,7 +128,8 @@ pub(crate) async fn runner(
         commands: Arc::clone(&store.commands),
         projects: Arc::clone(&store.projects),
         signals: Arc::clone(&store.signals),
-        secrets: secrets(options),
+        credentials: Arc::clone(&store.credentials),
+        secrets: runner_secrets(store, system.ambient(), options),
         workspaces: Some(workspaces),
         version_control: Some(Arc::new(version_control)),
     };

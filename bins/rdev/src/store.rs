@@ -3,9 +3,12 @@
 use std::error::Error;
 use std::sync::Arc;
 
-use rdev_runner_domain::ports::{CommandQueue, CommandRepository, CommandSignals, ProjectRepository};
+use rdev_runner_domain::ports::{
+    CommandQueue, CommandRepository, CommandSignals, CredentialRepository, ProjectRepository,
+};
 use rdev_runner_store_postgres::PostgresCommands;
 use rdev_runner_store_sqlite::SqliteCommands;
+use rdev_webhooks::keyring::Keyring;
 use rdev_webhooks::{Ambient, Database, PublishPool, Publisher};
 use tokio_util::sync::CancellationToken;
 
@@ -18,6 +21,7 @@ pub(crate) struct Store {
     pub(crate) queue: Arc<dyn CommandQueue>,
     pub(crate) commands: Arc<dyn CommandRepository>,
     pub(crate) projects: Arc<dyn ProjectRepository>,
+    pub(crate) credentials: Arc<dyn CredentialRepository>,
     pub(crate) signals: Arc<dyn CommandSignals>,
     shared: Option<Shared>,
 }
@@ -35,21 +39,29 @@ impl Store {
     ///
     /// # Errors
     ///
-    /// Fails if the database cannot be reached, or has not been migrated.
-    pub(crate) async fn open(database: &Database, ambient: &Ambient) -> Result<Self, Box<dyn Error>> {
+    /// Fails if the database cannot be reached, has not been migrated, or needs an encryption key that is not among the
+    /// given ones.
+    pub(crate) async fn open(
+        database: &Database,
+        keyring: Keyring,
+        ambient: &Ambient,
+    ) -> Result<Self, Box<dyn Error>> {
         let pool = database.pool(CONNECTIONS).await?;
         let publisher = Publisher::open(pool.clone()).await?;
         match &pool {
             PublishPool::Postgres(connections) => {
                 rdev_runner_store_postgres::check_schema(connections).await?;
-                let store = Arc::new(PostgresCommands::new(connections.clone(), publisher));
+                rdev_runner_store_postgres::check_keys(connections, &keyring).await?;
+                let store = Arc::new(PostgresCommands::new(connections.clone(), publisher, keyring));
                 let shared = Shared { database: database.clone(), pool, store: Arc::clone(&store) };
                 Ok(Self { shared: Some(shared), ..Self::of(store) })
             }
             PublishPool::Sqlite(connections) => {
                 rdev_runner_store_sqlite::migrate(connections).await?;
+                // Afterwards the other keys are not needed, as for the webhooks.
+                rdev_runner_store_sqlite::reseal(connections, &keyring).await?;
                 let clock = Arc::clone(&ambient.clock);
-                Ok(Self::of(Arc::new(SqliteCommands::new(connections.clone(), publisher, clock))))
+                Ok(Self::of(Arc::new(SqliteCommands::new(connections.clone(), publisher, clock, keyring))))
             }
             _ => Err("this program knows no such database".into()),
         }
@@ -65,12 +77,13 @@ impl Store {
 
     fn of<S>(store: Arc<S>) -> Self
     where
-        S: CommandQueue + CommandRepository + ProjectRepository + CommandSignals,
+        S: CommandQueue + CommandRepository + CredentialRepository + ProjectRepository + CommandSignals,
     {
         Self {
             queue: Arc::<S>::clone(&store),
             commands: Arc::<S>::clone(&store),
             projects: Arc::<S>::clone(&store),
+            credentials: Arc::<S>::clone(&store),
             signals: store,
             shared: None,
         }

@@ -1,7 +1,9 @@
 //! The error of a handler, and the problem that each error of the use cases is.
 
 use rdev_http::{Faults, Problem, ProblemCode};
-use rdev_runner_app::{CommandFault, CommandsError, ProjectFault, ProjectsError};
+use rdev_runner_app::{
+    CommandFault, CommandsError, CredentialFault, CredentialsError, ProjectFault, ProjectsError,
+};
 
 use crate::codes;
 
@@ -34,6 +36,21 @@ impl From<ProjectsError> for Failure {
     }
 }
 
+impl From<CredentialsError> for Failure {
+    fn from(error: CredentialsError) -> Self {
+        match error {
+            CredentialsError::NotFound => Problem::not_found("The credential was not found.").into(),
+            CredentialsError::Invalid(found) => {
+                let mut faults = Faults::default();
+                add_credential_faults(&mut faults, &found);
+                faults.into()
+            }
+            CredentialsError::Store(error) => error.into(),
+            other => Problem::internal().caused_by(other).into(),
+        }
+    }
+}
+
 impl From<CommandsError> for Failure {
     fn from(error: CommandsError) -> Self {
         match error {
@@ -59,6 +76,13 @@ impl From<CommandsError> for Failure {
 
 /// Records the faults that the use cases found in a project.
 pub(crate) fn add_project_faults(faults: &mut Faults, found: &[ProjectFault]) {
+    for fault in found {
+        faults.at(fault.pointer(), fault);
+    }
+}
+
+/// Records the faults that the use cases found in a credential.
+pub(crate) fn add_credential_faults(faults: &mut Faults, found: &[CredentialFault]) {
     for fault in found {
         faults.at(fault.pointer(), fault);
     }

@@ -1,4 +1,4 @@
-//! The REST API of the command runner, over axum: projects, commands, their events, providers, and templates.
+//! The REST API of the command runner, over axum: projects, commands, their events, credentials, providers, and templates.
 //!
 //! [`router`] builds it from [`Services`]. An application merges that router with the one of the webhooks' API, which
 //! has the fallback, and the routes for API keys, health and metrics. Each has its own description: `/openapi.json` is the
@@ -31,7 +31,7 @@ use rdev_core::Entropy;
 use rdev_http::auth::Gate;
 use rdev_http::limits::Limits;
 use rdev_http::{Observer, fallback};
-use rdev_runner_app::{Commands, Projects, Providers, Templates, Watches};
+use rdev_runner_app::{Commands, Credentials, Projects, Providers, Templates, Watches};
 
 /// The router type, which [`router`] returns.
 pub use axum::Router;
@@ -45,6 +45,8 @@ pub struct Services {
     pub projects: Projects,
     /// Queues, shows, cancels and deletes commands.
     pub commands: Commands,
+    /// Stores, shows and deletes credentials.
+    pub credentials: Credentials,
     /// Shows the registered agents.
     pub providers: Providers,
     /// Renders templates and writes them into workspaces.

@@ -27,6 +27,11 @@ use utoipa::openapi::{Components, OpenApi};
     crate::routes::commands::cancel::cancel,
     crate::routes::commands::run_again::run_again,
     crate::routes::commands::delete::delete,
+    crate::routes::credentials::put::put,
+    crate::routes::credentials::list::list,
+    crate::routes::credentials::get::get,
+    crate::routes::credentials::delete::delete,
+    crate::routes::credentials::uses::uses,
     crate::routes::providers::list,
     crate::routes::templates::list::list,
     crate::routes::templates::get::get,
@@ -36,9 +41,13 @@ use utoipa::openapi::{Components, OpenApi};
 ))]
 struct Described;
 
-const TAGS: [(&str, &str); 5] = [
+const TAGS: [(&str, &str); 6] = [
     ("projects", "Where agents work, and the settings of their commands."),
     ("commands", "Runs of an agent on a project: queue, follow, cancel and repeat them."),
+    (
+        "credentials",
+        "Secrets of runs: store, replace and delete them, and see who used them. No response has a value.",
+    ),
     ("providers", "The registered agents."),
     ("templates", "Templates of projects: show what they make, and write it into workspaces."),
     ("description", "The API's own description. Requires no API key."),

@@ -1,13 +1,14 @@
 //! The routes, one endpoint per file.
 
 pub(crate) mod commands;
+pub(crate) mod credentials;
 mod limits;
 pub(crate) mod projects;
 pub(crate) mod providers;
 pub(crate) mod templates;
 mod tools;
 
-use axum::routing::{delete, get, patch, post};
+use axum::routing::{delete, get, patch, post, put};
 use rdev_access::scopes;
 use rdev_http::auth::needs;
 use rdev_http::body::takes_batch;
@@ -35,6 +36,8 @@ pub(crate) fn guarded() -> Routes {
     let read = |methods| needs(scopes::COMMANDS_READ, bounded_reads(methods));
     let run = |methods| needs(scopes::COMMANDS_WRITE, methods);
     let manage = |methods| needs(scopes::PROJECTS_WRITE, methods);
+    let look = |methods| needs(scopes::CREDENTIALS_READ, bounded_reads(methods));
+    let keep = |methods| needs(scopes::CREDENTIALS_WRITE, methods);
     Routes::default()
         .route("/projects", read(get(projects::list)).merge(manage(post(projects::create))))
         .route(
@@ -48,6 +51,12 @@ pub(crate) fn guarded() -> Routes {
         .route("/commands/{id}/run-again", run(post(commands::run_again)))
         .route("/commands/{id}/events", read(get(commands::events)))
         .route("/projects/{name}/apply-template", manage(post(templates::apply)))
+        .route("/credentials", look(get(credentials::list)))
+        .route(
+            "/credentials/{name}",
+            look(get(credentials::get)).merge(keep(put(credentials::put).delete(credentials::delete))),
+        )
+        .route("/credentials/{name}/uses", look(get(credentials::uses)))
         .route("/providers", probe(get(providers::list)))
         .route("/templates", probe(get(templates::list)))
         .route("/templates/{name}", probe(get(templates::get)))

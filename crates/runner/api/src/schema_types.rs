@@ -24,6 +24,18 @@ rdev_http::named_types! {
         parsed => domain::ToolRule;
     /// The name of a secret, which is also that of the environment variable in which the agent finds its value.
     SecretName = text("^[A-Za-z_][A-Za-z0-9_]{0,127}$", "ANTHROPIC_API_KEY"), parsed => domain::SecretName;
+    /// The way in which a run gets the value of a credential: an environment variable of its name (`env`); a private
+    /// file, whose path is in the environment variable of its name (`file`); a credential helper of git (`git`).
+    CredentialKind = one_of(domain::CredentialKind::ALL.iter().map(|kind| kind.as_str())), |value, faults| {
+        value.one_of(domain::CredentialKind::ALL.iter().map(|kind| (kind.as_str(), *kind)), faults)
+    } => domain::CredentialKind;
+    /// The value of a credential: text without NUL, at most 65,536 bytes of UTF-8, and at least 4 characters without
+    /// white space at the ends.
+    CredentialValue = rdev_http::kind::string().min_length(Some(domain::MIN_CREDENTIAL_CHARS))
+        .max_length(Some(domain::MAX_CREDENTIAL_BYTES)).write_only(true)
+        .examples([serde_json::Value::from("a secret token")]), |value, faults| {
+        value.string(faults).map(Into::into)
+    } => secrecy::SecretString;
     /// The folder of a workspace: an absolute path without `..`.
     WorkspacePath = text("^/", "/srv/my-project").max_length(Some(4_096)), parsed => domain::WorkspacePath;
     /// What an agent may do without being asked: read the project (`read-only`); edit files, and use the allowed tools

@@ -1,6 +1,7 @@
 //! The JSON views in responses.
 
 mod command;
+mod credential;
 mod event;
 mod limits;
 mod project;
@@ -10,6 +11,7 @@ mod result;
 mod template;
 
 pub(crate) use command::{CommandDetail, CommandView};
+pub(crate) use credential::{CredentialUseView, CredentialView};
 pub(crate) use event::EventView;
 pub(crate) use limits::LimitsView;
 pub(crate) use project::ProjectView;
@@ -21,6 +23,8 @@ pub(crate) use template::{AppliedTemplateView, RenderedTemplateView, TemplateVie
 use rdev_http::ListOf;
 
 pub(crate) type CommandList = ListOf<CommandView<'static>>;
+pub(crate) type CredentialList = ListOf<CredentialView<'static>>;
+pub(crate) type CredentialUseList = ListOf<CredentialUseView<'static>>;
 pub(crate) type EventList = ListOf<EventView<'static>>;
 pub(crate) type ProjectList = ListOf<ProjectView<'static>>;
 pub(crate) type ProviderList = ListOf<ProviderView<'static>>;

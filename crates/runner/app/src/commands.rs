@@ -10,8 +10,7 @@ use rdev_access::Ids;
 use rdev_app::Ambient;
 use rdev_core::ApiKeyId;
 use rdev_runner_domain::ports::{
-    Cancellation, CommandQueue, CommandRepository, Deletion, ProjectRepository, SecretError, SecretSource,
-    StoreError,
+    Cancellation, CommandQueue, CommandRepository, Deletion, ProjectRepository, SecretSource, StoreError,
 };
 use rdev_runner_domain::{
     Access, AgentProvider, AgentRequest, AgentRequestError, Command, CommandFilter, CommandId, CommandState,
@@ -177,7 +176,8 @@ impl Commands {
         }
         let request = self.repository.request(access, command).await?.ok_or(CommandsError::NotFound)?;
         let draft = RequestDraft { command_id: id, ..request.draft().clone() };
-        let missing = self.missing_secrets(&draft.project, &draft.secrets).await;
+        let project = self.project(access, &draft.project).await?;
+        let missing = self.missing_secrets(&project, &draft.secrets).await;
         let request = joined(self.agents.check(draft), missing);
         let own = |fault| CommandFault { fault, is_inherited: false };
         let request =
@@ -316,7 +316,7 @@ impl Commands {
     ) -> Result<AgentRequest, Vec<CommandFault>> {
         let is_inherited = new.secrets.is_none();
         let names = new.secrets.as_ref().unwrap_or(&project.settings().secrets);
-        let missing = self.missing_secrets(&project.name, names).await;
+        let missing = self.missing_secrets(project, names).await;
         let missing = missing.into_iter().map(|fault| CommandFault { fault, is_inherited });
         joined(self.request_of(project, new, command_id), missing.collect())
     }
@@ -324,19 +324,14 @@ impl Commands {
     /// Returns a fault for each of the secrets that the runner does not have, as far as this process knows.
     async fn missing_secrets(
         &self,
-        project: &ProjectName,
+        project: &Project,
         names: &BTreeSet<SecretName>,
     ) -> Vec<AgentRequestError> {
-        let mut missing = Vec::new();
-        let Some(secrets) = &self.secrets else { return missing };
-        for name in names.iter().take(MAX_SECRETS) {
-            // A source that does not respond now may do so when the command runs.
-            if let Err(SecretError::Missing(reason)) = secrets.resolve(project, &[name.clone()].into()).await
-            {
-                missing.push(AgentRequestError::SecretMissing(reason));
-            }
-        }
-        missing
+        let Some(secrets) = &self.secrets else { return Vec::new() };
+        let names = names.iter().take(MAX_SECRETS).cloned().collect();
+        // A source that does not respond now may do so when the command runs.
+        let missing = secrets.missing(project, &names).await.unwrap_or_default();
+        missing.into_iter().map(AgentRequestError::SecretMissing).collect()
     }
 
     /// Fills in the project's settings and checks the request.

@@ -1,15 +1,17 @@
 //! The use cases of the command runner.
 //!
-//! - [`Projects`], [`Commands`] and [`Providers`] are what an API needs. [`Workspaces`] has the rules for the folders of
+//! - [`Projects`], [`Commands`], [`Credentials`] and [`Providers`] are what an API needs. [`Workspaces`] has the rules for the folders of
 //!   local workspaces.
 //! - [`Templates`] renders templates and writes them into workspaces.
 //! - [`Watches`] follows the events of commands, live.
 //! - [`AgentRegistry`] holds the agents and checks requests.
 //! - [`Redactor`] removes secrets from what agents report.
-//! - [`Runner`] claims commands and runs their agents; [`EnvironmentSecrets`] has the secrets that they get.
+//! - [`Runner`] claims commands and runs their agents; [`CredentialSecrets`] has the secrets that they get.
 //! - [`DemoAgent`] is an agent that needs no installation and no model.
 
 mod commands;
+mod credential_secrets;
+mod credentials;
 mod demo;
 mod projects;
 mod providers;
@@ -23,6 +25,8 @@ mod watch;
 mod workspaces;
 
 pub use commands::{CommandFault, Commands, CommandsError, NewCommand};
+pub use credential_secrets::CredentialSecrets;
+pub use credentials::{CredentialFault, Credentials, CredentialsError, NewCredential};
 pub use demo::DemoAgent;
 pub use projects::{ProjectFault, Projects, ProjectsError};
 pub use providers::{ProviderStatus, Providers};

@@ -4,13 +4,13 @@ mod form;
 
 use std::collections::BTreeSet;
 
-use form::{Form, Found, Scratch};
+use form::{Alphabet, Form, Found, Scratch};
 
 /// What stands in place of a secret.
 pub const REDACTED: &str = "[redacted]";
 
 /// The shortest secret that is removed, in characters. Shorter texts are everywhere.
-pub const MIN_SECRET_CHARS: usize = 4;
+pub const MIN_SECRET_CHARS: usize = rdev_runner_domain::MIN_CREDENTIAL_CHARS;
 
 /// The shortest line of a secret that is removed by itself, in characters.
 const MIN_LINE_CHARS: usize = 8;
@@ -47,7 +47,8 @@ impl Redactor {
             texts.extend(Some(secret).filter(|secret| is_long(secret, MIN_SECRET_CHARS)));
             texts.extend(secret.lines().map(str::trim).filter(|line| is_long(line, MIN_LINE_CHARS)));
         }
-        let forms: Vec<_> = texts.into_iter().flat_map(Form::all).collect();
+        let mut alphabet = Alphabet::default();
+        let forms: Vec<_> = texts.into_iter().flat_map(|text| Form::all(text, &mut alphabet)).collect();
         let begin_with = |byte: u8| {
             let numbered = forms.iter().enumerate();
             numbered.filter(|(_, form)| form.may_begin_with(byte)).map(|(number, _)| number).collect()

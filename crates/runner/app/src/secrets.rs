@@ -1,10 +1,10 @@
 //! The values of secrets.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use async_trait::async_trait;
-use rdev_runner_domain::ports::{SecretError, SecretSource};
-use rdev_runner_domain::{ProjectName, SecretName};
+use rdev_runner_domain::ports::{SecretError, SecretRequest, SecretSource};
+use rdev_runner_domain::{Project, RunSecrets, SecretName};
 use secrecy::SecretString;
 
 /// The secrets in the environment of this process: the variables with the allowed names, for every project.
@@ -24,9 +24,12 @@ impl EnvironmentSecrets {
         Self { allowed: allowed.into_iter().collect() }
     }
 
-    fn value(&self, name: &SecretName) -> Result<SecretString, SecretError> {
+    pub(crate) fn value(&self, name: &SecretName) -> Result<SecretString, SecretError> {
         if !self.allowed.contains(name) {
-            let reason = format!("the runner has no secret `{name}`: allow it with `--secret-env {name}`");
+            let reason = format!(
+                "there is no secret `{name}`: create a credential of that name that the project may use, or start \
+                 the runner with `--secret-env {name}`"
+            );
             return Err(SecretError::Missing(reason));
         }
         match std::env::var(name.as_str()) {
@@ -44,17 +47,23 @@ impl EnvironmentSecrets {
 
 #[async_trait]
 impl SecretSource for EnvironmentSecrets {
-    async fn resolve(
-        &self,
-        _: &ProjectName,
-        names: &BTreeSet<SecretName>,
-    ) -> Result<BTreeMap<SecretName, SecretString>, SecretError> {
-        names.iter().map(|name| Ok((name.clone(), self.value(name)?))).collect()
+    async fn missing(&self, _: &Project, names: &BTreeSet<SecretName>) -> Result<Vec<String>, SecretError> {
+        let missing = names.iter().filter_map(|name| self.value(name).err());
+        Ok(missing.map(|error| error.to_string()).collect())
+    }
+
+    async fn resolve(&self, request: &SecretRequest<'_>) -> Result<RunSecrets, SecretError> {
+        let mut secrets = RunSecrets::default();
+        for name in request.names {
+            secrets.add_variable(name.clone(), self.value(name)?);
+        }
+        Ok(secrets)
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use rdev_runner_domain::Workspace;
     use secrecy::ExposeSecret;
 
     use super::*;
@@ -62,11 +71,18 @@ mod tests {
     async fn resolve(allowed: &[&str], names: &[&str]) -> Result<Vec<String>, String> {
         let parse = |names: &[&str]| names.iter().map(|name| name.parse().unwrap()).collect::<BTreeSet<_>>();
         let source = EnvironmentSecrets::new(parse(allowed));
-        let values = source.resolve(&"my-project".parse().unwrap(), &parse(names)).await;
-        let exposed = |values: BTreeMap<_, SecretString>| {
-            values.values().map(|value| value.expose_secret().to_owned()).collect()
-        };
-        values.map(exposed).map_err(|error| error.to_string())
+        let workspace = Workspace::Local { path: "/srv".parse().unwrap() };
+        let settings = rdev_runner_domain::ProjectSettings::new(workspace);
+        let now = rdev_core::Timestamp::EPOCH;
+        let project = Project::new("my-project".parse().unwrap(), settings, now).unwrap();
+        let command = rdev_runner_domain::CommandId::from_parts(now, [1; 10]);
+        let names = &parse(names);
+        let request = SecretRequest { command, project: &project, names, is_takeover: false };
+        let secrets = source.resolve(&request).await.map_err(|error| error.to_string());
+        let missing = source.missing(&project, names).await.unwrap();
+        assert_eq!(missing.first(), secrets.as_ref().err());
+        let exposed = |value: &SecretString| value.expose_secret().to_owned();
+        secrets.map(|secrets| secrets.variables.values().map(exposed).collect())
     }
 
     #[tokio::test]

@@ -1,6 +1,5 @@
 //! The agent.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -60,8 +59,7 @@ impl ClaudeCodeAgent {
 
     fn spec(&self, run: &AgentRun) -> ExecSpec {
         let draft = run.request.draft();
-        let secrets = run.secrets.iter().map(|(name, value)| (name.to_string(), value.clone()));
-        let mut env: BTreeMap<_, _> = secrets.collect();
+        let mut env = run.secrets.environment();
         let own = invocation::ENVIRONMENT.map(|(name, value)| (name.to_owned(), value.into()));
         env.extend(own);
         if self.settings.runs_as_root && self.settings.is_sandboxed {
@@ -73,6 +71,7 @@ impl ClaudeCodeAgent {
             program: self.settings.program.clone(),
             args: invocation::arguments(&run.request),
             env,
+            files: run.secrets.files.clone(),
             sign_in: invocation::SIGN_IN,
             input: input::prompt(&draft.prompt),
             wall: Some(run.request.limits().timeout(Timeout::Wall)),

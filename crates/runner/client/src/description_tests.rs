@@ -31,6 +31,9 @@ fn every_view_has_exactly_the_described_members() {
     document.reads::<CommandEvent>("CommandEvent");
     document.reads::<Provider>("Provider");
     document.reads::<Capabilities>("Capabilities");
+    document.reads::<Credential>("Credential");
+    document.reads::<CredentialVersion>("CredentialVersion");
+    document.reads::<CredentialUse>("CredentialUse");
     document.reads::<Template>("Template");
     document.reads::<TemplateVariable>("TemplateVariable");
     document.reads::<RenderedTemplate>("RenderedTemplate");
@@ -74,6 +77,14 @@ fn every_request_can_have_every_described_member() {
         secrets: Some(None),
         max_running: Some(None),
     };
+    let credential = NewCredential {
+        kind: text(),
+        value: text(),
+        projects: Some(None),
+        expires_at: Some(None),
+        overlap_seconds: Some(1),
+    };
+    document.writes("NewCredential", &credential);
     document.writes("RenderTemplate", &RenderTemplate { project: text(), ..RenderTemplate::default() });
     document.writes("ApplyTemplate", &ApplyTemplate::default());
     document.writes("Workspace", &NewWorkspace::local("/x"));
@@ -88,5 +99,7 @@ fn every_filter_has_the_described_parameters() {
     let pages = &["limit", "cursor"];
     document.asks("/commands", &commands.query(), pages);
     document.asks("/projects", &Query::default(), pages);
+    document.asks("/credentials", &Query::default(), pages);
+    document.asks("/credentials/{name}/uses", &Query::default(), pages);
     document.asks("/commands/{id}/events", &Query::default(), pages);
 }

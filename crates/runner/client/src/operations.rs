@@ -1,6 +1,7 @@
 //! The operations of the API.
 
 mod commands;
+mod credentials;
 mod projects;
 mod providers;
 mod templates;
@@ -9,9 +10,11 @@ mod templates;
 use rdev_client::Operation;
 
 pub use commands::{CommandFilter, NewCommand, NewLimits, NewSession};
+pub use credentials::NewCredential;
 pub use projects::{NewProject, NewWorkspace, ProjectPatch};
 pub use templates::{ApplyTemplate, RenderTemplate};
 
 /// Every operation that the client has.
 #[cfg(test)]
-pub(crate) const ALL: &[&[&Operation]] = &[commands::ALL, projects::ALL, providers::ALL, templates::ALL];
+pub(crate) const ALL: &[&[&Operation]] =
+    &[commands::ALL, credentials::ALL, projects::ALL, providers::ALL, templates::ALL];

@@ -1,11 +1,13 @@
 //! What the service sends.
 
+mod credentials;
 mod templates;
 
 use rdev_client::Reply;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
+pub use credentials::{Credential, CredentialUse, CredentialVersion};
 pub use templates::{
     AppliedFile, AppliedTemplate, RenderedFile, RenderedTemplate, Template, TemplateVariable,
 };

@@ -7,7 +7,7 @@ use std::time::Duration;
 use secrecy::SecretString;
 
 use crate::macros::checked_text;
-use crate::{CommandId, ProjectName, Workspace};
+use crate::{CommandId, ProjectName, SecretName, Workspace};
 
 checked_text!(
     /// The name of a run on a backend: 1 to 64 lower-case ASCII letters, digits, underscores and hyphens, the
@@ -44,6 +44,9 @@ pub struct ExecSpec {
     pub args: Vec<String>,
     /// The environment in addition to `PATH`, `HOME`, `TMPDIR` and `LANG`, which the backend sets.
     pub env: BTreeMap<String, SecretString>,
+    /// Private files, which are there as long as the run: [`SECRETS_FOLDER`](crate::SECRETS_FOLDER) has the path of
+    /// their folder, and the variable of a file's name that of the file, unless the backend sets it itself.
+    pub files: BTreeMap<SecretName, SecretString>,
     /// The files of a home that hold the agent's sign-in, as relative paths. The backend copies those that
     /// the project's home lacks from the home that the administrator names.
     pub sign_in: &'static [&'static str],
@@ -54,7 +57,7 @@ pub struct ExecSpec {
 }
 
 impl fmt::Debug for ExecSpec {
-    /// Shows neither the values of variables nor the input.
+    /// Shows neither the values of variables, nor the content of files, nor the input.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ExecSpec")
             .field("project", &self.project)
@@ -62,6 +65,7 @@ impl fmt::Debug for ExecSpec {
             .field("program", &self.program)
             .field("args", &self.args)
             .field("env", &self.env.keys())
+            .field("files", &self.files.keys())
             .field("sign_in", &self.sign_in)
             .field("input_bytes", &self.input.len())
             .field("wall", &self.wall)
@@ -130,6 +134,7 @@ mod tests {
             program: "sh".to_owned(),
             args: Vec::new(),
             env: BTreeMap::from([("KEY".to_owned(), "sk-secret".into())]),
+            files: BTreeMap::from([("FILE".parse().unwrap(), "sk-secret".into())]),
             sign_in: &[],
             input: "a private prompt".to_owned(),
             wall: None,

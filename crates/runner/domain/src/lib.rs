@@ -17,9 +17,11 @@ mod macros;
 mod capabilities;
 mod changes;
 mod command;
+mod credential;
 mod event;
 mod event_log;
 mod exec;
+mod git_credential;
 mod id;
 mod limits;
 mod lines;
@@ -32,6 +34,7 @@ mod request;
 mod request_error;
 mod result;
 mod run;
+mod run_secrets;
 mod running;
 mod surrogates;
 mod template;
@@ -44,9 +47,15 @@ mod variable_kind;
 pub use capabilities::Capabilities;
 pub use changes::{CommitHash, CommitHashError, MAX_DIFF_BYTES, WorkspaceChanges};
 pub use command::{Change, CommandState, CommandStatus, Publication, TransitionError};
+pub use credential::{
+    Credential, CredentialDraft, CredentialKind, CredentialUse, CredentialValue, CredentialValueError,
+    CredentialVersion, GrantedCredential, MAX_CREDENTIAL_BYTES, MAX_CREDENTIAL_OVERLAP,
+    MAX_CREDENTIAL_PROJECTS, MAX_CREDENTIAL_VERSIONS, MIN_CREDENTIAL_CHARS, sees_credential,
+};
 pub use event::{AgentEvent, AgentEventKind, Usage};
 pub use event_log::{EventLog, MAX_STORED_BYTES};
 pub use exec::{ExecEnd, ExecSpec, ExecState, OutputStream, RunName, RunNameError};
+pub use git_credential::{GitCredential, GitCredentialError};
 pub use id::CommandId;
 pub use limits::{LimitSettings, Limits};
 pub use lines::{Line, LineBuffer, MAX_LINE_BYTES};
@@ -64,6 +73,7 @@ pub use request::{AgentRequest, PermissionProfile, RequestDraft, Session};
 pub use request_error::{AgentRequestError, MAX_PROMPT_BYTES, MAX_SECRETS, MAX_TOOL_RULES};
 pub use result::{AgentResult, Denial, FailureReason, Outcome};
 pub use run::AgentRun;
+pub use run_secrets::{RunSecrets, SECRETS_FOLDER};
 pub use running::{RunningCommand, RunningCommands};
 pub use surrogates::mend_surrogates;
 pub use template::{

@@ -1,10 +1,6 @@
 //! What an agent gets for a run.
 
-use std::collections::BTreeMap;
-
-use secrecy::SecretString;
-
-use crate::{AgentRequest, CommandId, SecretName, Workspace};
+use crate::{AgentRequest, CommandId, RunSecrets, Workspace};
 
 /// A run of an agent, which has the id of its command.
 #[derive(Debug, Clone)]
@@ -13,8 +9,8 @@ pub struct AgentRun {
     pub request: AgentRequest,
     /// The place in which it works.
     pub workspace: Workspace,
-    /// The secrets that it finds in its environment, those that the request names.
-    pub secrets: BTreeMap<SecretName, SecretString>,
+    /// The secrets that the request names.
+    pub secrets: RunSecrets,
 }
 
 impl AgentRun {

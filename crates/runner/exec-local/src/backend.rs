@@ -8,7 +8,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use nix::unistd::Uid;
 use rdev_runner_domain::ports::{ExecBackend, ExecError, MAX_OUTPUT_READ};
-use rdev_runner_domain::{ExecSpec, ExecState, OutputStream, RunName, Workspace};
+use rdev_runner_domain::{ExecSpec, ExecState, OutputStream, RunName, SECRETS_FOLDER, Workspace};
 use secrecy::ExposeSecret;
 use tokio::time::sleep;
 
@@ -109,12 +109,22 @@ impl LocalBackend {
         own.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
     }
 
+    /// Returns the variables with the paths of a run's private files.
+    fn paths_of_files(&self, run: &RunName, spec: &ExecSpec) -> Vec<(String, String)> {
+        let folder = LocalRun::secrets(&self.folder(run));
+        let path = |path: &Path| path.to_string_lossy().into_owned();
+        let files = spec.files.keys().map(|name| (name.to_string(), path(&folder.join(name.as_str()))));
+        let own = (!spec.files.is_empty()).then(|| (SECRETS_FOLDER.to_owned(), path(&folder)));
+        files.chain(own).collect()
+    }
+
     async fn ask_version(&self, run: &RunName, program: &str) -> Result<String, ExecError> {
         let folder = self.folder(run);
         let spec = RunSpec {
             program: programs::find(program, &self.settings.path)?,
             args: vec!["--version".to_owned()],
             env: self.environment(run, &LocalRun::temporary(&folder)),
+            files: BTreeMap::new(),
             directory: self.runs.clone(),
             input: String::new(),
             wall_ms: Some(millis(VERSION_TIMEOUT)),
@@ -175,13 +185,17 @@ impl ExecBackend for LocalBackend {
                 .map_err(host("prepare the home of the project"))?;
         let variables = spec.env.iter().map(|(name, value)| (name.clone(), value.expose_secret().to_owned()));
         let mut env: BTreeMap<_, _> = variables.collect();
+        env.extend(self.paths_of_files(run, spec));
         env.extend(self.environment(run, &home));
+        let files = spec.files.iter();
+        let files = files.map(|(name, content)| (name.to_string(), content.expose_secret().to_owned()));
         // A program that is not there is a run that has ended with the error of the system.
         let program = programs::find(&spec.program, &self.settings.path);
         let spec = RunSpec {
             program: program.unwrap_or_else(|_| PathBuf::from(&spec.program)),
             args: spec.args.clone(),
             env,
+            files: files.collect(),
             directory,
             input: spec.input.clone(),
             wall_ms: spec.wall.map(millis),

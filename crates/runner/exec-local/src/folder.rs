@@ -1,5 +1,6 @@
 //! The folder of a run.
 
+use std::collections::BTreeMap;
 use std::fs::{DirBuilder, File, OpenOptions, Permissions};
 use std::io::{self, ErrorKind, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
@@ -41,8 +42,28 @@ impl RunFolder {
         self.0.join("tmp")
     }
 
-    /// Removes the temporary folder. What cannot be removed now goes with the folder of the run.
+    /// Returns the folder of the private files, which is there if there are any.
+    pub(crate) fn secrets(&self) -> PathBuf {
+        self.0.join("secrets")
+    }
+
+    /// Writes the private files.
+    pub(crate) fn write_secrets(&self, files: &BTreeMap<String, String>) -> io::Result<()> {
+        if files.is_empty() {
+            return Ok(());
+        }
+        let folder = self.secrets();
+        DirBuilder::new().mode(0o700).create(&folder)?;
+        for (name, content) in files {
+            let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(folder.join(name));
+            file?.write_all(content.as_bytes())?;
+        }
+        Ok(())
+    }
+
+    /// Removes the temporary folder and the private files. What cannot be removed now goes with the folder of the run.
     pub(crate) fn remove_temporary(&self) {
+        let _ = remove_tree(&self.secrets());
         let _ = remove_tree(&self.temporary());
     }
 

@@ -13,6 +13,7 @@
 //! | `input` | a FIFO, the program's standard input |
 //! | `stdout`, `stderr` | the program's output, without redaction |
 //! | `tmp` | the program's temporary folder; removed after its end |
+//! | `secrets` | the program's private files; removed after its end |
 //! | `guardian.json`, `supervisor.json` | the identities of the two processes that supervise the run |
 //! | `sweep.json` | what the last sweep of a run that goes on has found |
 //! | `exit.json` | how the program ended; there once nothing of the run is left |

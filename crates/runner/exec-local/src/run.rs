@@ -126,6 +126,12 @@ impl LocalRun {
         RunFolder::new(folder).temporary()
     }
 
+    /// Returns the folder of the private files of a run.
+    #[must_use]
+    pub fn secrets(folder: &Path) -> PathBuf {
+        RunFolder::new(folder).secrets()
+    }
+
     /// Returns the state.
     pub fn state(&self) -> Result<RunState, RunError> {
         state(&self.folder)

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-/// What a supervisor runs. It goes to the supervisor by a pipe, because the environment has secrets.
+/// What a supervisor runs. It goes to the supervisor by a pipe, because it has secrets.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RunSpec {
     /// The program, an absolute path.
@@ -15,6 +15,8 @@ pub struct RunSpec {
     pub args: Vec<String>,
     /// Its whole environment. Nothing is inherited.
     pub env: BTreeMap<String, String>,
+    /// Its private files, by their names.
+    pub files: BTreeMap<String, String>,
     /// Its working directory.
     pub directory: PathBuf,
     /// The beginning of its input.
@@ -38,6 +40,7 @@ impl fmt::Debug for RunSpec {
             .field("program", &self.program)
             .field("args", &self.args)
             .field("env", &self.env.keys())
+            .field("files", &self.files.keys())
             .field("directory", &self.directory)
             .field("input_bytes", &self.input.len())
             .field("wall_ms", &self.wall_ms)

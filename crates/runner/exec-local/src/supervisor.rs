@@ -76,6 +76,7 @@ fn begin(folder: &RunFolder) -> io::Result<Signals> {
 }
 
 fn start(folder: &RunFolder, spec: &RunSpec) -> io::Result<Pid> {
+    folder.write_secrets(&spec.files)?;
     let child = Command::new(&spec.program)
         .args(&spec.args)
         .env_clear()

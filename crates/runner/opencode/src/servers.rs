@@ -3,15 +3,14 @@
 mod launch;
 mod server;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use rdev_core::Entropy;
 use rdev_runner_domain::ports::{Clock, ExecBackend};
-use rdev_runner_domain::{AgentRun, CommandId, RunName, SecretName, Workspace};
-use secrecy::SecretString;
+use rdev_runner_domain::{AgentRun, CommandId, RunName, RunSecrets, Workspace};
 use tokio::runtime::Handle;
 use tokio::sync::{Mutex as AsyncMutex, OnceCell};
 use tokio::time::interval;
@@ -287,7 +286,7 @@ impl Shared {
         let address = launch::address(&*self.backend, name).await?;
         let (backend, records) = (Arc::clone(&self.backend), self.records.clone());
         let server = RunningServer::new(backend, records, name.clone(), record, address, ownership);
-        launch::version(&server.client(&BTreeMap::new())).await?;
+        launch::version(&server.client(&RunSecrets::default())).await?;
         Ok(server)
     }
 
@@ -363,7 +362,7 @@ fn directory(workspace: &Workspace) -> Result<String, String> {
     }
 }
 
-fn is_for(server: &RunningServer, place: &Place, secrets: &BTreeMap<SecretName, SecretString>) -> bool {
+fn is_for(server: &RunningServer, place: &Place, secrets: &RunSecrets) -> bool {
     let record = &server.record;
     (&record.project, &record.directory) == (&place.0, &place.1)
         && record.secrets == fingerprint(&record.password, secrets)

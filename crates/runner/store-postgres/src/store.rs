@@ -3,6 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
+use rdev_keyring::Keyring;
 use rdev_runner_domain::ports::{CommandSignals, Signal, SignalStream};
 use rdev_runner_domain::{AgentProvider, Change, CommandId, ProjectName, Timestamp};
 use rdev_runner_store::{Signals, publish_change};
@@ -19,6 +20,8 @@ pub struct PostgresCommands {
     publisher: Publisher,
     signals: Signals,
     relay: Arc<Relay>,
+    /// Encrypts the values of credentials.
+    pub(crate) keyring: Keyring,
 }
 
 /// A transaction that writes.
@@ -35,8 +38,8 @@ impl PostgresCommands {
     /// Creates the store on a pool to a database that is [migrated](crate::migrate). The publisher is of the same
     /// database.
     #[must_use]
-    pub fn new(pool: PgPool, publisher: Publisher) -> Self {
-        Self { pool, publisher, signals: Signals::new(), relay: Arc::default() }
+    pub fn new(pool: PgPool, publisher: Publisher, keyring: Keyring) -> Self {
+        Self { pool, publisher, signals: Signals::new(), relay: Arc::default(), keyring }
     }
 
     /// Exchanges signals with the other processes on the database, for ever; it can be dropped at any time. While it

@@ -9,13 +9,17 @@
 
 mod claim;
 mod commands;
+mod credential_rows;
+mod credentials;
 mod error;
 mod projects;
 mod queue;
+mod resealing;
 mod rows;
 mod schema;
 mod store;
 
 pub use rdev_runner_store::SchemaError;
+pub use resealing::{KeyError, check_keys, reseal};
 pub use schema::{MigrateError, check_schema, migrate};
 pub use store::SqliteCommands;

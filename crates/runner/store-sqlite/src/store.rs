@@ -3,6 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
+use rdev_keyring::Keyring;
 use rdev_runner_domain::ports::{Clock, CommandSignals, Signal, SignalStream, StoreError};
 use rdev_runner_domain::{AgentProvider, Change, CommandId, ProjectName, Timestamp};
 use rdev_runner_store::{Signals, publish_change};
@@ -18,7 +19,9 @@ pub struct SqliteCommands {
     files: OpenFiles,
     publisher: Publisher,
     signals: Signals,
-    clock: Arc<dyn Clock>,
+    pub(crate) clock: Arc<dyn Clock>,
+    /// Encrypts the values of credentials.
+    pub(crate) keyring: Keyring,
     /// Held while a transaction of this store writes, so that they wait in turn and not for SQLite's lock.
     turn: Mutex<()>,
 }
@@ -40,9 +43,9 @@ impl SqliteCommands {
     ///
     /// Once the file was replaced, its writes fail as unavailable.
     #[must_use]
-    pub fn new(pool: SqlitePool, publisher: Publisher, clock: Arc<dyn Clock>) -> Self {
+    pub fn new(pool: SqlitePool, publisher: Publisher, clock: Arc<dyn Clock>, keyring: Keyring) -> Self {
         let files = OpenFiles::new(pool.connect_options().get_filename());
-        Self { pool, files, publisher, signals: Signals::new(), clock, turn: Mutex::default() }
+        Self { pool, files, publisher, signals: Signals::new(), clock, keyring, turn: Mutex::default() }
     }
 
     /// Publishes the event that reports a change, in the transaction of the change.

@@ -2,14 +2,18 @@
 //!
 //! - [`Signals`] wakes the readers of a store in its process.
 //! - [`rows`] reads what is stored, and [`report`] decides what a report of a runner changes.
+//! - [`credentials`] decides what a change of a credential writes and what a run gets, and encrypts the values.
 //! - [`Occupancy`] explains why a command waits.
 //! - [`publish_change`] publishes the webhook event of a change, in its transaction.
-//! - [`DbError`] sorts the errors of a database, and [`SchemaError`] says which migrations it lacks.
+//! - [`DbError`] sorts the errors of a database, [`SchemaError`] says which migrations it lacks, and
+//!   [`KeyError`] which encryption key a keyring lacks.
 
+pub mod credentials;
 mod error;
 mod occupancy;
 mod publish;
 pub mod report;
+mod resealing;
 pub mod rows;
 mod schema;
 mod signals;
@@ -17,5 +21,6 @@ mod signals;
 pub use error::{DbError, Dialect, corrupt, internal};
 pub use occupancy::Occupancy;
 pub use publish::publish_change;
+pub use resealing::{KeyError, check_samples};
 pub use schema::{SchemaError, compare};
 pub use signals::Signals;

@@ -41,6 +41,7 @@ suite! {$
     a_program_has_the_environment_of_its_specification
     a_project_has_a_home
     a_run_leaves_no_temporary_folder
+    private_files_are_there_as_long_as_the_run
     a_program_that_cannot_be_started_has_ended
     runs_are_kept_apart
     a_run_outlives_its_backend
@@ -73,6 +74,7 @@ pub fn spec(harness: &dyn ExecHarness, script: &str) -> ExecSpec {
         program: "sh".to_owned(),
         args: vec!["-c".to_owned(), script.to_owned()],
         env: BTreeMap::new(),
+        files: BTreeMap::new(),
         sign_in: &[],
         input: String::new(),
         wall: Some(Duration::from_secs(100)),

@@ -1,34 +1,40 @@
 //! The in-memory store: the simplest one that passes the contract.
 
 mod commands;
+mod credentials;
 mod projects;
 mod queue;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use rdev_keyring::Keyring;
 use rdev_runner_domain::ports::{Clock, CommandSignals, SignalStream, StoreError};
 use rdev_runner_domain::{
-    AgentEvent, AgentRequest, AgentResult, Change, Command, CommandId, EventLog, Host, LeaseToken, Project,
-    ProjectName, SessionRef, Timestamp,
+    AgentEvent, AgentRequest, AgentResult, Change, Command, CommandId, CredentialUse, EventLog, Host,
+    LeaseToken, Project, ProjectName, SecretName, SessionRef, Timestamp,
 };
 use rdev_runner_json::{Published, publication};
 use rdev_runner_store::Signals;
+use rdev_runner_store::credentials::StoredCredential;
 
 use crate::ManualClock;
 
 /// A store in memory.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct MemoryStore {
     clock: Arc<ManualClock>,
     state: Mutex<State>,
     signals: Signals,
+    keyring: Keyring,
 }
 
 #[derive(Debug, Default)]
 struct State {
     projects: BTreeMap<ProjectName, Project>,
     commands: BTreeMap<CommandId, Entry>,
+    credentials: BTreeMap<SecretName, StoredCredential>,
+    uses: BTreeMap<(SecretName, CommandId), CredentialUse>,
     published: Vec<Published>,
 }
 
@@ -48,7 +54,8 @@ impl MemoryStore {
     /// Creates an empty store on this clock.
     #[must_use]
     pub fn new(clock: Arc<ManualClock>) -> Self {
-        Self { clock, ..Self::default() }
+        let (state, signals) = (Mutex::default(), Signals::default());
+        Self { clock, state, signals, keyring: credentials::keyring() }
     }
 
     /// Returns the webhook events.

@@ -1,10 +1,10 @@
 //! Sample requests.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use rdev_runner_domain::{
     AgentProvider, AgentRequest, AgentRun, Capabilities, CommandId, LimitSettings, PermissionProfile,
-    Project, ProjectSettings, RequestDraft, Session, Timestamp, Workspace,
+    Project, ProjectSettings, RequestDraft, RunSecrets, Session, Timestamp, Workspace,
 };
 
 /// Returns the id of the `n`-th command.
@@ -59,7 +59,7 @@ pub fn draft(n: u8, prompt: &str) -> RequestDraft {
 #[expect(clippy::expect_used, reason = "only tests use it")]
 pub fn run(draft: RequestDraft) -> AgentRun {
     let workspace = Workspace::Local { path: "/tmp".parse().expect("a path") };
-    AgentRun { request: request(draft), workspace, secrets: BTreeMap::new() }
+    AgentRun { request: request(draft), workspace, secrets: RunSecrets::default() }
 }
 
 /// Returns the checked form of a request, for a provider that can do everything.

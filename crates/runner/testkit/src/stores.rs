@@ -6,6 +6,7 @@
 
 mod claiming;
 mod commands;
+mod credentials;
 mod events;
 mod leases;
 pub mod populated;
@@ -17,12 +18,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use rdev_runner_domain::ports::{CommandQueue, CommandRepository, CommandSignals, ProjectRepository};
+use rdev_runner_domain::SecretName;
+use rdev_runner_domain::ports::{
+    CommandQueue, CommandRepository, CommandSignals, CredentialRepository, ProjectRepository,
+};
 
 use crate::suite::suite;
 
 pub use claiming::*;
 pub use commands::*;
+pub use credentials::*;
 pub use events::*;
 pub use leases::*;
 pub use projects::*;
@@ -36,6 +41,12 @@ pub trait StoreHarness: Send + Sync {
 
     /// Returns the store's commands.
     fn commands(&self) -> Arc<dyn CommandRepository>;
+
+    /// Returns the store's credentials.
+    fn credentials(&self) -> Arc<dyn CredentialRepository>;
+
+    /// Swaps the encrypted values of the newest versions of two credentials, behind the store's back.
+    async fn swap_values(&self, one: &SecretName, other: &SecretName);
 
     /// Returns the store's queue. The tests of concurrency use several handles at once.
     fn queue(&self) -> Arc<dyn CommandQueue>;
@@ -65,6 +76,21 @@ suite! {$
     a_deletion_of_another_version_is_refused
     a_project_with_unfinished_commands_stays
     a_deletion_and_a_command_exclude_each_other
+    a_credential_is_kept_exactly
+    a_replaced_version_is_kept_for_the_overlap
+    the_same_value_is_no_new_version
+    the_number_of_a_version_is_never_reused
+    credentials_are_shown_to_their_projects_alone
+    the_oldest_versions_are_deleted
+    credentials_are_paged_by_name
+    a_deleted_credential_leaves_its_uses
+    each_use_is_recorded_once
+    a_credential_is_granted_to_its_projects
+    an_expired_version_is_not_granted
+    a_command_keeps_its_version
+    a_swapped_value_is_not_granted
+    uses_are_paged_newest_first
+    old_uses_are_pruned
     a_request_is_kept_exactly
     a_command_is_created_once
     a_command_needs_its_project

@@ -21,6 +21,7 @@ pub fn help_for(problem: &Problem) -> Option<Help> {
         "validation_failed" if has_fault("/workspace/path") => {
             "run --project NAME PROMPT   (with a project that the administrator made)".to_owned()
         }
+        "validation_failed" if has_fault("/secrets") => "credentials list".to_owned(),
         "files_changed" => format!("templates render TEMPLATE --project {name}"),
         "validation_failed" if has_variable => match kind {
             "templates" => format!("templates show {name}"),

@@ -1,6 +1,7 @@
 //! The client commands of the command runner.
 
 mod commands;
+mod credentials;
 mod follow;
 mod help;
 mod narrator;
@@ -30,6 +31,8 @@ pub enum RunnerCommand {
     Commands(Box<Group<commands::CommandsVerb>>),
     /// Create, read and change projects
     Projects(Box<Group<projects::ProjectsVerb>>),
+    /// Store secrets of runs, and see who used them
+    Credentials(Box<Group<credentials::CredentialsVerb>>),
     /// List the agents and whether each can run
     Providers(Box<ConnectionArgs>),
     /// Show templates of projects, and write them into workspaces
@@ -44,6 +47,7 @@ impl RunnerCommand {
             Self::Run(verb) => verb.run_through_interrupts(program, run::run),
             Self::Commands(group) => group.run(program, commands::run),
             Self::Projects(group) => group.run(program, projects::run),
+            Self::Credentials(group) => group.run(program, credentials::run),
             Self::Providers(connection) => rdev_cli::run(program, &connection, providers::run),
             Self::Templates(group) => group.run(program, templates::run),
         }

@@ -24,13 +24,22 @@ pub struct RekeyArgs {
 }
 
 impl RekeyArgs {
-    /// Re-encrypts everything in a database with the first of the keys.
+    /// Re-encrypts everything of the webhooks in a database with the first of the keys.
     #[must_use]
     pub fn run(self) -> ExitCode {
+        self.run_with(async |_, _| Ok(RotationReport::default()))
+    }
+
+    /// Re-encrypts everything of the webhooks in a database with the first of the keys, and then what `others` does.
+    #[must_use]
+    pub fn run_with<F>(self, others: F) -> ExitCode
+    where
+        F: AsyncFnOnce(&Database, &Keyring) -> Result<RotationReport, Box<dyn Error>>,
+    {
         self.telemetry.init();
         match find(self) {
             Ok((database, keyring)) => {
-                program::run(async { process::exit_code(rekey(&database, &keyring).await) })
+                program::run(async { process::exit_code(rekey(&database, &keyring, others).await) })
             }
             Err(message) => cli::fail(message),
         }
@@ -58,8 +67,12 @@ fn find(options: RekeyArgs) -> Result<(Database, Keyring), String> {
     Ok((database, keyring))
 }
 
-async fn rekey(database: &Database, keyring: &Keyring) -> Result<(), Box<dyn Error>> {
-    let report = rdev_webhooks::rekey(database, keyring).await?;
+async fn rekey<F>(database: &Database, keyring: &Keyring, others: F) -> Result<(), Box<dyn Error>>
+where
+    F: AsyncFnOnce(&Database, &Keyring) -> Result<RotationReport, Box<dyn Error>>,
+{
+    let mut report = rdev_webhooks::rekey(database, keyring).await?;
+    report.places.extend(others(database, keyring).await?.places);
     cli::print(std::io::stdout(), describe(&report, keyring));
     if report.is_complete() { Ok(()) } else { Err(report.to_string().into()) }
 }

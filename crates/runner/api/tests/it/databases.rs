@@ -6,12 +6,18 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use rdev_app::SystemClock;
 use rdev_webhooks::Publisher;
+use rdev_webhooks::keyring::{EncryptionKey, Keyring};
 use rdev_webhooks_testkit::postgres::PostgresServer;
 use serde_json::json;
 use sqlx::postgres::PgPoolOptions;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions};
 
 use crate::scene::{Scene, request};
+
+/// Returns a keyring of one key, always the same.
+fn keyring() -> Keyring {
+    Keyring::new(EncryptionKey::generate([7; 32]))
+}
 
 /// Runs a command through its life, with many clients at once.
 async fn a_command_lives(scene: Scene) {
@@ -76,7 +82,8 @@ async fn a_command_lives_on_sqlite() {
     let pool = SqlitePoolOptions::new().max_connections(4).connect_with(options).await.unwrap();
     rdev_runner_store_sqlite::migrate(&pool).await.unwrap();
     let publisher = Publisher::open(&pool).await.unwrap();
-    let store = rdev_runner_store_sqlite::SqliteCommands::new(pool, publisher, Arc::new(SystemClock));
+    let store =
+        rdev_runner_store_sqlite::SqliteCommands::new(pool, publisher, Arc::new(SystemClock), keyring());
     a_command_lives(Scene::over(Arc::new(store)).await).await;
 }
 
@@ -87,6 +94,6 @@ async fn a_command_lives_on_postgres() {
     let pool = PgPoolOptions::new().max_connections(4).connect(&database.url()).await.unwrap();
     rdev_runner_store_postgres::migrate(&pool).await.unwrap();
     let publisher = Publisher::open(&pool).await.unwrap();
-    let store = rdev_runner_store_postgres::PostgresCommands::new(pool, publisher);
+    let store = rdev_runner_store_postgres::PostgresCommands::new(pool, publisher, keyring());
     a_command_lives(Scene::over(Arc::new(store)).await).await;
 }

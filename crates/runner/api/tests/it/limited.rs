@@ -1,6 +1,8 @@
 //! Scopes, and keys that are restricted to projects.
 
-use rdev_access::scopes::{COMMANDS_READ, COMMANDS_WRITE, PROJECTS_WRITE};
+use rdev_access::scopes::{
+    COMMANDS_READ, COMMANDS_WRITE, CREDENTIALS_READ, CREDENTIALS_WRITE, PROJECTS_WRITE,
+};
 use rdev_core::Scope;
 use serde_json::{Value, json};
 
@@ -8,13 +10,13 @@ use crate::answer::Answer;
 use crate::scene::{Scene, request};
 
 impl Scene {
-    async fn with_key(&self, key: &str, method: &str, path: &str, body: &str) -> Answer {
+    pub(crate) async fn with_key(&self, key: &str, method: &str, path: &str, body: &str) -> Answer {
         let headers = [("content-type", "application/json"), ("authorization", key)];
         self.send(request(method, path, &headers, body.to_owned())).await
     }
 }
 
-const ROUTES: [(&str, &str, Scope); 17] = [
+const ROUTES: [(&str, &str, Scope); 22] = [
     ("GET", "/projects", COMMANDS_READ),
     ("POST", "/projects", PROJECTS_WRITE),
     ("GET", "/projects/x", COMMANDS_READ),
@@ -27,6 +29,11 @@ const ROUTES: [(&str, &str, Scope); 17] = [
     ("GET", "/commands/x/events", COMMANDS_READ),
     ("POST", "/commands/x/cancel", COMMANDS_WRITE),
     ("POST", "/commands/x/run-again", COMMANDS_WRITE),
+    ("GET", "/credentials", CREDENTIALS_READ),
+    ("GET", "/credentials/x", CREDENTIALS_READ),
+    ("PUT", "/credentials/x", CREDENTIALS_WRITE),
+    ("DELETE", "/credentials/x", CREDENTIALS_WRITE),
+    ("GET", "/credentials/x/uses", CREDENTIALS_READ),
     ("GET", "/providers", COMMANDS_READ),
     ("GET", "/templates", COMMANDS_READ),
     ("GET", "/templates/x", COMMANDS_READ),
@@ -37,7 +44,15 @@ const ROUTES: [(&str, &str, Scope); 17] = [
 #[tokio::test(start_paused = true)]
 async fn every_route_requires_its_scope() {
     let scene = Scene::new();
-    let has = [COMMANDS_READ, COMMANDS_WRITE, PROJECTS_WRITE, Scope::new("webhooks:write"), Scope::ADMIN];
+    let has = [
+        COMMANDS_READ,
+        COMMANDS_WRITE,
+        PROJECTS_WRITE,
+        CREDENTIALS_READ,
+        CREDENTIALS_WRITE,
+        Scope::new("webhooks:write"),
+        Scope::ADMIN,
+    ];
     for scope in has {
         let key = scene.key(&[&scope], &[]).await;
         for (method, path, needed) in ROUTES {
@@ -51,7 +66,7 @@ async fn every_route_requires_its_scope() {
     }
     for (method, path, _) in ROUTES {
         scene.with_key("Bearer none", method, path, "").await.refused(401, "unauthenticated");
-        scene.call("PUT", path, &[]).await.refused(405, "method_not_allowed");
+        scene.call("TRACE", path, &[]).await.refused(405, "method_not_allowed");
     }
     let paths: std::collections::BTreeSet<_> =
         ROUTES.iter().map(|(_, path, _)| path.replace("/x", "/{}")).collect();

@@ -11,6 +11,7 @@ mod answer;
 mod bad_requests;
 mod commands;
 mod counting;
+mod credentials;
 mod databases;
 mod events;
 mod idempotency;

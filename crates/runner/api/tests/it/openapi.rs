@@ -137,6 +137,15 @@ async fn responses_are_as_described() {
     check("CommandDetail", &scene.get(&format!("/commands/{id}")).await.expect(200));
     check("CommandList", &scene.get("/commands").await.expect(200));
     check("CommandEventList", &scene.get(&format!("/commands/{id}/events")).await.expect(200));
+    let stored = scene.json("PUT", "/credentials/A", json!({ "kind": "env", "value": "a value" })).await;
+    check("Credential", &stored.expect(201));
+    check("CredentialList", &scene.get("/credentials").await.expect(200));
+    scene
+        .store
+        .grant(&"A".parse().unwrap(), leased.lease.command, &"my-project".parse().unwrap())
+        .await
+        .unwrap();
+    check("CredentialUseList", &scene.get("/credentials/A/uses").await.expect(200));
     check("TemplateList", &scene.get("/templates").await.expect(200));
     check("Template", &scene.get("/templates/node-service").await.expect(200));
     let variables = json!({ "name": "billing", "rdev_url": "https://rdev.example" });

@@ -14,10 +14,13 @@ use rdev_access::{ApiKeys, Idempotency, Ids, NewApiKey};
 use rdev_app::{Ambient, Outages};
 use rdev_core::{LeaseToken, Scope};
 use rdev_runner_api::{ApiOptions, Services, router};
-use rdev_runner_app::{AgentRegistry, Commands, Projects, Providers, Templates, Watches, Workspaces};
+use rdev_runner_app::{
+    AgentRegistry, Commands, CredentialSecrets, Credentials, Projects, Providers, Templates, Watches,
+    Workspaces,
+};
 use rdev_runner_domain::ports::{
-    AgentVersion, CodeAgent, CommandQueue, CommandRepository, CommandSignals, EventSink, ProjectRepository,
-    Unavailable,
+    AgentVersion, CodeAgent, CommandQueue, CommandRepository, CommandSignals, CredentialRepository,
+    EventSink, ProjectRepository, Unavailable,
 };
 use rdev_runner_domain::{
     Access, AgentEventKind, AgentProvider, AgentResult, AgentRun, Capabilities, ClaimRequest, CommandId,
@@ -79,9 +82,15 @@ impl CodeAgent for Agent {
 }
 
 /// A store with all ports.
-pub(crate) trait Store: CommandRepository + CommandQueue + CommandSignals + ProjectRepository {}
+pub(crate) trait Store:
+    CommandRepository + CommandQueue + CommandSignals + CredentialRepository + ProjectRepository
+{
+}
 
-impl<T: CommandRepository + CommandQueue + CommandSignals + ProjectRepository> Store for T {}
+impl<T> Store for T where
+    T: CommandRepository + CommandQueue + CommandSignals + CredentialRepository + ProjectRepository
+{
+}
 
 /// An API with all its services.
 pub(crate) struct Scene {
@@ -147,7 +156,9 @@ impl Scene {
                 registry.clone(),
                 limits,
                 ambient.clone(),
-            ),
+            )
+            .with_secrets(Arc::new(CredentialSecrets::new(store.clone(), clock.clone()))),
+            credentials: Credentials::new(store.clone(), ambient.clone()),
             providers: Providers::new(registry.clone()),
             templates: Templates::new(catalogue, Arc::new(LocalFiles), store.clone(), workspaces),
             watches: watches.clone(),

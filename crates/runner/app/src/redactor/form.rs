@@ -1,5 +1,8 @@
 //! The forms in which a secret can appear.
 
+use std::collections::HashMap;
+use std::sync::Arc;
+
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
 
@@ -21,7 +24,15 @@ const MIN_PART_CHARS: usize = 8;
 /// A form of a secret: a sequence of characters, each with the ways in which it can be written.
 #[derive(Clone)]
 pub(super) struct Form {
-    characters: Vec<Character>,
+    characters: Vec<Arc<Character>>,
+}
+
+/// The characters of several forms. Most are in many places of a long secret, which share them.
+#[derive(Default)]
+pub(super) struct Alphabet {
+    plain: HashMap<char, Arc<Character>>,
+    digits: HashMap<char, Arc<Character>>,
+    base64: HashMap<char, Arc<Character>>,
 }
 
 #[derive(Clone)]
@@ -48,15 +59,18 @@ pub(super) enum Found {
 
 impl Form {
     /// Returns all forms of a secret.
-    pub(super) fn all(secret: &str) -> Vec<Self> {
+    pub(super) fn all(secret: &str, alphabet: &mut Alphabet) -> Vec<Self> {
+        let Alphabet { plain, digits, base64 } = alphabet;
+        let form = |known: &mut HashMap<char, Arc<Character>>, text: &str, make: fn(char) -> Character| {
+            let shared =
+                |character| Arc::clone(known.entry(character).or_insert_with(|| make(character).into()));
+            Self { characters: text.chars().map(shared).collect() }
+        };
         // Breaks are ignored everywhere, so those of the secret itself too.
-        let plain =
-            secret.chars().filter(|character| !matches!(character, '\n' | '\r')).map(Character::plain);
-        let digits: String = secret.bytes().map(|byte| format!("{byte:02x}")).collect();
-        let mut forms = vec![
-            Self { characters: plain.collect() },
-            Self { characters: digits.chars().map(Character::digit).collect() },
-        ];
+        let unbroken: String = secret.chars().filter(|character| !matches!(character, '\n' | '\r')).collect();
+        let hexadecimal: String = secret.bytes().map(|byte| format!("{byte:02x}")).collect();
+        let mut forms =
+            vec![form(plain, &unbroken, Character::plain), form(digits, &hexadecimal, Character::digit)];
         // As a part of a longer text a secret begins at any of three places within four characters.
         for skipped in 0..3 {
             let shifted = [&[0; 2][..skipped], secret.as_bytes()].concat();
@@ -64,7 +78,7 @@ impl Form {
             // The characters at the borders depend on the neighbours too.
             let from = (skipped * 8).div_ceil(6);
             let to = shifted.len() * 8 / 6;
-            forms.push(Self { characters: encoded[from..to].chars().map(Character::base64).collect() });
+            forms.push(form(base64, &encoded[from..to], Character::base64));
         }
         forms.retain(|form| form.characters.len() >= MIN_CHARS);
         forms

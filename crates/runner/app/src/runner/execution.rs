@@ -1,14 +1,13 @@
 //! The execution of a run by its agent.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
-use rdev_runner_domain::ports::{CodeAgent, SecretError, VersionControlError};
+use rdev_runner_domain::ports::{CodeAgent, SecretError, SecretRequest, VersionControlError};
 use rdev_runner_domain::{
-    Access, AgentResult, AgentRun, CommitHash, FailureReason, LeasedCommand, Outcome, SecretName, Usage,
-    Workspace, WorkspaceChanges,
+    Access, AgentResult, AgentRun, CommitHash, FailureReason, LeasedCommand, Outcome, Project, RunSecrets,
+    Usage, Workspace, WorkspaceChanges,
 };
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::ExposeSecret;
 use tokio_util::sync::CancellationToken;
 
 use super::calls::Backoff;
@@ -49,7 +48,16 @@ impl Execution<'_> {
         let Some(agent) = self.agent else {
             return self.lost(format!("the runner has no provider `{}`", draft.provider));
         };
-        let preparing = async { (self.workspace().await, self.secrets().await) };
+        let preparing = async {
+            let project = match self.project().await {
+                Ok(project) => project,
+                Err(fault) => return (Err(fault), Ok(RunSecrets::default())),
+            };
+            match self.place(&project).await {
+                Ok(place) => (Ok(place), self.secrets(&project).await),
+                Err(fault) => (Err(fault), Ok(RunSecrets::default())),
+            }
+        };
         let prepared = if self.taken_over.is_some() {
             Some(preparing.await)
         } else {
@@ -67,9 +75,9 @@ impl Execution<'_> {
         &self,
         agent: &dyn CodeAgent,
         Place { workspace, warning }: Place,
-        secrets: BTreeMap<SecretName, SecretString>,
+        secrets: RunSecrets,
     ) -> AgentResult {
-        let redactor = Redactor::new(secrets.values().map(ExposeSecret::expose_secret));
+        let redactor = Redactor::new(secrets.hidden.iter().map(ExposeSecret::expose_secret));
         let run = AgentRun { request: self.leased.request.clone(), workspace, secrets };
         let sink = RunSink::new(self.shared, self.outbox, &redactor, self.taken_over, self.reported);
         if let Some(warning) = warning {
@@ -112,7 +120,8 @@ impl Execution<'_> {
     ) -> AgentResult {
         let Some(position) = self.taken_over else { return refused(missing) };
         tracing::warn!(command = %self.leased.lease.command, reason = missing, "stopping a run without its secrets");
-        let run = AgentRun { request: self.leased.request.clone(), workspace, secrets: BTreeMap::new() };
+        let run =
+            AgentRun { request: self.leased.request.clone(), workspace, secrets: RunSecrets::default() };
         let redactor = Redactor::default();
         self.outbox.close();
         let sink = RunSink::new(self.shared, self.outbox, &redactor, Some(position), self.reported);
@@ -125,12 +134,16 @@ impl Execution<'_> {
         }
     }
 
-    /// Returns the workspace of the project, or a sentence about what is wrong with it.
-    async fn workspace(&self) -> Result<Place, String> {
+    /// Returns the project, or a sentence that says that it is gone.
+    async fn project(&self) -> Result<Project, String> {
         let name = &self.leased.request.draft().project;
         let get = || self.shared.ports.projects.get(Access::everything(), name);
         let project = self.shared.insist("get a project", get).await;
-        let project = project.ok_or_else(|| format!("the project `{name}` does not exist"))?;
+        project.ok_or_else(|| format!("the project `{name}` does not exist"))
+    }
+
+    /// Returns the workspace of the project, or a sentence about what is wrong with it.
+    async fn place(&self, project: &Project) -> Result<Place, String> {
         let workspace = project.settings().workspace.clone();
         // A run that is taken over is in it already.
         let (Some(workspaces), Workspace::Local { path }, None) =
@@ -181,12 +194,18 @@ impl Execution<'_> {
     }
 
     /// Returns the secrets of the request, or a sentence about one that is missing.
-    async fn secrets(&self) -> Result<BTreeMap<SecretName, SecretString>, String> {
+    async fn secrets(&self, project: &Project) -> Result<RunSecrets, String> {
         const OPERATION: &str = "resolve secrets";
         let draft = self.leased.request.draft();
+        let request = SecretRequest {
+            command: draft.command_id,
+            project,
+            names: &draft.secrets,
+            is_takeover: self.taken_over.is_some(),
+        };
         let mut backoff = Backoff::default();
         loop {
-            match self.shared.ports.secrets.resolve(&draft.project, &draft.secrets).await {
+            match self.shared.ports.secrets.resolve(&request).await {
                 Ok(secrets) => {
                     self.shared.outages.worked(OPERATION);
                     return Ok(secrets);

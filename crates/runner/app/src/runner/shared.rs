@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use rdev_app::{Ambient, Outages};
 use rdev_runner_domain::ports::{
-    CommandQueue, CommandRepository, CommandSignals, ProjectRepository, SecretSource, StoreError,
-    VersionControl,
+    CommandQueue, CommandRepository, CommandSignals, CredentialRepository, ProjectRepository, SecretSource,
+    StoreError, VersionControl,
 };
 
 use super::availability::Availability;
@@ -26,6 +26,8 @@ pub struct RunnerPorts {
     pub projects: Arc<dyn ProjectRepository>,
     /// The signals of the store.
     pub signals: Arc<dyn CommandSignals>,
+    /// The credentials, whose old uses the runner deletes.
+    pub credentials: Arc<dyn CredentialRepository>,
     /// The secrets of the agents.
     pub secrets: Arc<dyn SecretSource>,
     /// The rules that a local workspace is checked by before each run; without them it is not checked.

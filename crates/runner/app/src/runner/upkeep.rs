@@ -20,7 +20,7 @@ const MAX_PRUNED: u32 = 100;
 /// Ends commands as lost that no runner has attached to.
 pub(super) struct Losing(pub(super) Arc<Shared>);
 
-/// Deletes commands that ended before the retention.
+/// Deletes commands that ended before the retention, and the uses of credentials before it.
 pub(super) struct Pruning(pub(super) Arc<Shared>);
 
 impl Losing {
@@ -51,6 +51,10 @@ impl Periodic for Pruning {
         if commands > 0 {
             tracing::info!(commands, "old commands deleted");
         }
-        if commands < u64::from(MAX_PRUNED) { PRUNE_INTERVAL } else { Duration::ZERO }
+        let prune = self.0.ports.credentials.prune_credentials(self.0.options.retention, MAX_PRUNED);
+        let Ok(uses) = self.0.write("delete old uses of credentials", prune).await else {
+            return PRUNE_INTERVAL;
+        };
+        if commands.max(uses) < u64::from(MAX_PRUNED) { PRUNE_INTERVAL } else { Duration::ZERO }
     }
 }

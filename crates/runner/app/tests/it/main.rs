@@ -8,6 +8,7 @@
     reason = "a test fails by panicking, its helpers too, and prints the figures that it is about"
 )]
 
+mod credentials;
 mod demo;
 mod redactor;
 mod registry;

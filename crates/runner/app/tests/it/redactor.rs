@@ -180,3 +180,25 @@ proptest! {
         prop_assert_eq!(Redactor::new(["SECRET-VALUE"]).redact(&text), text);
     }
 }
+
+#[test]
+fn the_longest_credential_is_removed_whole_and_by_lines() {
+    let mut state = 20_261_129_u32;
+    let mut random = |chars: usize| -> String {
+        let next = |_| {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            char::from(
+                b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789+/"[(state >> 26) as usize],
+            )
+        };
+        (0..chars).map(next).collect()
+    };
+    let lines: Vec<_> = (0..1_000).map(|_| random(64)).collect();
+    let file = lines.join("\n");
+    let redactor = Redactor::new([file.as_str()]);
+    assert_eq!(redactor.redact(&format!("It is {file}.")), format!("It is {REDACTED}."));
+    assert_eq!(redactor.redact(&format!("> {}\n", lines[500])), format!("> {REDACTED}\n"));
+    assert!(!redactor.redact(&STANDARD.encode(&file)).contains(&STANDARD.encode(&file)[300..400]));
+    let one_line = random(65_536);
+    assert_eq!(Redactor::new([one_line.as_str()]).redact(&one_line), REDACTED);
+}

@@ -30,10 +30,12 @@ pub trait ExecBackend: Send + Sync + 'static {
     ///    (`a_project_has_a_home`)
     /// 5. MUST give each run a private temporary folder and remove it, with all of its content, once the
     ///    program has ended. (`a_run_leaves_no_temporary_folder`)
-    /// 6. MUST pass the whole initial input to the program, and keep the input open.
+    /// 6. MUST give each run its private files, readable for its user alone, and remove them once the program has
+    ///    ended. (`private_files_are_there_as_long_as_the_run`)
+    /// 7. MUST pass the whole initial input to the program, and keep the input open.
     ///    (`a_program_gets_all_input`)
-    /// 7. MUST report a program that cannot be started. (`a_program_that_cannot_be_started_has_ended`)
-    /// 8. MUST stop a program that takes longer than its limit. (`a_program_that_takes_too_long_is_stopped`)
+    /// 8. MUST report a program that cannot be started. (`a_program_that_cannot_be_started_has_ended`)
+    /// 9. MUST stop a program that takes longer than its limit. (`a_program_that_takes_too_long_is_stopped`)
     async fn start(&self, run: &RunName, spec: &ExecSpec) -> Result<(), ExecError>;
 
     /// Returns the runs that were not removed, those of earlier instances included. A backend whose runs do not outlive

@@ -1,13 +1,11 @@
 //! The start of a server.
 
-use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::Duration;
 
 use http::Method;
 use rdev_runner_domain::ports::ExecBackend;
-use rdev_runner_domain::{ExecSpec, ExecState, OutputStream, ProjectName, RunName, SecretName, Workspace};
-use secrecy::SecretString;
+use rdev_runner_domain::{ExecSpec, ExecState, OutputStream, ProjectName, RunName, RunSecrets, Workspace};
 use serde_json::json;
 use tokio::time::timeout;
 
@@ -47,10 +45,9 @@ pub(super) fn spec(
     project: &ProjectName,
     workspace: &Workspace,
     password: &str,
-    secrets: &BTreeMap<SecretName, SecretString>,
+    secrets: &RunSecrets,
 ) -> ExecSpec {
-    let mut env: BTreeMap<_, _> =
-        secrets.iter().map(|(name, value)| (name.as_str().to_owned(), value.clone())).collect();
+    let mut env = secrets.environment();
     let config =
         json!({ "autoupdate": false, "share": "disabled", "agent": { "build": { "steps": MAX_STEPS } } });
     let own = [
@@ -70,6 +67,7 @@ pub(super) fn spec(
         program: program.to_owned(),
         args: args.map(str::to_owned).to_vec(),
         env,
+        files: secrets.files.clone(),
         sign_in: SIGN_IN,
         input: String::new(),
         wall: Some(SERVER_LIFETIME),
@@ -152,10 +150,9 @@ mod tests {
     #[test]
     fn a_secret_replaces_none_of_the_servers_own_variables() {
         use secrecy::ExposeSecret;
-        let secrets = BTreeMap::from([
-            ("OPENCODE_SERVER_PASSWORD".parse().unwrap(), "guess".into()),
-            ("API_KEY".parse().unwrap(), "sk".into()),
-        ]);
+        let mut secrets = RunSecrets::default();
+        secrets.add_variable("OPENCODE_SERVER_PASSWORD".parse().unwrap(), "guess".into());
+        secrets.add_variable("API_KEY".parse().unwrap(), "sk".into());
         let workspace = Workspace::Local { path: "/srv/p".parse().unwrap() };
         let spec = spec("opencode", &"p".parse().unwrap(), &workspace, "word", &secrets);
         let value = |name: &str| spec.env[name].expose_secret().to_owned();

@@ -1,6 +1,6 @@
 //! A running server.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::fmt::Write;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -8,8 +8,8 @@ use std::sync::{Arc, Mutex as SyncMutex, MutexGuard as SyncMutexGuard, PoisonErr
 use std::time::Duration;
 
 use rdev_runner_domain::ports::{ExecBackend, ExecError};
-use rdev_runner_domain::{CommandId, RunName, SecretName};
-use secrecy::{ExposeSecret, SecretString};
+use rdev_runner_domain::{CommandId, RunName, RunSecrets};
+use secrecy::ExposeSecret;
 use sha2::{Digest, Sha256};
 use tokio::sync::{Mutex, MutexGuard};
 use tokio::time::{Instant, sleep, timeout};
@@ -82,12 +82,12 @@ impl RunningServer {
     }
 
     /// Returns a client for a run with these secrets.
-    pub(crate) fn client(&self, secrets: &BTreeMap<SecretName, SecretString>) -> Client {
+    pub(crate) fn client(&self, secrets: &RunSecrets) -> Client {
         Client::new(Endpoint {
             address: self.address,
             password: self.record.password.clone(),
             directory: self.record.directory.clone(),
-            secrets: secrets.values().map(|value| value.expose_secret().to_owned()).collect(),
+            secrets: secrets.hidden.iter().map(|value| value.expose_secret().to_owned()).collect(),
         })
     }
 
@@ -182,17 +182,19 @@ pub(super) async fn discard(backend: &dyn ExecBackend, records: &Records, name: 
     }
 }
 
-/// Returns a hash by which a server with these secrets in its environment is found again. The password makes
+/// Returns a hash by which a server with these secrets is found again. The password makes
 /// it useless for anything else.
-pub(super) fn fingerprint(password: &str, secrets: &BTreeMap<SecretName, SecretString>) -> String {
+pub(super) fn fingerprint(password: &str, secrets: &RunSecrets) -> String {
     let mut hash = Sha256::new();
     let mut add = |text: &str| {
         hash.update((text.len() as u64).to_be_bytes());
         hash.update(text.as_bytes());
     };
     add(password);
-    for (name, value) in secrets {
-        add(name.as_str());
+    let environment = secrets.environment();
+    let files = secrets.files.iter().map(|(name, value)| (name.as_str(), value));
+    for (name, value) in environment.iter().map(|(name, value)| (name.as_str(), value)).chain(files) {
+        add(name);
         add(value.expose_secret());
     }
     hex(&hash.finalize())

@@ -54,7 +54,7 @@ async fn run(server: &StandIn, draft: RequestDraft) -> (AgentResult, RecordingSi
     let sink = RecordingSink::default();
     let mut run = agent_run(draft);
     run.workspace = Workspace::Local { path: "/home/agent/my project".parse().unwrap() };
-    run.secrets.insert("API_KEY".parse().unwrap(), "sk-secret".into());
+    run.secrets.add_variable("API_KEY".parse().unwrap(), "sk-secret".into());
     let result = agent(server).execute(&run, &sink).await;
     (result, sink)
 }

@@ -15,7 +15,7 @@ use crate::{agent, agent_that_keeps, prompt};
 
 fn run_with_secret(n: u8, prompt: &str, value: &str) -> AgentRun {
     let mut run = agent_run(draft(n, prompt));
-    run.secrets.insert("API_KEY".parse().unwrap(), value.into());
+    run.secrets.add_variable("API_KEY".parse().unwrap(), value.into());
     run
 }
 

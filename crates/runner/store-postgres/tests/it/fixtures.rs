@@ -52,7 +52,11 @@ async fn load(statements: String) -> (PgPool, TestDatabase) {
 async fn a_populated_database_is_migrated_and_read() {
     for fixture in fixtures() {
         let (pool, database) = load(fixture).await;
-        populated::check(&PostgresHarness::on(pool, database).await).await;
+        let version = sqlx::query_scalar("SELECT max(version) FROM rdev_runner._migrations")
+            .fetch_one(&pool)
+            .await
+            .unwrap();
+        populated::check(&PostgresHarness::on(pool, database).await, version).await;
     }
 }
 

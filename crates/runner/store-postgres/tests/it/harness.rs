@@ -4,7 +4,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use rdev_runner_domain::ports::{CommandQueue, CommandRepository, CommandSignals, ProjectRepository};
+use rdev_keyring::{EncryptionKey, Keyring};
+use rdev_runner_domain::SecretName;
+use rdev_runner_domain::ports::{
+    CommandQueue, CommandRepository, CommandSignals, CredentialRepository, ProjectRepository,
+};
 use rdev_runner_store_postgres::{PostgresCommands, migrate};
 use rdev_runner_testkit::stores::StoreHarness;
 use rdev_webhooks::Publisher;
@@ -19,6 +23,11 @@ pub(crate) struct PostgresHarness {
     /// How far the store's clock is ahead.
     ahead: Mutex<Duration>,
     _database: TestDatabase,
+}
+
+/// Returns a keyring of the `n`-th key.
+pub(crate) fn keyring(n: u8) -> Keyring {
+    Keyring::new(EncryptionKey::generate([n; 32]))
 }
 
 /// Returns a pool to a new database, which has the webhooks' schema.
@@ -38,7 +47,7 @@ impl PostgresHarness {
     pub(crate) async fn on(pool: PgPool, database: TestDatabase) -> Self {
         migrate(&pool).await.unwrap();
         let publisher = Publisher::open(&pool).await.unwrap();
-        let store = Arc::new(PostgresCommands::new(pool.clone(), publisher));
+        let store = Arc::new(PostgresCommands::new(pool.clone(), publisher, keyring(1)));
         Self { store, pool, ahead: Mutex::default(), _database: database }
     }
 }
@@ -51,6 +60,18 @@ impl StoreHarness for PostgresHarness {
 
     fn commands(&self) -> Arc<dyn CommandRepository> {
         Arc::<PostgresCommands>::clone(&self.store)
+    }
+
+    fn credentials(&self) -> Arc<dyn CredentialRepository> {
+        Arc::<PostgresCommands>::clone(&self.store)
+    }
+
+    async fn swap_values(&self, one: &SecretName, other: &SecretName) {
+        let swap = "UPDATE rdev_runner.credential_versions AS one SET value = (
+                        SELECT value FROM rdev_runner.credential_versions AS other
+                        WHERE other.name IN ($1, $2) AND other.name <> one.name ORDER BY number DESC LIMIT 1)
+                    WHERE name IN ($1, $2)";
+        sqlx::query(swap).bind(one.as_str()).bind(other.as_str()).execute(&self.pool).await.unwrap();
     }
 
     fn queue(&self) -> Arc<dyn CommandQueue> {

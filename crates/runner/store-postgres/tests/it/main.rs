@@ -5,5 +5,6 @@
 mod contract;
 mod fixtures;
 mod harness;
+mod keys;
 mod relay;
 mod schema;

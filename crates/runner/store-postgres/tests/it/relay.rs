@@ -9,7 +9,7 @@ use rdev_runner_store_postgres::PostgresCommands;
 use rdev_runner_testkit::{draft, project, request};
 use rdev_webhooks::Publisher;
 
-use crate::harness::PostgresHarness;
+use crate::harness::{PostgresHarness, keyring};
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -22,7 +22,7 @@ async fn until(signals: &mut dyn SignalStream, expected: Signal) {
 async fn changes_are_signalled_to_other_processes_also_after_a_lost_connection() {
     let harness = PostgresHarness::new().await;
     let publisher = Publisher::open(&harness.pool).await.unwrap();
-    let other = Arc::new(PostgresCommands::new(harness.pool.clone(), publisher));
+    let other = Arc::new(PostgresCommands::new(harness.pool.clone(), publisher, keyring(1)));
     let (here, there) = (Arc::clone(&harness.store), Arc::clone(&other));
     let mut signals = other.subscribe();
     let exchanging = tokio::spawn(async move {

@@ -5,7 +5,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use rdev_runner_domain::ports::{Clock, CommandQueue, CommandRepository, CommandSignals, ProjectRepository};
+use rdev_keyring::{EncryptionKey, Keyring};
+use rdev_runner_domain::SecretName;
+use rdev_runner_domain::ports::{
+    Clock, CommandQueue, CommandRepository, CommandSignals, CredentialRepository, ProjectRepository,
+};
 use rdev_runner_store_sqlite::{SqliteCommands, migrate};
 use rdev_runner_testkit::ManualClock;
 use rdev_runner_testkit::stores::StoreHarness;
@@ -23,6 +27,11 @@ pub(crate) struct SqliteHarness {
 /// Returns the path of the database in a folder.
 pub(crate) fn path_in(folder: &TempDir) -> PathBuf {
     folder.path().join("rdev.db")
+}
+
+/// Returns a keyring of the `n`-th key.
+pub(crate) fn keyring(n: u8) -> Keyring {
+    Keyring::new(EncryptionKey::generate([n; 32]))
 }
 
 /// Returns a pool to the file in this folder, which has the webhooks' schema.
@@ -47,7 +56,7 @@ impl SqliteHarness {
         let publisher = Publisher::open(&pool).await.unwrap();
         let clock = Arc::new(ManualClock::default());
         let shared: Arc<dyn Clock> = Arc::<ManualClock>::clone(&clock);
-        let store = Arc::new(SqliteCommands::new(pool.clone(), publisher, shared));
+        let store = Arc::new(SqliteCommands::new(pool.clone(), publisher, shared, keyring(1)));
         Self { store, pool, clock, folder }
     }
 }
@@ -60,6 +69,24 @@ impl StoreHarness for SqliteHarness {
 
     fn commands(&self) -> Arc<dyn CommandRepository> {
         Arc::<SqliteCommands>::clone(&self.store)
+    }
+
+    fn credentials(&self) -> Arc<dyn CredentialRepository> {
+        Arc::<SqliteCommands>::clone(&self.store)
+    }
+
+    async fn swap_values(&self, one: &SecretName, other: &SecretName) {
+        // Not in one statement, which would read what it has just written.
+        let select =
+            "SELECT value FROM runner_credential_versions WHERE name = ? ORDER BY number DESC LIMIT 1";
+        let value = async |name: &SecretName| -> Vec<u8> {
+            sqlx::query_scalar(select).bind(name.as_str()).fetch_one(&self.pool).await.unwrap()
+        };
+        let values = [(one, value(other).await), (other, value(one).await)];
+        for (name, value) in values {
+            let update = "UPDATE runner_credential_versions SET value = ? WHERE name = ?";
+            sqlx::query(update).bind(value).bind(name.as_str()).execute(&self.pool).await.unwrap();
+        }
     }
 
     fn queue(&self) -> Arc<dyn CommandQueue> {

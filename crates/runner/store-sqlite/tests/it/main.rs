@@ -5,4 +5,5 @@
 mod contract;
 mod fixtures;
 mod harness;
+mod keys;
 mod schema;

@@ -75,6 +75,27 @@ pub async fn a_run_leaves_no_temporary_folder(harness: &dyn ExecHarness) {
     assert_ne!(other, path);
 }
 
+/// The private files are the user's alone, and gone after the run, also after one that is stopped.
+pub async fn private_files_are_there_as_long_as_the_run(harness: &dyn ExecHarness) {
+    let script = "stat -c '%a %n' \"$RDEV_SECRETS\" \"$KEY\"; cat \"$KEY\"; \
+                  grep -l sk-secret \"$PATH\" 2>/dev/null; echo END; sleep 600";
+    let mut spec = spec(harness, script);
+    for (name, content) in [("KEY", "-----BEGIN KEY-----\né\n"), ("PATH", "sk-secret\n")] {
+        spec.files.insert(name.parse().expect("a name"), content.into());
+    }
+    let run = start_as(harness, "one", &spec).await;
+    let output = run.output_with("END\n").await;
+    let lines: Vec<_> = output.lines().collect();
+    let (folder, file) = (lines[0].strip_prefix("700 "), lines[1].strip_prefix("600 "));
+    let (folder, file) = (folder.expect("a private folder"), file.expect("a private file"));
+    assert_eq!(lines[2..], ["-----BEGIN KEY-----", "é", "END"]);
+    assert!(file.starts_with(folder), "{output}");
+    run.backend.terminate(&run.name).await.expect("the run goes on");
+    run.end().await;
+    let look = format!("test -e '{folder}' && echo there || echo gone; echo \"${{RDEV_SECRETS-none}}\"");
+    assert_eq!(start(harness, "two", &look).await.output().await, "gone\nnone\n");
+}
+
 /// The end of a program that is not there has a reason; a workspace that is not there is refused.
 pub async fn a_program_that_cannot_be_started_has_ended(harness: &dyn ExecHarness) {
     for (run, program) in [("one", "/no/such/program"), ("two", "no-such-program"), ("three", "/")] {

@@ -7,13 +7,20 @@ use rdev_runner_domain::{
     Access, AgentEvent, AgentEventKind, CommandId, CommandStatus, LeasedCommand, Outcome, Progress, RunReport,
 };
 
+use secrecy::ExposeSecret;
+
 use super::StoreHarness;
 use super::commands::{full_request, full_result};
+use super::credentials::{draft, granted, put};
 use super::events::every_kind;
 use super::leases::attach;
 use super::scene::{add, add_project, at, claim, get, message, pairs, published, record, report, status};
 use crate::{command_id, project};
 
+/// The migration with the credentials.
+const WITH_CREDENTIALS: i64 = 20_261_129_150_000;
+
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 const MAX_RUNNING: u32 = 5;
 const CHECKPOINT: &str = "{\"offset\":17}";
 
@@ -36,11 +43,19 @@ pub async fn populate(harness: &dyn StoreHarness) {
     add(harness, 5).await;
     claim(harness).await;
     harness.commands().create(&full_request(6)).await.expect("created").expect("the project exists");
+    put(harness, &draft("TOKEN", "the first value")).await;
+    put(harness, &draft("TOKEN", "the second value")).await;
+    granted(harness, "TOKEN", 3).await;
 }
 
 /// Reads a database that [`populate`] has filled, a day later, and continues its commands.
-pub async fn check(harness: &dyn StoreHarness) {
-    harness.advance(Duration::from_secs(24 * 60 * 60)).await;
+///
+/// `version` is the newest migration that it had.
+pub async fn check(harness: &dyn StoreHarness, version: i64) {
+    harness.advance(DAY).await;
+    if version >= WITH_CREDENTIALS {
+        check_credentials(harness).await;
+    }
     let expected = project("my-project");
     let stored = harness.projects().get(Access::everything(), &expected.name).await.expect("read");
     let mut settings = expected.settings().clone();
@@ -76,6 +91,13 @@ pub async fn check(harness: &dyn StoreHarness) {
     assert_eq!(published(harness, command_id(6)).await, pairs(&[("command.started", "starting")]));
     let old = harness.commands().prune(Duration::from_secs(60 * 60), 100).await.expect("pruned");
     assert_eq!(old, 2, "those that ended before");
+}
+
+async fn check_credentials(harness: &dyn StoreHarness) {
+    let found = granted(harness, "TOKEN", 3).await;
+    assert_eq!((found.version, found.value.text().expose_secret()), (2, "the second value"));
+    put(harness, &draft("TOKEN", "the third value")).await;
+    assert_eq!(granted(harness, "TOKEN", 6).await.version, 3);
 }
 
 async fn cancel(harness: &dyn StoreHarness, n: u8) {

@@ -16,10 +16,17 @@ struct Suite {
 const SUITES: [Suite; 2] = [
     Suite {
         names: stores::NAMES,
-        ports: &["command_queue", "command_repository", "command_signals", "project_repository"],
+        ports: &[
+            "command_queue",
+            "command_repository",
+            "command_signals",
+            "credential_repository",
+            "project_repository",
+        ],
         parts: &[
             "stores/claiming",
             "stores/commands",
+            "stores/credentials",
             "stores/events",
             "stores/leases",
             "stores/projects",

@@ -4,7 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use rdev_runner_domain::ports::{CommandQueue, CommandRepository, CommandSignals, ProjectRepository};
+use rdev_runner_domain::SecretName;
+use rdev_runner_domain::ports::{
+    CommandQueue, CommandRepository, CommandSignals, CredentialRepository, ProjectRepository,
+};
 use rdev_runner_testkit::stores::StoreHarness;
 use rdev_runner_testkit::{ManualClock, MemoryStore};
 
@@ -28,6 +31,14 @@ impl StoreHarness for MemoryHarness {
 
     fn commands(&self) -> Arc<dyn CommandRepository> {
         Arc::<MemoryStore>::clone(&self.store)
+    }
+
+    fn credentials(&self) -> Arc<dyn CredentialRepository> {
+        Arc::<MemoryStore>::clone(&self.store)
+    }
+
+    async fn swap_values(&self, one: &SecretName, other: &SecretName) {
+        self.store.swap_values(one, other);
     }
 
     fn queue(&self) -> Arc<dyn CommandQueue> {

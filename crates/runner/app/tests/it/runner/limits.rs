@@ -12,7 +12,7 @@ use rdev_webhooks::Publisher;
 use rdev_webhooks_testkit::postgres::PostgresServer;
 use sqlx::postgres::PgPoolOptions;
 
-use super::scene::{RunnerTask, Scene, command};
+use super::scene::{RunnerTask, Scene, command, keyring};
 
 const COMMANDS: u16 = 200;
 
@@ -87,7 +87,7 @@ async fn two_runners_keep_all_limits_at_every_instant() {
         let pool = PgPoolOptions::new().max_connections(4).connect(&database.url()).await.unwrap();
         migrate(&pool).await.unwrap();
         let publisher = Publisher::open(&pool).await.unwrap();
-        let store = Arc::new(PostgresCommands::new(pool, publisher));
+        let store = Arc::new(PostgresCommands::new(pool, publisher, keyring()));
         let agents = AgentRegistry::new();
         for provider in providers {
             let agent = DemoAgent::new(provider.parse().unwrap());

@@ -8,13 +8,14 @@ use std::time::Duration;
 use rdev_app::{Ambient, Outages};
 use rdev_runner_app::{AgentRegistry, EnvironmentSecrets, Runner, RunnerHost, RunnerOptions, RunnerPorts};
 use rdev_runner_domain::ports::{
-    CodeAgent, CommandQueue, CommandRepository, CommandSignals, ProjectRepository,
+    CodeAgent, CommandQueue, CommandRepository, CommandSignals, CredentialRepository, ProjectRepository,
 };
 use rdev_runner_domain::{
     Access, AgentEvent, Command, CommandId, Project, RequestDraft, SecretName, Timestamp,
 };
 use rdev_runner_store_sqlite::SqliteCommands;
 use rdev_runner_testkit::{ManualClock, MemoryStore, draft, project, request};
+use rdev_webhooks::keyring::{EncryptionKey, Keyring};
 use rdev_webhooks::{Database, PublishPool, Publisher};
 use sqlx::SqlitePool;
 use tokio::task::{JoinError, JoinHandle};
@@ -89,16 +90,21 @@ pub(super) async fn existing_sqlite(folder: &Path) -> SqlitePool {
     }
 }
 
+/// Returns a keyring of one key, always the same.
+pub(super) fn keyring() -> Keyring {
+    Keyring::new(EncryptionKey::generate([7; 32]))
+}
+
 pub(super) async fn sqlite_store(pool: &SqlitePool) -> Arc<SqliteCommands> {
     let publisher = Publisher::open(pool).await.unwrap();
-    Arc::new(SqliteCommands::new(pool.clone(), publisher, Ambient::system().clock))
+    Arc::new(SqliteCommands::new(pool.clone(), publisher, Ambient::system().clock, keyring()))
 }
 
 impl Scene {
     /// Creates the project, which runs many commands at once.
     pub(super) async fn new<S>(store: &Arc<S>, agents: Arc<AgentRegistry>) -> Self
     where
-        S: CommandQueue + CommandRepository + ProjectRepository + CommandSignals,
+        S: CommandQueue + CommandRepository + CredentialRepository + ProjectRepository + CommandSignals,
     {
         let scene = Self::existing(store, agents);
         scene.add_project(PROJECT, 100).await;
@@ -108,13 +114,14 @@ impl Scene {
     /// Returns the scene of a store that has the project.
     pub(super) fn existing<S>(store: &Arc<S>, agents: Arc<AgentRegistry>) -> Self
     where
-        S: CommandQueue + CommandRepository + ProjectRepository + CommandSignals,
+        S: CommandQueue + CommandRepository + CredentialRepository + ProjectRepository + CommandSignals,
     {
         let ports = RunnerPorts {
             queue: Arc::<S>::clone(store),
             commands: Arc::<S>::clone(store),
             projects: Arc::<S>::clone(store),
             signals: Arc::<S>::clone(store),
+            credentials: Arc::<S>::clone(store),
             secrets: Arc::new(EnvironmentSecrets::default()),
             workspaces: None,
             version_control: None,

@@ -7,7 +7,7 @@ use std::time::Duration;
 use nix::sys::stat::Mode;
 use rdev_runner_claude_code::{ClaudeCodeAgent, ClaudeCodeSettings};
 use rdev_runner_domain::ports::{CodeAgent, ExecBackend};
-use rdev_runner_domain::{AgentResult, AgentRun, LimitSettings, RequestDraft};
+use rdev_runner_domain::{AgentResult, AgentRun, LimitSettings, RequestDraft, RunSecrets};
 use rdev_runner_testkit::exec::ExecHarness;
 use rdev_runner_testkit::{RecordingSink, draft, request};
 
@@ -42,7 +42,8 @@ impl Scene {
     }
 
     pub(crate) fn agent_run(&self, draft: RequestDraft) -> AgentRun {
-        let secrets = [("ANTHROPIC_API_KEY".parse().unwrap(), "sk-secret".into())].into();
+        let mut secrets = RunSecrets::default();
+        secrets.add_variable("ANTHROPIC_API_KEY".parse().unwrap(), "sk-secret".into());
         AgentRun { request: request(draft), workspace: self.workspace(), secrets }
     }
 
