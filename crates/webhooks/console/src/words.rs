@@ -50,7 +50,7 @@ pub(crate) const fn waiting(waiting: WaitingFor) -> &'static str {
     match waiting {
         WaitingFor::WebhookDisabled => "Waits until the webhook is enabled",
         WaitingFor::Circuit => "Waits for the circuit; next probe",
-        WaitingFor::Rate => "Waits for the rate limit, until",
+        WaitingFor::Rate => "Waits for the rate limit; at the earliest",
         WaitingFor::Share => "Waits for a worker",
     }
 }

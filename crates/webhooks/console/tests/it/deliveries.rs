@@ -3,7 +3,7 @@
 use http::StatusCode;
 use http::header::CONTENT_DISPOSITION;
 use rdev_webhooks::access::Ids;
-use rdev_webhooks::domain::{Access, DeliveryId, RetryPolicy, WebhookSettings, scopes};
+use rdev_webhooks::domain::{Access, DeliveryId, RateLimit, RetryPolicy, WebhookSettings, scopes};
 use rdev_webhooks_domain::signing::{Headers, VerificationKey, Verifier};
 use rdev_webhooks_testkit::Receiver;
 use rdev_webhooks_testkit::receiver::{Reply, Script};
@@ -234,6 +234,26 @@ async fn a_waiting_delivery_says_for_what_and_can_be_cancelled() {
         .await
         .shows("The delivery was cancelled.")
         .shows("On request");
+}
+
+#[tokio::test]
+async fn a_delivery_that_waits_for_the_rate_says_when_it_may_be_sent() {
+    let scene = Scene::new().await;
+    scene.deliver();
+    let receiver = Receiver::start(Script::sequence([Reply::status(200)])).await;
+    scene
+        .webhook(&receiver.url("/hook").to_string(), |settings| {
+            settings.rate_limit = RateLimit::per_second(0.001);
+        })
+        .await;
+    for _ in 0..2 {
+        scene.publish("command.completed", "{}").await;
+    }
+    let mut browser = scene.administrator().await;
+    let reason = "Waits for the rate limit; at the earliest <time";
+    let page = scene.eventually(&mut browser, "/console/deliveries?status=pending", reason).await;
+    let address = format!("/console/deliveries/{}", delivery(&page.text));
+    browser.open(&address).await.shows(reason);
 }
 
 #[tokio::test]
