@@ -34,6 +34,8 @@ struct Bounds<'a> {
     pattern: Option<String>,
     last_attempt: Option<String>,
     command_id: Option<&'a str>,
+    /// Whether the webhook is known to be visible. Otherwise each query reads all webhooks.
+    is_visible: bool,
 }
 
 /// A query for deliveries within bounds, by the given look-up.
@@ -57,10 +59,10 @@ macro_rules! page {
                     AND (?13 IS NULL OR coalesce(d.last_attempt, '') = ?13)
                     AND (?14 IS NULL OR ?14 = (SELECT e.command_id FROM webhooks_events AS e WHERE e.id = d.event_id))
                     AND (?10 IS NULL OR (d.project IN (SELECT value FROM json_each(?10))
-                      AND d.webhook_id IN (SELECT w.id FROM webhooks_webhooks AS w
+                      AND (?15 OR d.webhook_id IN (SELECT w.id FROM webhooks_webhooks AS w
                         WHERE NOT EXISTS (SELECT 1 FROM webhooks_webhook_projects AS own
                           WHERE own.webhook_id = w.id
-                            AND own.project NOT IN (SELECT value FROM json_each(?10))))))
+                            AND own.project NOT IN (SELECT value FROM json_each(?10)))))))
                   ORDER BY d.id DESC LIMIT ?11",
             $bounds.low,
             $bounds.high,
@@ -75,7 +77,8 @@ macro_rules! page {
             $bounds.limit,
             $bounds.pattern,
             $bounds.last_attempt,
-            $bounds.command_id
+            $bounds.command_id,
+            $bounds.is_visible
         )
     };
 }
@@ -132,6 +135,7 @@ async fn in_scope(
         None => vec![bounds.webhook.clone()],
         Some(visible_to) => {
             let visible = visible::webhooks(conn, visible_to, filter.webhook).await?;
+            bounds.is_visible = true;
             visible.into_iter().map(Some).collect()
         }
     };
@@ -230,6 +234,7 @@ impl<'a> Bounds<'a> {
             pattern: filter.last_attempt.pattern(),
             last_attempt: None,
             command_id: filter.command_id.as_ref().map(CommandId::as_str),
+            is_visible: false,
         })
     }
 }
