@@ -8,6 +8,7 @@ mod common;
 mod examples;
 mod finish;
 mod problems;
+mod reference;
 
 use std::collections::BTreeSet;
 
@@ -18,6 +19,7 @@ use crate::ProblemCode;
 
 pub use common::header_parameter;
 pub use examples::{Examples, of as examples_of};
+pub use reference::{Description, Reference};
 
 /// What is special to an API.
 pub struct Api {

@@ -23,6 +23,7 @@ pub struct ProblemCode {
     status: StatusCode,
     title: &'static str,
     meaning: &'static str,
+    namespace: &'static str,
 }
 
 impl ProblemCode {
@@ -34,7 +35,13 @@ impl ProblemCode {
         title: &'static str,
         meaning: &'static str,
     ) -> Self {
-        Self { code, status, title, meaning }
+        Self { code, status, title, meaning, namespace: GENERAL_NAMESPACE }
+    }
+
+    /// Returns the code with a `type` that begins with `urn:NAMESPACE:problem:`.
+    #[must_use]
+    pub const fn within(self, namespace: &'static str) -> Self {
+        Self { namespace, ..self }
     }
 
     /// Returns the member `code`.
@@ -64,31 +71,39 @@ impl ProblemCode {
     /// Returns the member `type`: a URN that identifies the kind of problem; it is not a link.
     #[must_use]
     pub fn type_uri(self) -> String {
-        format!("{TYPE_PREFIX}{}", self.code)
+        format!("urn:{}:problem:{}", self.namespace, self.code)
     }
 }
 
-/// What every `type` begins with.
-const TYPE_PREFIX: &str = "urn:rdev-webhooks:problem:";
+/// The namespace of a kind of problem that names no other.
+const GENERAL_NAMESPACE: &str = "rdev-webhooks";
 
 /// Defines constants of [`ProblemCode`], each as `NAME = "code", STATUS, "Title";` under a doc comment, which is
-/// its meaning, after the list of them all, as `const LIST;`.
+/// its meaning, after the list of them all, as `const LIST;`, or `const LIST in "namespace";` where their `type` has
+/// [another namespace](ProblemCode::within) than the general ones.
 #[macro_export]
 macro_rules! problem_codes {
     (
         $(#[doc = $about:literal])+ const $list:ident;
+        $($codes:tt)+
+    ) => {
+        $crate::problem_codes! { $(#[doc = $about])+ const $list in "rdev-webhooks"; $($codes)+ }
+    };
+    (
+        $(#[doc = $about:literal])+ const $list:ident in $namespace:literal;
         $($(#[doc = $doc:literal])+ $name:ident = $code:literal, $status:ident, $title:literal;)+
     ) => {
         $(
             $(#[doc = $doc])+
             pub const $name: $crate::ProblemCode = $crate::ProblemCode::new(
                 $code, $crate::StatusCode::$status, $title, concat!($($doc),+),
-            );
+            ).within($namespace);
         )+
 
         $(#[doc = $about])+
         pub const $list: &[$crate::ProblemCode] = &[
-            $($crate::ProblemCode::new($code, $crate::StatusCode::$status, $title, concat!($($doc),+))),+
+            $($crate::ProblemCode::new($code, $crate::StatusCode::$status, $title, concat!($($doc),+))
+                .within($namespace)),+
         ];
     };
 }
@@ -271,7 +286,7 @@ impl Problem {
 #[schema(as = Problem)]
 pub struct ProblemBody<'a> {
     /// A URN that identifies the kind of problem. It is not a link.
-    #[schema(pattern = "^urn:rdev-webhooks:problem:[a-z_]+$")]
+    #[schema(pattern = "^urn:rdev-(webhooks|runner):problem:[a-z_]+$")]
     pub r#type: &'a str,
     /// The kind of problem, for people.
     pub title: &'a str,

@@ -4,7 +4,7 @@ use rdev_http::problem_codes;
 
 problem_codes! {
     /// All of them.
-    const ALL;
+    const ALL in "rdev-runner";
 
     /// A project of that name exists.
     PROJECT_EXISTS = "project_exists", CONFLICT, "Project exists";

@@ -35,7 +35,7 @@ use rdev_runner_app::{Commands, Credentials, Projects, Providers, Templates, Wat
 
 /// The router type, which [`router`] returns.
 pub use axum::Router;
-pub use openapi::openapi_json;
+pub use openapi::{description, openapi_json};
 pub use options::ApiOptions;
 
 /// All services that the API needs. Cheap to clone.

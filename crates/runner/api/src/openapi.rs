@@ -8,7 +8,7 @@ use std::sync::LazyLock;
 use axum::response::Response;
 use http::HeaderMap;
 use http::header::HeaderValue;
-use rdev_http::openapi::{self, Api, Examples};
+use rdev_http::openapi::{self, Api, Description, Examples};
 use rdev_http::tag;
 use utoipa::openapi::{Components, OpenApi};
 
@@ -61,6 +61,12 @@ pub fn openapi_json() -> &'static str {
         document().to_pretty_json().unwrap_or_default() + "\n"
     });
     &JSON
+}
+
+/// Returns the description for the page of `GET /docs`, which the webhooks' API serves.
+#[must_use]
+pub fn description() -> Description {
+    Description { json: openapi_json, path: "openapi-runner.json", pretty: |example| format!("{example:#}") }
 }
 
 fn document() -> OpenApi {

@@ -69,6 +69,7 @@ pub use axum::Router;
 pub use openapi::openapi_json;
 pub use options::{ApiOptions, MetricsSource};
 pub use rdev_http::auth::{Authorized, Refusal};
+pub use rdev_http::openapi::Description;
 pub use rdev_http::{ProblemCode, ServeOptions, serve};
 
 /// Request timeout of the health routes. Longer than the database check may take.
@@ -88,7 +89,8 @@ pub fn router(services: Services, entropy: Arc<dyn Entropy>, options: ApiOptions
         limits,
         ..observer(entropy, services.outages.clone())
     };
-    let open = routes::open(options.metrics).router.merge(openapi::routes().router);
+    let described = openapi::routes(options.descriptions);
+    let open = routes::open(options.metrics).router.merge(described.router);
     finished(open.merge(guarded).fallback(openapi::root), observer, services)
 }
 
@@ -114,7 +116,8 @@ pub fn waiting_router(entropy: Arc<dyn Entropy>, metrics: Option<MetricsSource>)
 #[must_use]
 pub fn route_paths() -> Vec<&'static str> {
     let metrics: MetricsSource = Arc::new(String::new);
-    let all = [routes::guarded(), routes::recognizing(), routes::open(Some(metrics)), openapi::routes()];
+    let all =
+        [routes::guarded(), routes::recognizing(), routes::open(Some(metrics)), openapi::routes(Vec::new())];
     all.into_iter().flat_map(|routes| routes.paths).collect()
 }
 

@@ -4,13 +4,12 @@
 //! adds what all operations share. The document is built once, on first use.
 
 mod examples;
-mod page;
 mod receivers;
 mod routes;
 
 use std::sync::LazyLock;
 
-use rdev_http::openapi::{self, Api};
+use rdev_http::openapi::{self, Api, Description};
 use serde_json::Value;
 use utoipa::openapi::{Components, OpenApi};
 
@@ -24,6 +23,11 @@ pub fn openapi_json() -> &'static str {
         examples::put_delivered(&document().to_pretty_json().unwrap_or_default())
     });
     &JSON
+}
+
+/// Returns the description for the page of `GET /docs`.
+fn description() -> Description {
+    Description { json: openapi_json, path: "openapi.json", pretty: examples::pretty }
 }
 
 /// Returns the description of an API that is mounted below a path.

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use http::request::Parts;
 use rdev_http::auth::{Authorized, AuthorizedBy, Hook, Refusal};
+use rdev_http::openapi::Description;
 use secrecy::SecretString;
 
 /// The options of the API besides its services.
@@ -14,6 +15,7 @@ pub struct ApiOptions {
     pub(crate) authorized_by: AuthorizedBy,
     pub(crate) request_timeout: Duration,
     pub(crate) metrics: Option<MetricsSource>,
+    pub(crate) descriptions: Vec<Description>,
 }
 
 /// A function that returns the response of `GET /metrics` in Prometheus' format.
@@ -68,7 +70,8 @@ impl ApiOptions {
     }
 
     fn with(authorized_by: AuthorizedBy) -> Self {
-        Self { authorized_by, request_timeout: Duration::from_secs(10), metrics: None }
+        let request_timeout = Duration::from_secs(10);
+        Self { authorized_by, request_timeout, metrics: None, descriptions: Vec::new() }
     }
 
     /// Sets how long a request may take, including its body. After that, a client that is still sending gets
@@ -77,6 +80,13 @@ impl ApiOptions {
     #[must_use]
     pub fn with_request_timeout(mut self, timeout: Duration) -> Self {
         self.request_timeout = timeout;
+        self
+    }
+
+    /// Adds the description of another API of the same server to the page of `GET /docs`.
+    #[must_use]
+    pub fn with_description(mut self, description: Description) -> Self {
+        self.descriptions.push(description);
         self
     }
 

@@ -2,25 +2,27 @@
 
 use std::sync::LazyLock;
 
-use axum::extract::{OriginalUri, Request};
+use axum::extract::{OriginalUri, Request, State};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-use http::header::{CONTENT_SECURITY_POLICY, HeaderValue, LOCATION};
+use http::header::{HeaderValue, LOCATION};
 use http::{HeaderMap, Method, StatusCode};
+use rdev_http::openapi::{Description, Reference};
+use rdev_http::{fallback, tag};
 use utoipa::OpenApi;
 
-use super::page;
 use crate::routes::Routes;
-use rdev_http::fallback;
-use rdev_http::tag;
 
 #[derive(OpenApi)]
 #[openapi(paths(openapi_json, docs))]
 pub(super) struct Described;
 
-/// Returns the routes of the API description, which require no key.
-pub(crate) fn routes() -> Routes {
-    Routes::default().route("/openapi.json", get(openapi_json)).route("/docs", get(docs))
+/// Returns the routes of the API description, which require no key. The page describes `others` of the same server too.
+pub(crate) fn routes(others: Vec<Description>) -> Routes {
+    let reference = Reference::new([super::description()].into_iter().chain(others));
+    Routes::default()
+        .route("/openapi.json", get(openapi_json))
+        .route("/docs", get(move |headers| docs(State(reference.clone()), headers)))
 }
 
 /// Responds to a path without a route: 404, except that the root leads people to the reference.
@@ -34,7 +36,6 @@ pub(crate) async fn root(original: OriginalUri, request: Request) -> Response {
 }
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
-const HTML: HeaderValue = HeaderValue::from_static("text/html; charset=utf-8");
 
 /// Get the OpenAPI description
 ///
@@ -63,7 +64,7 @@ async fn openapi_json(OriginalUri(uri): OriginalUri, headers: HeaderMap) -> Resp
 
 /// API reference (HTML)
 ///
-/// This document as a page. It loads nothing and runs no script.
+/// This document, and those of other APIs of the server, as a page. It loads nothing and runs no script.
 #[utoipa::path(
     get,
     path = "/docs",
@@ -82,16 +83,6 @@ async fn openapi_json(OriginalUri(uri): OriginalUri, headers: HeaderMap) -> Resp
         (status = 304, description = "Not modified: `If-None-Match` matches the current `ETag`.", headers(("ETag")))
     )
 )]
-async fn docs(headers: HeaderMap) -> Response {
-    static TAG: LazyLock<HeaderValue> = LazyLock::new(|| tag::of_text(page::html()));
-    static POLICY: LazyLock<HeaderValue> = LazyLock::new(|| {
-        // Letters, digits and punctuation are valid in a header; a page without a policy may do nothing.
-        let strictest = HeaderValue::from_static("default-src 'none'");
-        HeaderValue::try_from(page::content_security_policy()).unwrap_or(strictest)
-    });
-    let mut response = rdev_http::constant(&headers, TAG.clone(), HTML, page::html());
-    if response.status() == StatusCode::OK {
-        response.headers_mut().insert(CONTENT_SECURITY_POLICY, POLICY.clone());
-    }
-    response
+async fn docs(State(reference): State<Reference>, headers: HeaderMap) -> Response {
+    reference.response(&headers)
 }

@@ -4,13 +4,15 @@ use std::fmt::{self, Write as _};
 
 use serde_json::Value;
 
-use super::super::examples;
 use super::markup::{Escaped, Line, Paragraphs};
 use super::{members, resolve, schema, text};
 
+/// A document, and how its examples are formatted.
+type Written<'a> = (&'a Value, fn(&Value) -> String);
+
 pub(super) fn write(
     html: &mut String,
-    document: &Value,
+    (document, pretty): Written<'_>,
     method: &str,
     path: &str,
     operation: &Value,
@@ -33,11 +35,11 @@ pub(super) fn write(
     if body.is_object() {
         let optional = if body["required"] == true { "" } else { " <small>optional</small>" };
         writeln!(html, "<h4>Body{optional}</h4>\n{}", Paragraphs(text(body, "description")))?;
-        contents(html, body)?;
+        contents(html, pretty, body)?;
     }
     writeln!(html, "<h4>Responses</h4>")?;
     for (status, answer) in members(&operation["responses"]) {
-        self::answer(html, document, status, resolve(document, answer))?;
+        self::answer(html, (document, pretty), status, resolve(document, answer))?;
     }
     writeln!(html, "</section>")
 }
@@ -86,7 +88,7 @@ fn parameters(html: &mut String, document: &Value, operation: &Value) -> fmt::Re
     writeln!(html, "</table>")
 }
 
-fn answer(html: &mut String, document: &Value, status: &str, answer: &Value) -> fmt::Result {
+fn answer(html: &mut String, (document, pretty): Written<'_>, status: &str, answer: &Value) -> fmt::Result {
     let mut meaning = text(answer, "description").split("\n\n");
     let first = Line(meaning.next().unwrap_or_default());
     let status = Escaped(status);
@@ -104,12 +106,12 @@ fn answer(html: &mut String, document: &Value, status: &str, answer: &Value) -> 
         }
         writeln!(html, "</table>")?;
     }
-    contents(html, answer)?;
+    contents(html, pretty, answer)?;
     writeln!(html, "</details>")
 }
 
 /// Writes the content of a body or response: its schema once, even if it has several media types.
-fn contents(html: &mut String, holder: &Value) -> fmt::Result {
+fn contents(html: &mut String, pretty: fn(&Value) -> String, holder: &Value) -> fmt::Result {
     let types: Vec<_> = members(&holder["content"]).map(|(name, _)| Escaped(name)).collect();
     let Some((_, content)) = members(&holder["content"]).next() else {
         return Ok(());
@@ -118,17 +120,17 @@ fn contents(html: &mut String, holder: &Value) -> fmt::Result {
     writeln!(html, "<p>{}: {}</p>", types.join(" or "), schema::Summary(&content["schema"]))?;
     schema::members_of(html, &content["schema"])?;
     if let Some(example) = content.get("example") {
-        self::example(html, "Example", example)?;
+        self::example(html, pretty, "Example", example)?;
     }
     for (name, example) in members(&content["examples"]) {
         let what = example["summary"].as_str().unwrap_or(name);
-        self::example(html, &format!("Example: {what}"), &example["value"])?;
+        self::example(html, pretty, &format!("Example: {what}"), &example["value"])?;
     }
     Ok(())
 }
 
-fn example(html: &mut String, what: &str, value: &Value) -> fmt::Result {
+fn example(html: &mut String, pretty: fn(&Value) -> String, what: &str, value: &Value) -> fmt::Result {
     // Text that is not JSON is shown unchanged.
-    let text = value.as_str().map_or_else(|| examples::pretty(value), str::to_owned);
+    let text = value.as_str().map_or_else(|| pretty(value), str::to_owned);
     writeln!(html, "<p><small>{}</small></p>\n<pre>{}</pre>", Escaped(what), Escaped(&text))
 }

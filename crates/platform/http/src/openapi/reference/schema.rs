@@ -5,7 +5,7 @@ use std::fmt::{self, Display, Write as _};
 use serde_json::Value;
 
 use super::markup::{Escaped, Paragraphs};
-use super::{members, text};
+use super::{SEPARATOR, members, text};
 
 /// Writes a schema with its description and members.
 pub(super) fn write(html: &mut String, schema: &Value) -> fmt::Result {
@@ -38,6 +38,11 @@ pub(super) fn members_of(html: &mut String, schema: &Value) -> fmt::Result {
     writeln!(html, "</table>")
 }
 
+/// Returns the name of a schema without its prefix.
+pub(super) fn plain_name(name: &str) -> &str {
+    name.rsplit(SEPARATOR).next().unwrap_or(name)
+}
+
 /// A schema in a few words.
 pub(super) struct Summary<'a>(pub(super) &'a Value);
 
@@ -45,8 +50,9 @@ impl Display for Summary<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let schema = self.0;
         if let Some(place) = schema["$ref"].as_str() {
-            let name = Escaped(place.rsplit('/').next().unwrap_or_default());
-            return write!(f, "<a href=\"#schema-{name}\">{name}</a>");
+            let name = place.rsplit('/').next().unwrap_or_default();
+            let (anchor, name) = (Escaped(name), Escaped(plain_name(name)));
+            return write!(f, "<a href=\"#schema-{anchor}\">{name}</a>");
         }
         for (word, joint) in [("allOf", " with "), ("oneOf", " or ")] {
             if let Some(parts) = schema[word].as_array() {
