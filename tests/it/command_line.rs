@@ -16,8 +16,7 @@ async fn run(args: &[&str], variables: &[(&str, &str)]) -> Output {
 
 #[tokio::test]
 async fn every_help_page_is_as_recorded() {
-    let mut pages = String::new();
-    for line in [
+    let lines = [
         "rdev-webhooks --help",
         "rdev-webhooks serve --help",
         "rdev-webhooks migrate --help",
@@ -37,10 +36,39 @@ async fn every_help_page_is_as_recorded() {
         "rdev-webhooks-api healthcheck --help",
         "rdev-webhooks-worker --help",
         "rdev-webhooks-worker healthcheck --help",
+    ];
+    insta::assert_snapshot!("help", help_pages(&lines).await);
+}
+
+#[tokio::test]
+async fn every_help_page_of_the_runner_is_as_recorded() {
+    let lines = [
+        "rdev --help",
+        "rdev serve --help",
+        "rdev api --help",
+        "rdev runner --help",
+        "rdev migrate --help",
         "rdev run --help",
+        "rdev commands --help",
+        "rdev commands list --help",
+        "rdev commands show --help",
+        "rdev commands cancel --help",
         "rdev commands tail --help",
+        "rdev commands run-again --help",
+        "rdev commands delete --help",
+        "rdev projects --help",
         "rdev projects create --help",
-    ] {
+        "rdev projects update --help",
+        "rdev providers --help",
+        "rdev templates --help",
+    ];
+    insta::assert_snapshot!("help_of_rdev", help_pages(&lines).await);
+}
+
+/// Returns what the command lines print.
+async fn help_pages(lines: &[&str]) -> String {
+    let mut pages = String::new();
+    for line in lines {
         let (name, args) = line.split_once(' ').unwrap();
         let mut command = Command::new(binary(name));
         // A terminal would set the width, and a variable that is set would be shown.
@@ -49,7 +77,7 @@ async fn every_help_page_is_as_recorded() {
         assert!(output.status.success(), "{line}: {output:?}");
         pages += &format!("$ {line}\n{}\n", String::from_utf8(output.stdout).unwrap());
     }
-    insta::assert_snapshot!("help", pages);
+    pages
 }
 
 #[tokio::test]

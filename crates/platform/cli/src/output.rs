@@ -69,24 +69,44 @@ impl Printer {
     /// # Errors
     /// Fails if the output cannot be written, or if an item is not the JSON of an object.
     pub fn one(&self, item: &str) -> Outcome {
+        self.one_with_text(item, "")
+    }
+
+    /// Prints one object as [`Self::one`] does, but in a table the text at this path below the others, with its line
+    /// breaks.
+    ///
+    /// # Errors
+    /// Fails if the output cannot be written, or if an item is not the JSON of an object.
+    pub fn one_with_text(&self, item: &str, path: &str) -> Outcome {
         match self.format {
             Format::Json => self.print(&json::indented(item)),
             Format::Ndjson | Format::Id => self.item(item),
             Format::Table => {
                 let mut rows = Vec::new();
                 members("", &parsed(item)?, &mut rows);
+                let text: Option<String> =
+                    rows.extract_if(.., |(name, _)| name == path).map(|(_, text)| text).next();
+                let text = text.filter(|text| !text.is_empty());
                 let rows: Vec<_> = rows.into_iter().map(|(name, value)| vec![name, value]).collect();
-                if !self.is_terminal {
-                    return self.print(&table::tabbed(&rows));
+                self.rows_of_one(&rows)?;
+                match text {
+                    None => Ok(()),
+                    Some(text) if self.is_terminal => {
+                        self.print(&format!("\n{}", table::printable(text.trim_end())))
+                    }
+                    Some(text) => self.print(&format!("\n{}", text.trim_end())),
                 }
-                let width = rows.iter().map(|row| row[0].len()).max().unwrap_or_default();
-                let lines: Vec<_> = rows
-                    .iter()
-                    .map(|row| format!("{:width$}  {}", row[0], table::single_line(&row[1])))
-                    .collect();
-                self.print(&lines.join("\n"))
             }
         }
+    }
+
+    fn rows_of_one(&self, rows: &[Vec<String>]) -> Outcome {
+        if !self.is_terminal {
+            return self.print(&table::tabbed(rows));
+        }
+        let width = rows.iter().map(|row| row[0].len()).max().unwrap_or_default();
+        let line = |row: &Vec<String>| format!("{:width$}  {}", row[0], table::single_line(&row[1]));
+        self.print(&rows.iter().map(line).collect::<Vec<_>>().join("\n"))
     }
 
     /// Prints a line of a stream of items: as a row of a table, or as JSON.

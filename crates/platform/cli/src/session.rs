@@ -167,6 +167,15 @@ impl Session {
         self.printer.one(reply.json())
     }
 
+    /// Prints the result of a call that returns one object, and in a table the text at this path with its line breaks.
+    ///
+    /// # Errors
+    /// Fails with the error of the client, or if the output cannot be written.
+    pub fn show_with_text<T>(&self, result: Result<Reply<T>, Error>, path: &str) -> Outcome {
+        let reply = self.done(result)?;
+        self.printer.one_with_text(reply.json(), path)
+    }
+
     /// Reads as many pages as the arguments want, and prints the items.
     ///
     /// # Errors

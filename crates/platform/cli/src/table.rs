@@ -72,6 +72,12 @@ pub fn single_line(text: &str) -> String {
     text.chars().map(|char| if char.is_control() { ' ' } else { char }).collect()
 }
 
+/// Removes what would change the terminal, and keeps line breaks and tabs.
+#[must_use]
+pub fn printable(text: &str) -> String {
+    text.chars().filter(|char| !char.is_control() || matches!(char, '\n' | '\t')).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -97,5 +103,6 @@ mod tests {
         let rows =
             [vec!["a".to_owned(), "b\tc\n\u{1b}[31m".to_owned()], vec!["d".to_owned(), "-".to_owned()]];
         assert_eq!(tabbed(&rows), "a\tb c  [31m\nd\t-");
+        assert_eq!(printable("a\tb\n\u{1b}[31m\r\u{9b}c"), "a\tb\n[31mc");
     }
 }

@@ -175,6 +175,8 @@ pub struct Changes {
     pub diff: Option<String>,
     /// Whether the diff is only the beginning of the differences.
     pub is_truncated: bool,
+    /// The branch that has the changes, if the run had a worktree.
+    pub branch: Option<String>,
 }
 
 /// Numbers of tokens.

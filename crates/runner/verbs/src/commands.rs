@@ -23,7 +23,7 @@ const COLUMNS: &[Column] = &[
 pub enum CommandsVerb {
     /// List commands, newest first
     List(ListCommandsArgs),
-    /// Show a command with its request and its result
+    /// Show a command with its request, its result and the diff of its changes
     Show {
         /// Id of the command
         #[arg(value_name = "COMMAND")]
@@ -77,7 +77,9 @@ pub(crate) async fn run(session: Session, verb: CommandsVerb) -> Outcome {
             let filter = CommandFilter { project, provider, status };
             session.list(&list, COLUMNS, async |page| client.list_commands(&filter, &page).await).await
         }
-        CommandsVerb::Show { id } => session.show(client.get_command(&id).await),
+        CommandsVerb::Show { id } => {
+            session.show_with_text(client.get_command(&id).await, "result.changes.diff")
+        }
         CommandsVerb::Cancel(IdsArgs { ids }) => {
             session.show_each(&ids, COLUMNS, async |id| client.cancel_command(id).await).await
         }

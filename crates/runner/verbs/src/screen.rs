@@ -4,7 +4,7 @@ use std::io::{self, IsTerminal, Write};
 
 use anstyle::Style;
 use rdev_cli::output::{is_heard, one_line, say};
-use rdev_cli::table::single_line;
+use rdev_cli::table::{printable, single_line};
 use rdev_cli::{Failure, Format, Outcome, Printer, Program};
 use rdev_client::Reply;
 use rdev_runner_client::{Command, CommandEvent};
@@ -71,10 +71,9 @@ impl Screen {
     }
 
     fn text(&mut self, text: &str) -> Outcome {
-        // What an agent reads must not control the terminal.
-        let is_shown = |char: &char| !char.is_control() || matches!(char, '\n' | '\t');
-        let shown: String = match self.is_terminal {
-            true => text.chars().filter(is_shown).collect(),
+        let shown = match self.is_terminal {
+            // What an agent reads must not control the terminal.
+            true => printable(text),
             false => text.to_owned(),
         };
         if shown.is_empty() {
@@ -151,6 +150,9 @@ fn summary(command: &Command) -> String {
         let noun = if changes.files == 1 { "file" } else { "files" };
         text +=
             &format!(", {} {noun} changed (+{} -{})", changes.files, changes.insertions, changes.deletions);
+        if let Some(branch) = &changes.branch {
+            text += &format!(" on {branch}");
+        }
     }
     if let Some(detail) = result.detail.as_ref().filter(|_| command.status != "completed") {
         text += &format!(": {detail}");
@@ -176,14 +178,14 @@ mod tests {
             r#"{{"text":"t","reason":{reason},"detail":"Why.","exit_code":{exit_code},"duration_ms":1250,"session":null,
             "usage":{{"input_tokens":1,"output_tokens":1,"cache_read_tokens":0,"cache_write_tokens":0}},"cost_usd":0.5,
             "denials":[{{"tool":"Bash","id":null,"input":null}}],
-            "changes":{{"commit":"c","files":2,"insertions":30,"deletions":4,"diff":"d","is_truncated":false}}}}"#
+            "changes":{{"commit":"c","files":2,"insertions":30,"deletions":4,"diff":"d","is_truncated":false,"branch":"rdev/cmd_1"}}}}"#
         )
     }
 
     #[test]
     fn the_end_is_one_line_and_an_exit_code() {
         let completed = summary(&command("completed", Some(&result("null", 0))));
-        let changes = "2 files changed (+30 -4)";
+        let changes = "2 files changed (+30 -4) on rdev/cmd_1";
         assert_eq!(
             completed,
             format!("cmd_1 completed after 1.2 s, 0.5000 USD, 1 use of a tool denied, {changes}")
