@@ -4,6 +4,7 @@ mod credentials;
 mod fleet;
 mod kills;
 mod output;
+mod worktrees;
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -108,6 +109,34 @@ async fn a_command_is_run_shown_and_reported_with_nothing_to_set_up() {
     let providers = client.get("/providers").await;
     let demo = providers["data"].as_array().unwrap().iter().find(|one| one["name"] == "demo").unwrap();
     assert_eq!(demo["available"], true);
+    assert!(server.stop().await.success());
+}
+
+#[tokio::test]
+async fn the_reference_has_the_operations_of_both_apis_and_each_link_leads_somewhere() {
+    let folder = tempfile::tempdir().unwrap();
+    let (server, client) = serve(folder.path(), &[]).await;
+    let page = client.send(http::Method::GET, "/docs", &[], None).await.unwrap();
+    assert_eq!(page.status(), 200);
+    let page = String::from_utf8_lossy(page.body());
+    let after = |mark: &str| -> Vec<String> {
+        page.split(mark).skip(1).map(|rest| rest.split('"').next().unwrap().to_owned()).collect()
+    };
+    let (anchors, links) = (after(" id=\""), after("href=\"#"));
+    let unique: std::collections::BTreeSet<_> = anchors.iter().collect();
+    assert_eq!(unique.len(), anchors.len(), "an anchor stands twice");
+    for link in &links {
+        assert!(unique.contains(link), "{link} leads nowhere");
+    }
+    for path in ["/openapi.json", "/openapi-runner.json"] {
+        assert!(page.contains(&format!("<code>{path}</code></a>")), "{path}");
+        let document = client.get(path).await;
+        let items = document["paths"].as_object().unwrap().values();
+        for operation in items.flat_map(|item| item.as_object().unwrap().values()) {
+            let id = operation["operationId"].as_str().unwrap().to_owned();
+            assert!(unique.contains(&id), "{id}");
+        }
+    }
     assert!(server.stop().await.success());
 }
 

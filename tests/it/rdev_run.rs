@@ -99,6 +99,9 @@ async fn a_run_in_a_repository_says_what_it_has_changed() {
     let changes = serde_json::from_str::<Value>(&shown).unwrap()["result"]["changes"].clone();
     assert_eq!(changes["commit"].as_str().unwrap(), git(&["rev-parse", "HEAD"]).trim());
     assert!(changes["diff"].as_str().unwrap().ends_with("+a line\n"), "{changes}");
+    let shown = scene.user.line(&format!("commands show {}", id(&ended.stderr))).await.expect(0);
+    assert!(shown.ends_with("\n+++ b/new\n@@ -0,0 +1 @@\n+a line"), "{shown}");
+    assert!(!shown.contains("result.changes.diff"), "{shown}");
     let listed = scene.user.line("commands list -o ndjson").await.expect(0);
     let listed = serde_json::from_str::<Value>(listed.lines().next().unwrap()).unwrap();
     let without_diff = (&listed["result"]["changes"]["files"], &listed["result"]["changes"]["diff"]);

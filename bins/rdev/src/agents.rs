@@ -7,7 +7,7 @@ use std::sync::Arc;
 use rdev_runner_app::{AgentRegistry, DemoAgent};
 use rdev_runner_claude_code::{ClaudeCodeAgent, ClaudeCodeSettings};
 use rdev_runner_domain::AgentProvider;
-use rdev_runner_domain::ports::ExecBackend;
+use rdev_runner_domain::ports::{ExecBackend, ExecError};
 use rdev_runner_exec_local::{LocalBackend, LocalSettings, SupervisorCommand, runs_as_root};
 use rdev_runner_opencode::{DEFAULT_KEEP_IDLE, OpenCodeAgent, OpenCodeSettings};
 use rdev_webhooks::Ambient;
@@ -20,6 +20,7 @@ const DEMO: &str = "demo";
 /// The agents of this host.
 pub(crate) struct Agents {
     pub(crate) registry: Arc<AgentRegistry>,
+    backend: Arc<dyn ExecBackend>,
     opencode: Arc<OpenCodeAgent>,
 }
 
@@ -53,10 +54,19 @@ impl Agents {
         let (clock, entropy) = (Arc::clone(&ambient.clock), Arc::clone(&ambient.entropy));
         let opencode = Arc::new(OpenCodeAgent::new(Arc::clone(&backend), opencode, clock, entropy));
         let registry = AgentRegistry::new();
-        registry.register(Arc::new(ClaudeCodeAgent::new(backend, claude)))?;
+        registry.register(Arc::new(ClaudeCodeAgent::new(Arc::clone(&backend), claude)))?;
         registry.register(Arc::<OpenCodeAgent>::clone(&opencode))?;
         registry.register(Arc::new(DemoAgent::new(DEMO.parse::<AgentProvider>()?)))?;
-        Ok(Self { registry: Arc::new(registry), opencode })
+        Ok(Self { registry: Arc::new(registry), backend, opencode })
+    }
+
+    /// Returns whether an agent, or a server of one, is left of an earlier process.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the folder cannot be read.
+    pub(crate) async fn has_runs(&self) -> Result<bool, ExecError> {
+        Ok(!self.backend.runs().await?.is_empty())
     }
 
     /// Stops what no run needs. Runs go on.

@@ -57,8 +57,7 @@ async fn work(options: RunArgs, required: Required) -> Result<(), Box<dyn Error>
     let workspaces = services::workspaces(options.workspaces, data_dir.path())?;
     let (limits, runner) = (&options.limits, &options.runner);
     let runner =
-        services::runner(&system, &store, &agents.registry, workspaces, data_dir.path(), limits, runner)
-            .await?;
+        services::runner(&system, &store, &agents, workspaces, data_dir.path(), limits, runner).await?;
     let router = system.health_router(Some(process::source(&metrics)));
     let address = listener.local_addr()?;
     started.log(&system, address).await;

@@ -70,8 +70,7 @@ async fn serve(
     let console = ConsoleOptions::new(keys.api).with_sign_in_link(link);
     let router = webhooks.console.mount(router, &system, console, address);
     let runner =
-        services::runner(&system, &store, &agents.registry, workspaces, data_dir.path(), &limits, &runner)
-            .await?;
+        services::runner(&system, &store, &agents, workspaces, data_dir.path(), &limits, &runner).await?;
     webhooks.worker.start(&system);
     // Without it client commands need --url.
     let _ = data_dir.announce(&base(address));

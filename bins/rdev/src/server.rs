@@ -53,10 +53,7 @@ impl Server {
         tasks.wait().await;
         served?;
         // While it stopped.
-        if failed.is_cancelled() {
-            return Err("an essential task has failed; the log says which".into());
-        }
-        Ok(())
+        process::check(&failed)
     }
 }
 

@@ -10,7 +10,7 @@ use rdev_runner_app::{
     RunnerHost, RunnerOptions, RunnerPorts, Templates, WatchTask, Watches, Workspaces,
 };
 use rdev_runner_domain::QueueLimits;
-use rdev_runner_domain::ports::SecretSource;
+use rdev_runner_domain::ports::{SecretSource, VersionControl};
 use rdev_runner_exec_local::LocalGit;
 use rdev_runner_templates::{Catalogue, LocalFiles};
 use rdev_webhooks::http_api::{ApiOptions, MetricsSource, Router};
@@ -98,7 +98,9 @@ pub(crate) fn router(
     let entropy = Arc::clone(&system.ambient().entropy);
     let runner =
         rdev_runner_api::router(services, entropy, rdev_runner_api::ApiOptions::new(api_key.clone()));
-    let webhooks: Router = system.router(ApiOptions::new(api_key).with_metrics(metrics));
+    let webhooks: Router = system.router(
+        ApiOptions::new(api_key).with_metrics(metrics).with_description(rdev_runner_api::description()),
+    );
     Ok((webhooks.merge(runner), watching.with_outages(system.outages().clone())))
 }
 
@@ -112,7 +114,7 @@ fn queue_limits(agents: &AgentRegistry, limits: &LimitArgs) -> QueueLimits {
 pub(crate) async fn runner(
     system: &RdevWebhooks,
     store: &Store,
-    agents: &Arc<AgentRegistry>,
+    agents: &Agents,
     workspaces: Arc<Workspaces>,
     data_dir: &Path,
     limits: &LimitArgs,
@@ -120,9 +122,9 @@ pub(crate) async fn runner(
 ) -> Result<Runner, Box<dyn Error>> {
     let folder = data_dir.join("agents");
     let host = RunnerHost::exclusive(&folder, &*system.ambient().entropy).await?;
-    // The folder is this process's alone, so that what is there is left over.
-    let version_control =
-        LocalGit::open(folder.join("git"), data_dir, std::env::var("PATH").unwrap_or_default())?;
+    let version_control = LocalGit::open(&folder, data_dir, std::env::var("PATH").unwrap_or_default())?;
+    let has_runs = agents.has_runs().await? || !version_control.worktrees().await.is_empty();
+    RunnerHost::bind(&folder, &store.commands.database_id().await?, has_runs)?;
     let ports = RunnerPorts {
         queue: Arc::clone(&store.queue),
         commands: Arc::clone(&store.commands),
@@ -137,7 +139,8 @@ pub(crate) async fn runner(
         .with_max_running(limits.max_running)
         .with_lost_after(options.lost_after)
         .with_retention(options.command_retention);
-    Ok(Runner::new(ports, Arc::clone(agents), system.ambient().clone(), options, system.outages().clone()))
+    let registry = Arc::clone(&agents.registry);
+    Ok(Runner::new(ports, registry, system.ambient().clone(), options, system.outages().clone()))
 }
 
 /// Runs a runner and its agents until `drain`.

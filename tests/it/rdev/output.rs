@@ -4,7 +4,7 @@ use serde_json::json;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 
-use super::{ALL, create_project, pages, serve};
+use super::{ALL, pages, serve};
 
 const AGENT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/it/rdev/flooding_agent.sh");
 const MESSAGE_BYTES: usize = 16_384;
@@ -15,7 +15,8 @@ const MAX_MEMORY_MIB: u64 = 150;
 async fn a_hundred_megabytes_are_bounded_in_memory_and_in_the_store_and_a_slow_watcher_slows_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let (server, client) = serve(folder.path(), &["--claude-path", AGENT]).await;
-    create_project(&client, "my-project").await;
+    let project = json!({"name": "my-project"}).to_string();
+    client.post("/projects", &project).await.expect(201);
     let body = json!({"type": "claude", "prompt": "Hello."}).to_string();
     let command = client.post("/projects/my-project/commands", &body).await.expect(202);
     let path = format!("/commands/{}", command["id"].as_str().unwrap());

@@ -67,6 +67,10 @@ impl CodeAgent for DemoAgent {
         Capabilities { full_permissions: true, ..Capabilities::NONE }
     }
 
+    fn uses_workspace(&self) -> bool {
+        false
+    }
+
     async fn probe(&self) -> Result<AgentVersion, Unavailable> {
         Ok(AgentVersion(env!("CARGO_PKG_VERSION").to_owned()))
     }

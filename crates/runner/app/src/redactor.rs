@@ -187,6 +187,11 @@ impl RedactedStream<'_> {
         !self.held.is_empty()
     }
 
+    /// Returns the number of the last bytes that are held back.
+    pub(crate) const fn held_bytes(&self) -> usize {
+        self.held.len()
+    }
+
     /// Returns the rest of the text.
     #[must_use]
     pub fn finish(self) -> String {

@@ -1,6 +1,7 @@
 //! What a run has changed in its workspace.
 
 use crate::macros::checked_text;
+use crate::{CommandId, Workspace};
 
 /// The largest diff that is kept: 256 KiB.
 pub const MAX_DIFF_BYTES: usize = 256 << 10;
@@ -32,6 +33,35 @@ pub struct WorkspaceChanges {
     pub diff: Option<String>,
     /// Whether the diff is only the beginning of the differences.
     pub is_truncated: bool,
+    /// The branch that has the changes, if the run had a [`Worktree`]. It is in the repository of the project's
+    /// workspace.
+    pub branch: Option<String>,
+}
+
+/// A folder with the files of a workspace's repository for one run at a time, which works on a branch of its own.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Worktree {
+    /// The folder.
+    pub workspace: Workspace,
+    /// The branch.
+    pub branch: String,
+    /// The commit at which it stood when it was given to the run.
+    pub start: CommitHash,
+}
+
+/// What a worktree is made for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WorktreeRequest {
+    /// The workspace of the project.
+    pub workspace: Workspace,
+    /// The command that runs in it.
+    pub run: CommandId,
+    /// The command that gives the worktree its folder and its branch: `run` itself, or the first command of the session
+    /// that it resumes, whose files it goes on with.
+    pub name: CommandId,
+    /// The command whose branch has the files to begin with, if there is no branch of the name: the first command of
+    /// the session that is forked.
+    pub base: Option<CommandId>,
 }
 
 #[cfg(test)]

@@ -45,7 +45,7 @@ mod usd;
 mod variable_kind;
 
 pub use capabilities::Capabilities;
-pub use changes::{CommitHash, CommitHashError, MAX_DIFF_BYTES, WorkspaceChanges};
+pub use changes::{CommitHash, CommitHashError, MAX_DIFF_BYTES, WorkspaceChanges, Worktree, WorktreeRequest};
 pub use command::{Change, CommandState, CommandStatus, Publication, TransitionError};
 pub use credential::{
     Credential, CredentialDraft, CredentialKind, CredentialUse, CredentialValue, CredentialValueError,

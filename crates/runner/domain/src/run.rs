@@ -9,6 +9,8 @@ pub struct AgentRun {
     pub request: AgentRequest,
     /// The place in which it works.
     pub workspace: Workspace,
+    /// Whether the place is a worktree, which is removed after the run.
+    pub is_worktree: bool,
     /// The secrets that the request names.
     pub secrets: RunSecrets,
 }

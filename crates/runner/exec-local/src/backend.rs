@@ -214,7 +214,7 @@ impl ExecBackend for LocalBackend {
         let state = self.find(run).await?.state().map_err(failure(run))?;
         Ok(match state {
             RunState::Running => ExecState::Running,
-            RunState::Ended(exit) => ExecState::Ended(exit.into()),
+            RunState::Ended(end) => ExecState::Ended(end),
             RunState::Lost => ExecState::Lost,
         })
     }

@@ -1,41 +1,35 @@
-//! How a run ended, and what was swept before.
+//! How a run ended, and what was swept before, as the files of its folder have it.
 
 use std::time::Duration;
 
 use rdev_runner_domain::ExecEnd;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// How the agent of a run ended.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-pub struct Exit {
-    /// The exit code, unless a signal ended the agent.
-    pub exit_code: Option<i32>,
-    /// The signal that ended the agent.
-    pub signal: Option<i32>,
-    /// Whether the agent took longer than it may.
-    pub timed_out: bool,
-    /// Why the agent could not be started.
-    pub start_error: Option<String>,
-    /// The number of processes that the agent left behind, and that were killed.
-    pub swept: u32,
-    /// The number of processes that could not be killed.
-    pub left: u32,
-    /// The duration from the start of the agent to its end.
-    pub duration_ms: u64,
+#[derive(Serialize, Deserialize)]
+#[serde(transparent)]
+pub(crate) struct Exit(#[serde(with = "ExitForm")] pub(crate) ExecEnd);
+
+/// The members of the file, which the compiler compares with those of [`ExecEnd`].
+#[derive(Serialize, Deserialize)]
+#[serde(remote = "ExecEnd")]
+struct ExitForm {
+    exit_code: Option<i32>,
+    signal: Option<i32>,
+    timed_out: bool,
+    start_error: Option<String>,
+    swept: u32,
+    left: u32,
+    #[serde(rename = "duration_ms", serialize_with = "to_millis", deserialize_with = "from_millis")]
+    duration: Duration,
 }
 
-impl From<Exit> for ExecEnd {
-    fn from(exit: Exit) -> Self {
-        Self {
-            exit_code: exit.exit_code,
-            signal: exit.signal,
-            timed_out: exit.timed_out,
-            start_error: exit.start_error,
-            swept: exit.swept,
-            left: exit.left,
-            duration: Duration::from_millis(exit.duration_ms),
-        }
-    }
+fn to_millis<S: Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX).serialize(serializer)
+}
+
+fn from_millis<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
+    u64::deserialize(deserializer).map(Duration::from_millis)
 }
 
 /// What a sweep has found while the run goes on.

@@ -4,8 +4,10 @@
 //! files, transports. So no command of git reads the configuration of a workspace. Each has a repository of its own, a
 //! private [`view`] of the workspace's, and an environment made by hand.
 
+mod changes;
 mod command;
 mod view;
+mod worktrees;
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -13,25 +15,28 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use rdev_runner_domain::ports::{VersionControl, VersionControlError};
-use rdev_runner_domain::{CommitHash, MAX_DIFF_BYTES, Workspace, WorkspaceChanges};
+use rdev_runner_domain::{CommandId, CommitHash, Workspace, WorkspaceChanges, Worktree, WorktreeRequest};
+use tokio::sync::Mutex;
 
-use command::{Git, Output};
-use view::View;
+use changes::{add_untracked, diff};
+use command::Git;
+use view::{Repository, View};
+use worktrees::{Found, Record, Stage, Worktrees, branch, check_out, commit_all, is_checked_out, reference};
 
-/// How long an operation may take.
+/// How long an operation may take that only reads.
 const TIMEOUT: Duration = Duration::from_secs(25);
 
-/// The longest list of files that are in no commit, in bytes.
-const MAX_LIST_BYTES: usize = 16 << 20;
-
-/// The size of the line before a diff, at most.
-const MAX_SUMMARY_BYTES: usize = 1 << 10;
+/// How long it may take to write all files of a worktree, or to commit them.
+const WORKTREE_TIMEOUT: Duration = Duration::from_secs(5 * 60);
 
 /// The version control of local workspaces.
 #[derive(Debug)]
 pub struct LocalGit {
     /// The folder of the views, which has nothing else.
     views: PathBuf,
+    worktrees: Worktrees,
+    /// One worktree is opened or removed at a time.
+    changing: Mutex<()>,
     /// The `PATH` on which git is found.
     path: String,
     /// The folder that no diff shows, without links.
@@ -40,26 +45,34 @@ pub struct LocalGit {
 }
 
 impl LocalGit {
-    /// Creates the version control, whose git is found on this `PATH`. It keeps temporary files in the folder `views`,
-    /// which it alone uses: what an earlier process has left there is removed. No diff shows the folder `hidden`, which
+    /// Creates the version control, whose git is found on this `PATH`. It alone uses the folder: what an earlier process
+    /// has left there for one operation is removed, and the worktrees are kept. No diff shows the folder `hidden`, which
     /// a workspace may contain: that of the server's database and keys.
     ///
     /// # Errors
     ///
-    /// Fails if the first folder cannot be created or emptied, or if the second does not exist.
-    pub fn open(views: PathBuf, hidden: &Path, path: String) -> std::io::Result<Self> {
-        match std::fs::remove_dir_all(&views) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
-            _ => crate::home::private_folder(&views)?,
-        }
-        Ok(Self { views, path, hidden: hidden.canonicalize()?, next: AtomicU64::new(0) })
+    /// Fails if a folder cannot be created or emptied, or if the folder `hidden` does not exist.
+    pub fn open(folder: &Path, hidden: &Path, path: String) -> std::io::Result<Self> {
+        let views = folder.join("git");
+        crate::folder::remove_tree(&views)?;
+        crate::home::private_folder(&views)?;
+        let worktrees = Worktrees::open(&folder.join("worktrees"))?;
+        let (changing, next) = (Mutex::default(), AtomicU64::new(0));
+        Ok(Self { views, worktrees, changing, path, hidden: hidden.canonicalize()?, next })
     }
 
-    /// Returns a view of the repository of a workspace; `None` if the workspace is none.
-    async fn view(&self, folder: PathBuf) -> Result<Option<View>, VersionControlError> {
-        let view = self.views.join(self.next.fetch_add(1, Ordering::Relaxed).to_string());
-        let made = tokio::task::spawn_blocking(move || View::new(&folder, view)).await;
-        made.map_err(|error| VersionControlError(error.to_string()))?
+    /// Returns the repository of a folder, which may be a worktree.
+    fn repository(&self, folder: &Path) -> Repository {
+        let worktree = self.worktrees.find_at(folder);
+        worktree.map_or_else(|| Repository::within(folder), |found| found.repository())
+    }
+
+    /// Returns a view of a repository; `None` if there is none.
+    async fn view(&self, repository: Repository) -> Result<Option<View>, VersionControlError> {
+        // A git that an earlier process has started may still use one.
+        let number = self.next.fetch_add(1, Ordering::Relaxed);
+        let view = self.views.join(format!("{}-{number}", std::process::id()));
+        blocking(move || View::new(&repository, view)).await?
     }
 
     /// Returns the pathspecs of what a diff of a workspace shows.
@@ -77,8 +90,84 @@ impl LocalGit {
     }
 
     fn git<'a>(&'a self, folder: &'a Path, view: &'a View) -> Git<'a> {
-        Git { path: &self.path, folder, view: view.path() }
+        Git { path: &self.path, folder, view: view.path(), objects: None }
     }
+
+    /// Makes the worktree of a name that has none; `None` if the workspace is no repository with a commit.
+    async fn make(&self, request: &WorktreeRequest) -> Result<Option<Found>, VersionControlError> {
+        let Some(workspace) = folder(&request.workspace) else { return Ok(None) };
+        let Some(view) = self.view(Repository::within(&workspace)).await? else { return Ok(None) };
+        let git = self.git(&workspace, &view);
+        let Some(head) = git.commit("HEAD").await? else { return Ok(None) };
+        let own_branch = branch(&request.name.to_string());
+        let own = git.commit(&reference(&own_branch)).await?;
+        if own.is_some() && is_checked_out(&workspace, &own_branch).map_err(unusable)? {
+            return Err(VersionControlError(format!(
+                "the branch {own_branch} is checked out elsewhere: check out another one there"
+            )));
+        }
+        let base = match (&own, request.base) {
+            (None, Some(base)) => git.commit(&reference(&branch(&base.to_string()))).await?,
+            _ => None,
+        };
+        let has_new_branch = own.is_none();
+        let start = own.or(base).unwrap_or(head);
+        let record = Record::new(workspace.clone(), request.run, &start, has_new_branch);
+        let mut found = self.worktrees.place(request.name, record);
+        self.worktrees.write(&found).map_err(unusable)?;
+        crate::home::private_folder(&found.files).map_err(unusable)?;
+        let git = Git { folder: &found.files, ..git };
+        check_out(&git, &start).await?;
+        if has_new_branch {
+            git.line(&["update-ref", &reference(&own_branch), start.as_str()]).await?;
+        }
+        found.enter(&view.index()).map_err(unusable)?;
+        found.record.stage = Stage::Open;
+        self.worktrees.write(&found).map_err(unusable)?;
+        Ok(Some(found))
+    }
+
+    /// Lets the branch of a worktree have all that is in it. Returns the last commit.
+    async fn save(&self, found: &Found) -> Result<CommitHash, VersionControlError> {
+        let gone = || VersionControlError("the worktree has lost its repository".to_owned());
+        let view = self.view(found.repository()).await?.ok_or_else(gone)?;
+        let objects = found.repository().common.join("objects");
+        let git = Git { objects: Some(&objects), ..self.git(&found.files, &view) };
+        if !view.has_index() {
+            git.line(&["read-tree", "HEAD"]).await?;
+        }
+        let commit = commit_all(&git, &found.name).await?;
+        git.line(&["update-ref", &reference(&found.branch()), commit.as_str()]).await?;
+        found.stand_at_branch(&view.index()).map_err(unusable)?;
+        Ok(commit)
+    }
+
+    /// Removes a worktree whose work is saved, or in which no run has begun, and its branch if that has nothing.
+    async fn discard(&self, found: Found) -> Result<(), VersionControlError> {
+        let workspace = &found.record.workspace;
+        if let Some(view) = self.view(Repository::within(workspace)).await? {
+            let git = self.git(workspace, &view);
+            let reference = reference(&found.branch());
+            if let Some(commit) = git.commit(&reference).await?
+                && found.is_branch_empty(&commit)
+            {
+                git.line(&["update-ref", "-d", &reference, commit.as_str()]).await?;
+            }
+        }
+        let folder = self.worktrees.clone();
+        blocking(move || folder.remove(&found)).await?.map_err(unusable)
+    }
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "it is used in place of a closure")]
+fn unusable(error: std::io::Error) -> VersionControlError {
+    VersionControlError(error.to_string())
+}
+
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, VersionControlError> {
+    tokio::task::spawn_blocking(work).await.map_err(|error| VersionControlError(error.to_string()))
 }
 
 #[async_trait]
@@ -86,8 +175,8 @@ impl VersionControl for LocalGit {
     async fn commit(&self, workspace: &Workspace) -> Result<Option<CommitHash>, VersionControlError> {
         let Some(folder) = folder(workspace) else { return Ok(None) };
         within(TIMEOUT, async {
-            let Some(view) = self.view(folder.clone()).await? else { return Ok(None) };
-            head(&self.git(&folder, &view)).await
+            let Some(view) = self.view(self.repository(&folder)).await? else { return Ok(None) };
+            self.git(&folder, &view).commit("HEAD").await
         })
         .await
     }
@@ -100,7 +189,7 @@ impl VersionControl for LocalGit {
         let gone = || VersionControlError("the workspace is no git repository any more".to_owned());
         let folder = folder(workspace).ok_or_else(gone)?;
         within(TIMEOUT, async {
-            let view = self.view(folder.clone()).await?.ok_or_else(gone)?;
+            let view = self.view(self.repository(&folder)).await?.ok_or_else(gone)?;
             let git = self.git(&folder, &view);
             let shown = self.shown(&folder)?;
             let shown: Vec<_> = shown.iter().map(String::as_str).collect();
@@ -112,99 +201,59 @@ impl VersionControl for LocalGit {
         })
         .await
     }
-}
 
-/// Returns the commit at which the repository stands.
-async fn head(git: &Git<'_>) -> Result<Option<CommitHash>, VersionControlError> {
-    let found = git.run(&["rev-parse", "--quiet", "--verify", "HEAD^{commit}"], Vec::new(), 128).await?;
-    // Without a commit it fails in silence.
-    if !found.is_success && found.stdout.is_empty() && found.complaint.is_empty() {
-        return Ok(None);
+    async fn open_worktree(
+        &self,
+        request: &WorktreeRequest,
+    ) -> Result<Option<Worktree>, VersionControlError> {
+        let _one_at_a_time = self.changing.lock().await;
+        within(WORKTREE_TIMEOUT, async {
+            let found = match self.worktrees.find(request.name) {
+                // That of a run that has just ended.
+                Some(mut found) if found.record.stage == Stage::Open => {
+                    let commit = self.save(&found).await?;
+                    found.pass_to(request.run, &commit);
+                    self.worktrees.write(&found).map_err(unusable)?;
+                    Some(found)
+                }
+                Some(unfinished) => {
+                    self.discard(unfinished).await?;
+                    self.make(request).await?
+                }
+                None => self.make(request).await?,
+            };
+            let no_text = || VersionControlError("the path of its worktree is no text".to_owned());
+            found.map(|found| found.worktree().ok_or_else(no_text)).transpose()
+        })
+        .await
     }
-    let found = found.succeeded()?;
-    let hash = String::from_utf8_lossy(&found.stdout).trim().parse();
-    hash.map(Some).map_err(|_| VersionControlError("git named no commit".to_owned()))
-}
 
-/// Makes the files that are in no commit and not ignored a part of the view's index, as if they had been empty, so that
-/// the diff contains them.
-async fn add_untracked(git: &Git<'_>, since: &CommitHash, shown: &[&str]) -> Result<(), VersionControlError> {
-    let list = [&["ls-files", "-z", "--others", "--exclude-standard"], shown].concat();
-    let listed = git.run(&list, Vec::new(), MAX_LIST_BYTES).await?;
-    if listed.is_cut {
-        return Err(VersionControlError("it has too many files that are in no commit".to_owned()));
+    async fn worktree(&self, run: CommandId) -> Option<Worktree> {
+        self.worktrees.find_of(run)?.worktree()
     }
-    let listed = listed.succeeded()?;
-    let mut entries = Vec::new();
-    // A path that ends with a slash is another repository.
-    let files =
-        listed.stdout.split(|byte| *byte == 0).filter(|path| !path.is_empty() && !path.ends_with(b"/"));
-    for path in files {
-        entries.extend_from_slice(format!("100644 {} 0\t", empty_file(since)).as_bytes());
-        entries.extend_from_slice(path);
-        entries.push(0);
-    }
-    if entries.is_empty() {
-        return Ok(());
-    }
-    let update = ["update-index", "-z", "--add", "--replace", "--index-info"];
-    git.run(&update, entries, 0).await?.succeeded().map(drop)
-}
 
-async fn diff(
-    git: &Git<'_>,
-    since: &CommitHash,
-    shown: &[&str],
-) -> Result<WorkspaceChanges, VersionControlError> {
-    let options = [
-        "diff",
-        "--shortstat",
-        "--patch",
-        "--no-color",
-        "--no-ext-diff",
-        "--no-textconv",
-        "--no-renames",
-        "--ignore-submodules=all",
-        "--src-prefix=a/",
-        "--dst-prefix=b/",
-        since.as_str(),
-    ];
-    let output = git.run(&[&options, shown].concat(), Vec::new(), MAX_SUMMARY_BYTES + MAX_DIFF_BYTES).await?;
-    let Output { stdout, mut is_cut, .. } = output.succeeded()?;
-    let text = String::from_utf8_lossy(&stdout);
-    let (summary, diff) = text.split_once('\n').unwrap_or((&*text, ""));
-    let [files, insertions, deletions] = counts(summary);
-    let mut diff = diff.trim_start_matches('\n');
-    if diff.len() > MAX_DIFF_BYTES {
-        (diff, is_cut) = (&diff[..diff.floor_char_boundary(MAX_DIFF_BYTES)], true);
+    async fn save_worktree(&self, run: CommandId) -> Result<Option<String>, VersionControlError> {
+        let Some(found) = self.worktrees.find_of(run) else { return Ok(None) };
+        let commit = within(WORKTREE_TIMEOUT, self.save(&found)).await?;
+        Ok((!found.is_branch_empty(&commit)).then(|| found.branch()))
     }
-    if is_cut {
-        // Whole lines alone.
-        diff = diff.rfind('\n').map_or("", |end| &diff[..=end]);
+
+    async fn remove_worktree(&self, run: CommandId) -> Result<(), VersionControlError> {
+        let _one_at_a_time = self.changing.lock().await;
+        let Some(mut found) = self.worktrees.find_of(run) else { return Ok(()) };
+        within(WORKTREE_TIMEOUT, async {
+            if found.record.stage == Stage::Open {
+                self.save(&found).await?;
+                found.record.stage = Stage::Saved;
+                self.worktrees.write(&found).map_err(unusable)?;
+            }
+            self.discard(found).await
+        })
+        .await
     }
-    Ok(WorkspaceChanges {
-        commit: since.clone(),
-        files,
-        insertions,
-        deletions,
-        diff: Some(diff.to_owned()),
-        is_truncated: is_cut,
-    })
-}
 
-/// Reads the numbers of ` 3 files changed, 4 insertions(+), 1 deletion(-)`.
-fn counts(summary: &str) -> [u64; 3] {
-    ["file", "insertion", "deletion"].map(|noun| {
-        let part = summary.split(',').find(|part| part.contains(noun));
-        part.and_then(|part| part.split_whitespace().next()?.parse().ok()).unwrap_or(0)
-    })
-}
-
-/// Returns the name of the empty file in repositories with commits like this one.
-fn empty_file(commit: &CommitHash) -> &'static str {
-    match commit.as_str().len() {
-        40 => "e69de29bb2d1d6434b8b29ae775ad8c2e48c5391",
-        _ => "473a0f4c3be8a93681a267e3b1e9a7dcda1185436fe141f7749120a303721813",
+    async fn worktrees(&self) -> Vec<CommandId> {
+        self.worktrees.runs()
     }
 }
 
@@ -221,17 +270,4 @@ async fn within<T>(
 ) -> Result<T, VersionControlError> {
     let late = |_| VersionControlError(format!("git took longer than {} s", timeout.as_secs()));
     tokio::time::timeout(timeout, operation).await.map_err(late).flatten()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_numbers_of_a_summary_are_read() {
-        let summary = " 3 files changed, 40 insertions(+), 1 deletion(-)";
-        assert_eq!(counts(summary), [3, 40, 1]);
-        assert_eq!(counts(" 1 file changed, 2 deletions(-)"), [1, 0, 2]);
-        assert_eq!(counts(""), [0, 0, 0]);
-    }
 }

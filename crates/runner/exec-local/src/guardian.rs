@@ -1,13 +1,14 @@
 //! The guardian process, the parent of the supervisor.
 
 use std::io;
+use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::process::Command;
 use std::time::Instant;
 
 use nix::sys::prctl::set_child_subreaper;
 use nix::unistd::setsid;
-use std::os::unix::process::ExitStatusExt;
+use rdev_runner_domain::ExecEnd;
 
 use crate::exit::Exit;
 use crate::folder::{EXIT, GUARDIAN, RunFolder, SUPERVISOR};
@@ -50,6 +51,6 @@ pub fn supervise(folder: &Path) -> io::Result<()> {
         return Err(io::Error::other(format!("supervisor: {status}")));
     }
     folder.remove_temporary();
-    let duration_ms = started_at.elapsed().as_millis().try_into().unwrap_or(u64::MAX);
-    folder.write(EXIT, &Exit { signal: status.signal(), swept, left, duration_ms, ..Exit::default() })
+    let (signal, duration) = (status.signal(), started_at.elapsed());
+    folder.write(EXIT, &Exit(ExecEnd { signal, swept, left, duration, ..ExecEnd::default() }))
 }

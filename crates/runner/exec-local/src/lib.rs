@@ -18,6 +18,8 @@
 //! | `sweep.json` | what the last sweep of a run that goes on has found |
 //! | `exit.json` | how the program ended; there once nothing of the run is left |
 //!
+//! [`LocalGit`] adds `worktrees`, with the worktrees of runs and their records, and `git`, with what one operation needs.
+//!
 //! # Nothing is left
 //!
 //! Agents start tools in sessions of their own, and tools start daemons, so that neither a process group nor a
@@ -44,7 +46,6 @@ mod supervisor;
 mod sweep;
 
 pub use backend::{LocalBackend, LocalSettings, runs_as_root};
-pub use exit::Exit;
 pub use git::LocalGit;
 pub use guardian::supervise;
 pub use run::{LocalRun, RunError, RunState};

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use nix::errno::Errno;
 use nix::sys::signal::Signal;
-use rdev_runner_domain::OutputStream;
 use rdev_runner_domain::ports::MAX_OUTPUT_READ;
+use rdev_runner_domain::{ExecEnd, OutputStream};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::net::unix::pipe;
 use tokio::process::Command;
@@ -45,7 +45,7 @@ pub enum RunState {
     /// The agent, or what it has left behind, still runs.
     Running,
     /// Nothing of the run is left.
-    Ended(Exit),
+    Ended(ExecEnd),
     /// The supervisor and its guardian were killed, or never began. The end of the agent is unknown.
     Lost,
 }
@@ -78,7 +78,7 @@ pub enum RunError {
 
 impl LocalRun {
     /// Starts a run in a new folder. A program that cannot be started is a run that ends with
-    /// [`Exit::start_error`].
+    /// [`ExecEnd::start_error`].
     ///
     /// # Errors
     ///
@@ -221,8 +221,8 @@ impl LocalRun {
 }
 
 fn state(folder: &RunFolder) -> Result<RunState, RunError> {
-    if let Some(exit) = folder.read(EXIT)? {
-        return Ok(RunState::Ended(exit));
+    if let Some(Exit(end)) = folder.read(EXIT)? {
+        return Ok(RunState::Ended(end));
     }
     for name in [SUPERVISOR, GUARDIAN] {
         if folder.read(name)?.is_some_and(|process: Identity| process.is_alive()) {
@@ -230,7 +230,7 @@ fn state(folder: &RunFolder) -> Result<RunState, RunError> {
         }
     }
     // They may have ended in between.
-    Ok(folder.read(EXIT)?.map_or(RunState::Lost, RunState::Ended))
+    Ok(folder.read(EXIT)?.map_or(RunState::Lost, |Exit(end)| RunState::Ended(end)))
 }
 
 /// Starts a supervisor and waits until it has begun.

@@ -12,7 +12,7 @@ use nix::sys::prctl::set_child_subreaper;
 use nix::sys::signal::{SigSet, Signal, kill};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nix::unistd::{Pid, setsid};
-use rdev_runner_domain::OutputStream;
+use rdev_runner_domain::{ExecEnd, OutputStream};
 
 use crate::exit::{Exit, Sweep};
 use crate::folder::{EXIT, RunFolder, SUPERVISOR, SWEEP};
@@ -51,17 +51,18 @@ pub(crate) fn supervise(folder: &RunFolder) -> io::Result<()> {
             Supervisor { folder, agent, input: Some(input), signals }.watch(spec.wall_ms, started_at)
         }
         Err(error) => {
-            Exit { start_error: Some(format!("{}: {error}", spec.program.display())), ..Exit::default() }
+            let start_error = Some(format!("{}: {error}", spec.program.display()));
+            ExecEnd { start_error, ..ExecEnd::default() }
         }
     });
-    let duration_ms = started_at.elapsed().as_millis().try_into().unwrap_or(u64::MAX);
+    let duration = started_at.elapsed();
     let (swept, left) = sweep(SWEEP_LIMIT);
     // Without a reader it ends at once. Once the end is recorded, the folder may be removed at any moment.
     if let Some(writing) = writing.filter(|_| left == 0) {
         let _ = writing.join();
     }
     folder.remove_temporary();
-    folder.write(EXIT, &Exit { swept, left, duration_ms, ..ended? })
+    folder.write(EXIT, &Exit(ExecEnd { swept, left, duration, ..ended? }))
 }
 
 /// Makes the run known to the runner, once signals are read. They are not blocked earlier, because the agent
@@ -111,7 +112,7 @@ struct Supervisor<'a> {
 
 impl Supervisor<'_> {
     /// Waits for the end of the agent, and stops it when it has to.
-    fn watch(mut self, wall_ms: Option<u64>, started_at: Instant) -> Exit {
+    fn watch(mut self, wall_ms: Option<u64>, started_at: Instant) -> ExecEnd {
         let wall = wall_ms.and_then(|millis| started_at.checked_add(Duration::from_millis(millis)));
         let (mut timed_out, mut kill_at) = (false, None);
         let (mut sweeps, mut is_sweeping) = (0, false);
@@ -124,15 +125,7 @@ impl Supervisor<'_> {
             });
             if let Some(how) = end {
                 let (exit_code, signal) = (how.ok(), how.err().map(|signal| signal as i32));
-                return Exit {
-                    exit_code,
-                    signal,
-                    timed_out,
-                    start_error: None,
-                    swept: 0,
-                    left: 0,
-                    duration_ms: 0,
-                };
+                return ExecEnd { exit_code, signal, timed_out, ..ExecEnd::default() };
             }
             if is_sweeping && self.sweep_leftovers(sweeps + 1) {
                 (sweeps, is_sweeping) = (sweeps + 1, false);

@@ -27,6 +27,8 @@ struct ChangesForm {
     insertions: u64,
     deletions: u64,
     is_truncated: bool,
+    #[serde(default)]
+    branch: Option<String>,
 }
 
 /// The outcome is a part of the command's state, and is stored there alone.
@@ -58,8 +60,9 @@ pub fn result_to_json(result: &AgentResult) -> Result<String, Error> {
     let denials =
         denials.into_iter().map(|Denial { tool, id, input }| DenialForm { tool, id, input }).collect();
     let changes = changes.map(|changes| {
-        let WorkspaceChanges { commit, files, insertions, deletions, diff: _, is_truncated } = changes;
-        ChangesForm { commit, files, insertions, deletions, is_truncated }
+        let WorkspaceChanges { commit, files, insertions, deletions, diff: _, is_truncated, branch } =
+            changes;
+        ChangesForm { commit, files, insertions, deletions, is_truncated, branch }
     });
     let form =
         ResultForm { detail, exit_code, duration, session, text, usage, cost_nanos: cost, denials, changes };
@@ -88,8 +91,8 @@ pub fn result_from_json(outcome: Outcome, json: &str, diff: Option<&str>) -> Res
         denials.into_iter().map(|DenialForm { tool, id, input }| Denial { tool, id, input }).collect();
     let diff = diff.map(serde_json::from_str::<String>).transpose()?;
     let changes = changes.map(|changes| {
-        let ChangesForm { commit, files, insertions, deletions, is_truncated } = changes;
-        WorkspaceChanges { commit, files, insertions, deletions, diff, is_truncated }
+        let ChangesForm { commit, files, insertions, deletions, is_truncated, branch } = changes;
+        WorkspaceChanges { commit, files, insertions, deletions, diff, is_truncated, branch }
     });
     Ok(AgentResult { outcome, detail, exit_code, duration, session, text, usage, cost, denials, changes })
 }

@@ -216,6 +216,10 @@ impl Shared {
             }
         }
         let server = Arc::new(self.start(run, &place).await?);
+        if run.is_worktree {
+            // Its folder is removed after the run.
+            server.retire();
+        }
         server.runs().await.count += 1;
         self.running().push(Arc::clone(&server));
         Ok(self.entered(server))

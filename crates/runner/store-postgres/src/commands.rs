@@ -5,8 +5,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use rdev_runner_domain::ports::{Cancellation, CommandRepository, Deletion, Signal, StoreError};
 use rdev_runner_domain::{
-    Access, AgentRequest, Command, CommandFilter, CommandId, CommandStatus, EventPage, MAX_EVENT_PAGE_BYTES,
-    Page, PageRequest,
+    Access, AgentProvider, AgentRequest, Command, CommandFilter, CommandId, CommandStatus, EventPage,
+    MAX_EVENT_PAGE_BYTES, Page, PageRequest, ProjectName, SessionRef,
 };
 use rdev_runner_json::request_to_json;
 use rdev_runner_store::internal;
@@ -100,6 +100,25 @@ impl CommandRepository for PostgresCommands {
         .await
         .map_err(DbError::from)?;
         Page::read(rows, page.limit, CommandRow::id_text, CommandRow::read)
+    }
+
+    async fn first_of_session(
+        &self,
+        project: &ProjectName,
+        provider: &AgentProvider,
+        session: &SessionRef,
+    ) -> Result<Option<CommandId>, StoreError> {
+        let first = sqlx::query_scalar!(
+            "SELECT id FROM rdev_runner.commands WHERE project = $1 AND provider = $2 AND session = $3
+             ORDER BY id LIMIT 1",
+            project.as_str(),
+            provider.as_str(),
+            session.as_str()
+        )
+        .fetch_optional(&self.pool)
+        .await
+        .map_err(DbError::from)?;
+        Ok(first.map(CommandId::from_uuid))
     }
 
     async fn cancel(&self, access: &Access, id: CommandId) -> Result<Option<Cancellation>, StoreError> {
@@ -201,6 +220,11 @@ impl CommandRepository for PostgresCommands {
         .map_err(DbError::from)?;
         writing.commit().await?;
         Ok(pruned.rows_affected())
+    }
+
+    async fn database_id(&self) -> Result<String, StoreError> {
+        let id = sqlx::query_scalar!("SELECT id FROM rdev_runner.database").fetch_one(&self.pool).await;
+        Ok(id.map_err(DbError::from)?)
     }
 
     async fn check(&self) -> Result<(), StoreError> {

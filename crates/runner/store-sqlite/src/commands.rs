@@ -5,8 +5,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use rdev_runner_domain::ports::{Cancellation, CommandRepository, Deletion, Signal, StoreError};
 use rdev_runner_domain::{
-    Access, AgentRequest, Command, CommandFilter, CommandId, CommandStatus, EventPage, MAX_EVENT_PAGE_BYTES,
-    Page, PageRequest, Timestamp,
+    Access, AgentProvider, AgentRequest, Command, CommandFilter, CommandId, CommandStatus, EventPage,
+    MAX_EVENT_PAGE_BYTES, Page, PageRequest, ProjectName, SessionRef, Timestamp,
 };
 use rdev_runner_json::request_to_json;
 use rdev_runner_store::internal;
@@ -104,6 +104,26 @@ impl CommandRepository for SqliteCommands {
         .await
         .map_err(DbError::from)?;
         Page::read(rows, page.limit, CommandRow::id_text, CommandRow::read)
+    }
+
+    async fn first_of_session(
+        &self,
+        project: &ProjectName,
+        provider: &AgentProvider,
+        session: &SessionRef,
+    ) -> Result<Option<CommandId>, StoreError> {
+        let (project, provider, session) = (project.as_str(), provider.as_str(), session.as_str());
+        let first = sqlx::query_scalar!(
+            "SELECT id FROM runner_commands WHERE project = ?1 AND provider = ?2 AND session = ?3
+             ORDER BY id LIMIT 1",
+            project,
+            provider,
+            session
+        )
+        .fetch_optional(&self.pool)
+        .await
+        .map_err(DbError::from)?;
+        first.map(|id| command_id(&id)).transpose()
     }
 
     async fn cancel(&self, access: &Access, id: CommandId) -> Result<Option<Cancellation>, StoreError> {
@@ -207,6 +227,11 @@ impl CommandRepository for SqliteCommands {
         }
         writing.commit().await?;
         Ok(ids.len() as u64)
+    }
+
+    async fn database_id(&self) -> Result<String, StoreError> {
+        let id = sqlx::query_scalar!("SELECT id FROM runner_database").fetch_one(&self.pool).await;
+        Ok(id.map_err(DbError::from)?)
     }
 
     async fn check(&self) -> Result<(), StoreError> {

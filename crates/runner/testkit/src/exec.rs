@@ -45,6 +45,7 @@ suite! {$
     a_program_that_cannot_be_started_has_ended
     runs_are_kept_apart
     a_run_outlives_its_backend
+    the_runs_are_known_until_they_are_removed
     only_an_ended_run_is_removed
     an_unknown_run_is_refused
     a_program_gets_all_input

@@ -59,7 +59,7 @@ pub fn draft(n: u8, prompt: &str) -> RequestDraft {
 #[expect(clippy::expect_used, reason = "only tests use it")]
 pub fn run(draft: RequestDraft) -> AgentRun {
     let workspace = Workspace::Local { path: "/tmp".parse().expect("a path") };
-    AgentRun { request: request(draft), workspace, secrets: RunSecrets::default() }
+    AgentRun { request: request(draft), workspace, is_worktree: false, secrets: RunSecrets::default() }
 }
 
 /// Returns the checked form of a request, for a provider that can do everything.

@@ -97,6 +97,7 @@ suite! {$
     commands_are_shown_to_their_projects_alone
     a_result_is_kept_exactly
     a_list_leaves_out_diffs
+    the_first_command_of_a_session_is_found
     commands_are_paged_newest_first
     commands_are_filtered
     a_queued_command_is_cancelled_at_once
@@ -109,6 +110,7 @@ suite! {$
     events_beyond_the_bound_are_a_warning
     a_report_is_stored_once
     old_commands_are_pruned
+    a_database_has_an_id
     each_state_is_published_once
     concurrent_claims_share_nothing
     a_started_command_is_never_claimed_again

@@ -267,10 +267,19 @@ async fn serve_until_stopped(
     };
     system.stop(stop_by.saturating_duration_since(Instant::now())).await?;
     served??;
-    if failed.is_cancelled() {
-        return Err("an essential task has failed; the log says which".into());
+    check(&failed)
+}
+
+/// Fails if an essential task has failed, by the token of the system that says so.
+///
+/// # Errors
+///
+/// Fails with a sentence for the end of the process.
+pub fn check(failed: &CancellationToken) -> Result<(), Box<dyn Error>> {
+    match failed.is_cancelled() {
+        true => Err("an essential task has failed; the log says which".into()),
+        false => Ok(()),
     }
-    Ok(())
 }
 
 #[cfg(test)]

@@ -45,7 +45,12 @@ impl Subject {
             secret("ANTHROPIC_API_KEY", "test-key"),
             secret("ANTHROPIC_BASE_URL", &self.model.messages_url()),
         ]);
-        AgentRun { request: request(draft), workspace: Workspace::Local { path }, secrets }
+        AgentRun {
+            request: request(draft),
+            workspace: Workspace::Local { path },
+            is_worktree: false,
+            secrets,
+        }
     }
 
     /// Executes a request to its end, and checks that nothing of it is left.

@@ -51,7 +51,8 @@ impl Subject {
 
     pub(super) fn run(&self, draft: RequestDraft) -> AgentRun {
         let path = self.scene.folder("workspace").to_str().unwrap().parse().unwrap();
-        AgentRun { request: request(draft), workspace: Workspace::Local { path }, secrets: BTreeMap::new() }
+        let workspace = Workspace::Local { path };
+        AgentRun { request: request(draft), workspace, is_worktree: false, secrets: BTreeMap::new() }
     }
 
     /// Runs to the end, and returns the result and the events but text deltas.

@@ -4,7 +4,6 @@ pub(crate) mod apply;
 mod failure;
 pub(crate) mod get;
 pub(crate) mod list;
-mod path;
 pub(crate) mod render;
 pub(super) mod variables;
 

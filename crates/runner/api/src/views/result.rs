@@ -60,6 +60,9 @@ struct ChangesView<'a> {
     diff: Option<&'a str>,
     /// Whether the diff is only the beginning of the differences.
     is_truncated: bool,
+    /// The branch that has the changes, in the repository of the project's workspace, if the run had a worktree.
+    #[schema(required)]
+    branch: Option<&'a str>,
 }
 
 /// Numbers of tokens.
@@ -116,7 +119,7 @@ impl From<Usage> for UsageView {
 
 impl<'a> From<&'a WorkspaceChanges> for ChangesView<'a> {
     fn from(changes: &'a WorkspaceChanges) -> Self {
-        let WorkspaceChanges { commit, files, insertions, deletions, diff, is_truncated } = changes;
+        let WorkspaceChanges { commit, files, insertions, deletions, diff, is_truncated, branch } = changes;
         Self {
             commit: Text(commit),
             files: *files,
@@ -124,6 +127,7 @@ impl<'a> From<&'a WorkspaceChanges> for ChangesView<'a> {
             deletions: *deletions,
             diff: diff.as_deref(),
             is_truncated: *is_truncated,
+            branch: branch.as_deref(),
         }
     }
 }

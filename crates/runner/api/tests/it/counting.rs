@@ -7,7 +7,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use rdev_runner_domain::ports::{Cancellation, CommandRepository, Deletion, StoreError};
 use rdev_runner_domain::{
-    Access, AgentRequest, Command, CommandFilter, CommandId, EventPage, Page, PageRequest,
+    Access, AgentProvider, AgentRequest, Command, CommandFilter, CommandId, EventPage, Page, PageRequest,
+    ProjectName, SessionRef,
 };
 
 /// Counts the calls to another repository.
@@ -54,6 +55,15 @@ impl CommandRepository for Counting {
         self.count().list(access, filter, page).await
     }
 
+    async fn first_of_session(
+        &self,
+        project: &ProjectName,
+        provider: &AgentProvider,
+        session: &SessionRef,
+    ) -> Result<Option<CommandId>, StoreError> {
+        self.count().first_of_session(project, provider, session).await
+    }
+
     async fn cancel(&self, access: &Access, id: CommandId) -> Result<Option<Cancellation>, StoreError> {
         self.count().cancel(access, id).await
     }
@@ -74,6 +84,10 @@ impl CommandRepository for Counting {
 
     async fn prune(&self, age: Duration, limit: u32) -> Result<u64, StoreError> {
         self.count().prune(age, limit).await
+    }
+
+    async fn database_id(&self) -> Result<String, StoreError> {
+        self.count().database_id().await
     }
 
     async fn check(&self) -> Result<(), StoreError> {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use rdev_runner_domain::ports::{CodeAgent, SecretError, SecretRequest, VersionControlError};
 use rdev_runner_domain::{
     Access, AgentResult, AgentRun, CommitHash, FailureReason, LeasedCommand, Outcome, Project, RunSecrets,
-    Usage, Workspace, WorkspaceChanges,
+    Session, SessionRef, Usage, Workspace, WorkspaceChanges, Worktree, WorktreeRequest,
 };
 use secrecy::ExposeSecret;
 use tokio_util::sync::CancellationToken;
@@ -17,6 +17,10 @@ use super::shared::Shared;
 use super::sink::RunSink;
 use crate::redactor::Redactor;
 use crate::workspaces::Workspaces;
+
+/// The warning of a run that may share its files.
+const SHARED_FILES: &str =
+    "the workspace is no git repository with a commit: runs at the same time share its files";
 
 pub(super) struct Execution<'a> {
     pub(super) shared: &'a Shared,
@@ -37,8 +41,16 @@ pub(super) struct Execution<'a> {
 /// The place of a run.
 struct Place {
     workspace: Workspace,
+    /// The commit with which its worktree began, if it is one.
+    worktree_start: Option<CommitHash>,
     /// What the readers of the events should know about it.
     warning: Option<String>,
+}
+
+impl Place {
+    fn worktree(Worktree { workspace, start, .. }: Worktree, warning: Option<String>) -> Self {
+        Self { workspace, worktree_start: Some(start), warning }
+    }
 }
 
 impl Execution<'_> {
@@ -53,7 +65,7 @@ impl Execution<'_> {
                 Ok(project) => project,
                 Err(fault) => return (Err(fault), Ok(RunSecrets::default())),
             };
-            match self.place(&project).await {
+            match self.place(agent, &project).await {
                 Ok(place) => (Ok(place), self.secrets(&project).await),
                 Err(fault) => (Err(fault), Ok(RunSecrets::default())),
             }
@@ -66,7 +78,7 @@ impl Execution<'_> {
         match prepared {
             None => ended(Outcome::Cancelled, None),
             Some((Ok(place), Ok(secrets))) => self.execute(agent, place, secrets).await,
-            Some((Ok(place), Err(missing))) => self.without_secrets(agent, place.workspace, missing).await,
+            Some((Ok(place), Err(missing))) => self.without_secrets(agent, place, missing).await,
             Some((Err(fault), _)) => refused(fault),
         }
     }
@@ -74,18 +86,20 @@ impl Execution<'_> {
     async fn execute(
         &self,
         agent: &dyn CodeAgent,
-        Place { workspace, warning }: Place,
+        Place { workspace, worktree_start, warning }: Place,
         secrets: RunSecrets,
     ) -> AgentResult {
         let redactor = Redactor::new(secrets.hidden.iter().map(ExposeSecret::expose_secret));
-        let run = AgentRun { request: self.leased.request.clone(), workspace, secrets };
+        let is_worktree = worktree_start.is_some();
+        let run = AgentRun { request: self.leased.request.clone(), workspace, is_worktree, secrets };
         let sink = RunSink::new(self.shared, self.outbox, &redactor, self.taken_over, self.reported);
         if let Some(warning) = warning {
             sink.warn(warning).await;
         }
-        let commit = match self.taken_over {
-            Some(position) => position.commit.clone(),
-            None => self.commit(&run.workspace, &sink).await,
+        let commit = match (worktree_start, self.taken_over) {
+            (Some(start), _) => Some(start),
+            (None, Some(position)) => position.commit.clone(),
+            (None, None) => self.commit(&run.workspace, &sink).await,
         };
         self.began.cancel();
         let mut result = match self.taken_over {
@@ -102,10 +116,8 @@ impl Execution<'_> {
             // The result names the session to resume.
             result.session = None;
         }
-        if let Some(commit) = commit
-            && result.outcome != Outcome::Lost
-        {
-            result.changes = self.changes(&run.workspace, &commit, &sink).await;
+        if result.outcome != Outcome::Lost {
+            result.changes = self.changes(&run, commit.as_ref(), &sink).await;
         }
         sink.finish(result).await
     }
@@ -115,13 +127,13 @@ impl Execution<'_> {
     async fn without_secrets(
         &self,
         agent: &dyn CodeAgent,
-        workspace: Workspace,
+        Place { workspace, worktree_start, .. }: Place,
         missing: String,
     ) -> AgentResult {
         let Some(position) = self.taken_over else { return refused(missing) };
         tracing::warn!(command = %self.leased.lease.command, reason = missing, "stopping a run without its secrets");
-        let run =
-            AgentRun { request: self.leased.request.clone(), workspace, secrets: RunSecrets::default() };
+        let (request, secrets) = (self.leased.request.clone(), RunSecrets::default());
+        let run = AgentRun { request, workspace, is_worktree: worktree_start.is_some(), secrets };
         let redactor = Redactor::default();
         self.outbox.close();
         let sink = RunSink::new(self.shared, self.outbox, &redactor, Some(position), self.reported);
@@ -142,22 +154,64 @@ impl Execution<'_> {
         project.ok_or_else(|| format!("the project `{name}` does not exist"))
     }
 
-    /// Returns the workspace of the project, or a sentence about what is wrong with it.
-    async fn place(&self, project: &Project) -> Result<Place, String> {
+    /// Returns the place of the run, or a sentence about what is wrong with it.
+    async fn place(&self, agent: &dyn CodeAgent, project: &Project) -> Result<Place, String> {
+        let command = self.leased.lease.command;
         let workspace = project.settings().workspace.clone();
-        // A run that is taken over is in it already.
-        let (Some(workspaces), Workspace::Local { path }, None) =
-            (&self.shared.ports.workspaces, &workspace, self.taken_over)
-        else {
-            return Ok(Place { workspace, warning: None });
+        if self.taken_over.is_some() {
+            // It is in its place already.
+            return Ok(match self.shared.worktree(command).await {
+                Some(worktree) => Place::worktree(worktree, None),
+                None => Place { workspace, worktree_start: None, warning: None },
+            });
+        }
+        let mut warning = self.check(&workspace).await?;
+        if project.settings().max_running > 1
+            && agent.uses_workspace()
+            && let Some(version_control) = &self.shared.ports.version_control
+        {
+            let request = self.worktree_request(&workspace).await;
+            let opened = version_control.open_worktree(&request).await;
+            match opened.map_err(|fault| format!("the run has no worktree of its own: {fault}"))? {
+                Some(worktree) => return Ok(Place::worktree(worktree, warning)),
+                None => warning = warning.or_else(|| Some(SHARED_FILES.to_owned())),
+            }
+        }
+        Ok(Place { workspace, worktree_start: None, warning })
+    }
+
+    /// Checks the workspace. Returns a warning about it, or a sentence about what is wrong with it.
+    async fn check(&self, workspace: &Workspace) -> Result<Option<String>, String> {
+        let (Some(workspaces), Workspace::Local { path }) = (&self.shared.ports.workspaces, workspace) else {
+            return Ok(None);
         };
         let checked = Workspaces::check_before_run(workspaces, path).await;
         let data_dir = checked.map_err(|fault| format!("the workspace {path} {fault}"))?;
-        let warning = data_dir.map(|data_dir| {
+        Ok(data_dir.map(|data_dir| {
             let data_dir = data_dir.display();
             format!("the agent can read the server's keys in {data_dir}; --data-dir puts them elsewhere")
-        });
-        Ok(Place { workspace, warning })
+        }))
+    }
+
+    /// Returns what the run needs a worktree for: a session goes on with its files.
+    async fn worktree_request(&self, workspace: &Workspace) -> WorktreeRequest {
+        let draft = self.leased.request.draft();
+        let (run, workspace) = (draft.command_id, workspace.clone());
+        let first = async |session: &SessionRef| {
+            let find =
+                || self.shared.ports.commands.first_of_session(&draft.project, &draft.provider, session);
+            self.shared.insist("find the first command of a session", find).await
+        };
+        match &draft.session {
+            Session::New => WorktreeRequest { workspace, run, name: run, base: None },
+            Session::Resume(session) => {
+                let name = first(session).await.unwrap_or(run);
+                WorktreeRequest { workspace, run, name, base: None }
+            }
+            Session::Fork(session) => {
+                WorktreeRequest { workspace, run, name: run, base: first(session).await }
+            }
+        }
     }
 
     /// Returns the commit at which the workspace stands, and keeps it for a runner that takes over.
@@ -177,15 +231,23 @@ impl Execution<'_> {
         }
     }
 
+    /// Returns what the run has changed since a commit. The branch of its worktree has all of it then.
     async fn changes(
         &self,
-        workspace: &Workspace,
-        since: &CommitHash,
+        run: &AgentRun,
+        since: Option<&CommitHash>,
         sink: &RunSink<'_>,
     ) -> Option<WorkspaceChanges> {
         let version_control = self.shared.ports.version_control.as_ref()?;
-        match version_control.changes(workspace, since).await {
-            Ok(changes) => Some(changes),
+        let branch = match version_control.save_worktree(run.command_id()).await {
+            Ok(branch) => branch,
+            Err(error) => {
+                sink.warn(format!("the branch lacks what the run has not committed: {error}")).await;
+                None
+            }
+        };
+        match version_control.changes(&run.workspace, since?).await {
+            Ok(changes) => Some(WorkspaceChanges { branch, ..changes }),
             Err(error) => {
                 sink.warn(unknown_changes(&error)).await;
                 None

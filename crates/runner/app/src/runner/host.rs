@@ -11,6 +11,9 @@ use rdev_runner_domain::ports::Entropy;
 /// The file in the folder of a runner with the name of its host. A running runner has it locked.
 const HOST_FILE: &str = "runner.host";
 
+/// The file in the folder of a runner with the id of the database whose commands it has run last.
+const DATABASE_FILE: &str = "runner.database";
+
 /// How long a starting runner waits for the end of the one before.
 const LOCK_PATIENCE: Duration = Duration::from_secs(5);
 const LOCK_POLL_INTERVAL: Duration = Duration::from_millis(50);
@@ -30,6 +33,12 @@ pub enum RunnerHostError {
     /// Another runner has the folder.
     #[error("another runner uses {0}: stop it, or give this one another data folder")]
     InUse(PathBuf),
+    /// The folder has runs of another database.
+    #[error(
+        "{} has agents' runs or worktrees of another database: start the runner with that database until they have \
+         ended, or give this one another data folder", .0.display()
+    )]
+    OtherDatabase(PathBuf),
     /// The file cannot be used.
     #[error("{0} cannot be read and written")]
     File(PathBuf, #[source] io::Error),
@@ -73,6 +82,26 @@ impl RunnerHost {
         }
         let host = name(&mut file, entropy).map_err(failed)?;
         Ok(Self { host, lock: Some(file) })
+    }
+
+    /// Notes that the folder has the runs of this database from now on. `has_runs` says whether it has any: those of
+    /// another database must be left alone, because this one knows nothing of their commands.
+    ///
+    /// # Errors
+    ///
+    /// Fails if it has runs of another database, or if the file in it cannot be read and written.
+    pub fn bind(folder: &Path, database_id: &str, has_runs: bool) -> Result<(), RunnerHostError> {
+        let path = folder.join(DATABASE_FILE);
+        let failed = |error| RunnerHostError::File(path.clone(), error);
+        let line = format!("{database_id}\n");
+        match std::fs::read_to_string(&path) {
+            Ok(known) if known == line => return Ok(()),
+            Ok(_) if has_runs => return Err(RunnerHostError::OtherDatabase(folder.to_owned())),
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(failed(error)),
+            // Without the file they are those of an earlier version, and of this database.
+            Ok(_) | Err(_) => {}
+        }
+        std::fs::write(&path, line).map_err(failed)
     }
 
     /// Returns the name of the host.

@@ -21,10 +21,14 @@ pub(super) struct Position {
 pub(super) struct Covered {
     /// The number of the agent's events since its checkpoint.
     pub(super) events: u64,
+    /// The bytes of the next event, a text delta, that are contained too.
+    pub(super) bytes: usize,
     /// Whether the end of a text delta was held back, and is not stored.
     pub(super) is_mid_delta: bool,
 }
 
+/// Stands before the bytes of the next event.
+const BYTES: char = '~';
 /// Stands after the number of events if the end of a delta was held back.
 const MID_DELTA: char = '+';
 /// Stands before the commit.
@@ -42,8 +46,13 @@ impl Position {
             None => (head, None),
         };
         let number = events.strip_suffix(MID_DELTA);
-        let covered =
-            Covered { events: number.unwrap_or(events).parse().ok()?, is_mid_delta: number.is_some() };
+        let is_mid_delta = number.is_some();
+        let number = number.unwrap_or(events);
+        let (events, bytes) = match number.split_once(BYTES) {
+            Some((events, bytes)) => (events, bytes.parse().ok()?),
+            None => (number, 0),
+        };
+        let covered = Covered { events: events.parse().ok()?, bytes, is_mid_delta };
         Some(Self { checkpoint, covered, commit })
     }
 }
@@ -51,6 +60,9 @@ impl Position {
 impl fmt::Display for Position {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.covered.events)?;
+        if self.covered.bytes > 0 {
+            write!(f, "{BYTES}{}", self.covered.bytes)?;
+        }
         if self.covered.is_mid_delta {
             write!(f, "{MID_DELTA}")?;
         }
@@ -71,10 +83,12 @@ mod tests {
     #[test]
     fn a_position_is_restored_from_its_text() {
         for checkpoint in [None, Some(""), Some("{\"offset\": 17}"), Some("1+@a b")] {
-            for (is_mid_delta, commit) in [(false, None), (true, None), (false, Some("a".repeat(40)))] {
+            let kinds =
+                [(0, false, None), (0, true, None), (7, true, None), (12, false, Some("a".repeat(40)))];
+            for (bytes, is_mid_delta, commit) in kinds {
                 let position = Position {
                     checkpoint: checkpoint.map(str::to_owned),
-                    covered: Covered { events: 3, is_mid_delta },
+                    covered: Covered { events: 3, bytes, is_mid_delta },
                     commit: commit.map(|commit| commit.parse().unwrap()),
                 };
                 assert_eq!(Position::parse(&position.to_string()), Some(position));

@@ -93,12 +93,12 @@ impl Run {
         match end {
             End::Stored(outcome) => {
                 note_end(&shared, command, &provider, outcome);
-                forget(agent.as_deref(), command).await;
+                clean_up(&shared, agent.as_deref(), command).await;
             }
             End::Stopped => {
                 if let Some(outcome) = recorder.flush().await {
                     note_end(&shared, command, &provider, outcome);
-                    forget(agent.as_deref(), command).await;
+                    clean_up(&shared, agent.as_deref(), command).await;
                 }
             }
             End::LeaseLost => {
@@ -115,7 +115,7 @@ impl Run {
                     biased;
                     () = &mut executing => {}
                     () = &mut cancelling => {}
-                    () = ended.cancelled() => forget(agent.as_deref(), command).await,
+                    () = ended.cancelled() => clean_up(&shared, agent.as_deref(), command).await,
                     () = tokio::time::sleep(STOP_PATIENCE) => tracing::error!(%command, "agent does not stop"),
                     () = stop.cancelled() => {}
                 }
@@ -153,6 +153,12 @@ async fn has_other_runner(shared: &Shared, command: CommandId) -> bool {
     let get = || shared.ports.commands.get(Access::everything(), command);
     let command = shared.insist("get a command", get).await;
     command.is_some_and(|command| command.state.outcome().is_none())
+}
+
+/// Removes what is kept of a run that has ended.
+async fn clean_up(shared: &Shared, agent: Option<&dyn CodeAgent>, command: CommandId) {
+    forget(agent, command).await;
+    shared.remove_worktree(command).await;
 }
 
 /// Has the agent remove what it keeps of a run.

@@ -1,6 +1,6 @@
 //! The removal of secrets from what an agent reports.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use rdev_runner_domain::{AgentEventKind, AgentResult, Denial, SessionRef, WorkspaceChanges};
 
@@ -22,33 +22,70 @@ pub(super) struct Scrubber<'a> {
     held: String,
     /// The number of events in `held`.
     held_events: u64,
+    tail: Tail,
+}
+
+/// The last events, if all of them are deltas of one message.
+#[derive(Default)]
+struct Tail {
+    parent: Option<String>,
+    /// The sizes of their texts, from the first on that is not released as a whole.
+    sizes: VecDeque<usize>,
+}
+
+/// What is held back of the last events.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct Held {
+    /// The number of the last events that are not released as a whole.
+    pub(super) events: u64,
+    /// The bytes of the first of them that are released.
+    pub(super) released_bytes: usize,
+    /// Whether the end of an earlier delta is held back, after which other events were released.
+    pub(super) is_mid_delta: bool,
 }
 
 impl<'a> Scrubber<'a> {
     pub(super) const fn new(redactor: &'a Redactor) -> Self {
-        Self { redactor, streams: BTreeMap::new(), held: String::new(), held_events: 0 }
+        Self {
+            redactor,
+            streams: BTreeMap::new(),
+            held: String::new(),
+            held_events: 0,
+            tail: Tail { parent: None, sizes: VecDeque::new() },
+        }
     }
 
-    /// Returns the number of the last events that are held back.
-    pub(super) const fn held_events(&self) -> u64 {
-        self.held_events
+    /// Returns what is held back. What is held back of the last events is passed again by an agent that is attached to;
+    /// what is held back of earlier ones is not.
+    pub(super) fn held(&self) -> Held {
+        let mut holding = self.streams.iter().filter(|(_, stream)| stream.is_holding());
+        let Some((parent, stream)) = holding.next() else {
+            return Held { events: self.held_events, ..Held::default() };
+        };
+        let sizes = &self.tail.sizes;
+        let of_tail: usize = sizes.iter().sum();
+        match of_tail.checked_sub(stream.held_bytes()) {
+            Some(released_bytes) if holding.next().is_none() && *parent == self.tail.parent => {
+                Held { events: sizes.len() as u64, released_bytes, is_mid_delta: false }
+            }
+            _ => Held { events: self.held_events, released_bytes: 0, is_mid_delta: true },
+        }
     }
 
-    /// Returns whether the end of a delta is held back.
-    pub(super) fn holds_delta(&self) -> bool {
-        self.streams.values().any(RedactedStream::is_holding)
-    }
-
-    /// Takes an event, and returns what is known to be clean.
-    pub(super) fn scrub(&mut self, event: AgentEventKind) -> Vec<AgentEventKind> {
+    /// Takes an event, and returns what is known to be clean. The first `released_bytes` of a delta are stored already.
+    pub(super) fn scrub(&mut self, event: AgentEventKind, released_bytes: usize) -> Vec<AgentEventKind> {
         let mut clean = Vec::with_capacity(1);
         match event {
-            AgentEventKind::Raw { text } => self.raw(text, &mut clean),
+            AgentEventKind::Raw { text } => {
+                self.tail.sizes.clear();
+                self.raw(text, &mut clean);
+            }
             AgentEventKind::TextDelta { text, parent } => {
                 self.release(&mut clean);
-                self.delta(&text, parent, &mut clean);
+                self.delta(&text, released_bytes, parent, &mut clean);
             }
             event => {
+                self.tail.sizes.clear();
                 self.release(&mut clean);
                 if let AgentEventKind::Message { parent, .. } = &event
                     && let Some((parent, stream)) = self.streams.remove_entry(parent)
@@ -84,7 +121,13 @@ impl<'a> Scrubber<'a> {
         }
     }
 
-    fn delta(&mut self, text: &str, parent: Option<String>, clean: &mut Vec<AgentEventKind>) {
+    fn delta(
+        &mut self,
+        text: &str,
+        released_bytes: usize,
+        parent: Option<String>,
+        clean: &mut Vec<AgentEventKind>,
+    ) {
         if !self.streams.contains_key(&parent)
             && self.streams.len() >= MAX_STREAMS
             && let Some(parent) = self.least_needed()
@@ -93,7 +136,9 @@ impl<'a> Scrubber<'a> {
             finish(parent, stream, clean);
         }
         let stream = self.streams.entry(parent.clone()).or_insert_with(|| self.redactor.stream());
-        let text = stream.push(text);
+        let whole = text.len();
+        let text = stream.push(text.get(released_bytes..).unwrap_or(text));
+        self.tail.add(&parent, whole, stream.held_bytes());
         if !text.is_empty() {
             clean.push(AgentEventKind::TextDelta { text, parent });
         }
@@ -110,6 +155,24 @@ impl<'a> Scrubber<'a> {
         if self.held_events > 0 {
             self.held_events = 0;
             clean.push(AgentEventKind::Raw { text: self.redactor.redact(&std::mem::take(&mut self.held)) });
+        }
+    }
+}
+
+impl Tail {
+    /// Adds a delta of this size, after which so many bytes of its message are held back.
+    fn add(&mut self, parent: &Option<String>, size: usize, held_bytes: usize) {
+        if self.parent != *parent {
+            self.parent.clone_from(parent);
+            self.sizes.clear();
+        }
+        self.sizes.push_back(size);
+        let mut all: usize = self.sizes.iter().sum();
+        while let Some(first) = self.sizes.front()
+            && all - first >= held_bytes
+        {
+            all -= first;
+            self.sizes.pop_front();
         }
     }
 }

@@ -6,9 +6,9 @@ const SECRET: &str = "correct-horse-battery";
 
 fn scrub(redactor: &Redactor, events: Vec<AgentEventKind>) -> Vec<AgentEventKind> {
     let mut scrubber = Scrubber::new(redactor);
-    let mut clean: Vec<_> = events.into_iter().flat_map(|event| scrubber.scrub(event)).collect();
+    let mut clean: Vec<_> = events.into_iter().flat_map(|event| scrubber.scrub(event, 0)).collect();
     clean.extend(scrubber.finish());
-    assert_eq!(scrubber.held_events(), 0);
+    assert_eq!(scrubber.held(), Held::default());
     clean
 }
 
@@ -58,20 +58,36 @@ fn what_was_held_back_of_the_deltas_comes_before_their_message() {
 }
 
 #[test]
-fn it_is_known_whether_the_end_of_a_delta_is_held_back() {
+fn it_is_known_how_much_of_the_last_events_is_held_back() {
     let redactor = Redactor::new([SECRET]);
     let mut scrubber = Scrubber::new(&redactor);
-    for (event, holds) in [
-        (delta("I am!", None), false),
-        (delta(" I am correct", Some("t1")), true),
-        (delta("!", None), true),
-        (message("I am!!"), true),
-        (delta(", he says.", Some("t1")), false),
-        (raw("correct"), false),
+    let held = |events, released_bytes, is_mid_delta| Held { events, released_bytes, is_mid_delta };
+    for (event, expected) in [
+        (delta("I am!", None), held(0, 0, false)),
+        (delta(" I am corr", Some("t1")), held(1, 6, false)),
+        (delta("ect", Some("t1")), held(2, 6, false)),
+        (delta("", Some("t1")), held(3, 6, false)),
+        // An event behind it: what is held back is not of the last events any more.
+        (delta("!", None), held(0, 0, true)),
+        (message("I am!!"), held(0, 0, true)),
+        (delta(", he says, correct", Some("t1")), held(1, 11, false)),
+        (delta("-horse and cor", Some("t1")), held(1, 11, false)),
+        (raw("correct"), held(1, 0, true)),
+        (delta(".", Some("t1")), held(0, 0, false)),
+        (raw("correct"), held(1, 0, false)),
     ] {
-        scrubber.scrub(event.clone());
-        assert_eq!(scrubber.holds_delta(), holds, "{event:?}");
+        scrubber.scrub(event.clone(), 0);
+        assert_eq!(scrubber.held(), expected, "{event:?}");
     }
+}
+
+#[test]
+fn a_delta_goes_on_behind_what_is_stored_of_it() {
+    let redactor = Redactor::new([SECRET]);
+    let mut scrubber = Scrubber::new(&redactor);
+    assert_eq!(scrubber.scrub(delta("I am correct", None), 5), []);
+    assert_eq!(scrubber.held(), Held { events: 1, released_bytes: 5, is_mid_delta: false });
+    assert_eq!(scrubber.scrub(delta(", he says.", None), 0), [delta("correct, he says.", None)]);
 }
 
 #[test]
@@ -85,10 +101,10 @@ fn a_secret_split_over_raw_lines_is_removed() {
 fn raw_lines_that_only_look_like_a_beginning_are_kept() {
     let redactor = Redactor::new([SECRET]);
     let mut scrubber = Scrubber::new(&redactor);
-    assert_eq!(scrubber.scrub(raw("is that correct")), []);
-    assert_eq!(scrubber.held_events(), 1);
-    assert_eq!(scrubber.scrub(message("Yes.")), [raw("is that correct"), message("Yes.")]);
-    assert_eq!(scrubber.held_events(), 0);
+    assert_eq!(scrubber.scrub(raw("is that correct"), 0), []);
+    assert_eq!(scrubber.held().events, 1);
+    assert_eq!(scrubber.scrub(message("Yes."), 0), [raw("is that correct"), message("Yes.")]);
+    assert_eq!(scrubber.held().events, 0);
 }
 
 #[test]
@@ -134,6 +150,7 @@ fn every_text_of_events_and_results_is_searched() {
         cost: None,
         denials: vec![Denial { tool: text(), id: Some(id), input: Some(text()) }],
         changes: Some(WorkspaceChanges {
+            branch: None,
             commit: "a".repeat(40).parse().unwrap(),
             files: 1,
             insertions: 2,

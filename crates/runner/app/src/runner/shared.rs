@@ -8,6 +8,8 @@ use rdev_runner_domain::ports::{
     StoreError, VersionControl,
 };
 
+use rdev_runner_domain::{CommandId, Worktree};
+
 use super::availability::Availability;
 use super::calls::{Backoff, CALL_TIMEOUT, CallFailed};
 use super::metrics::Metrics;
@@ -75,6 +77,20 @@ impl Shared {
         let value = self.call(operation, call).await?;
         self.outages.database_answers();
         Ok(value)
+    }
+
+    /// Returns the worktree of a run, if it has one.
+    pub(super) async fn worktree(&self, run: CommandId) -> Option<Worktree> {
+        self.ports.version_control.as_ref()?.worktree(run).await
+    }
+
+    /// Removes the worktree of a run that has ended, if it has one.
+    pub(super) async fn remove_worktree(&self, command: CommandId) {
+        if let Some(version_control) = &self.ports.version_control
+            && let Err(error) = version_control.remove_worktree(command).await
+        {
+            tracing::error!(%command, %error, "worktree cannot be removed; the next start of the runner tries again");
+        }
     }
 
     /// Makes a call of the store until it succeeds.

@@ -38,6 +38,8 @@ struct State<'a> {
     events: u64,
     /// The number of the first of them that are stored already.
     stored: u64,
+    /// The bytes of the next one, a text delta, that are stored too.
+    stored_bytes: usize,
     /// A checkpoint that waits for an event before it, which is held back, and the number of the events
     /// before it.
     deferred: Option<(String, u64)>,
@@ -58,6 +60,7 @@ impl<'a> RunSink<'a> {
             leftovers: Leftovers::new(covered.is_mid_delta),
             events: 0,
             stored: covered.events,
+            stored_bytes: covered.bytes,
             deferred: None,
         };
         let has_dropped = AtomicBool::new(false);
@@ -104,8 +107,17 @@ impl<'a> RunSink<'a> {
 impl State<'_> {
     /// Returns what needs no repetition once the outbox is stored.
     fn covered(&self) -> Covered {
-        let events = (self.events - self.scrubber.held_events()).max(self.stored);
-        Covered { events, is_mid_delta: self.scrubber.holds_delta() || self.leftovers.are_expected() }
+        let held = self.scrubber.held();
+        let is_mid_delta = held.is_mid_delta || self.leftovers.are_expected();
+        if self.events <= self.stored {
+            return Covered { events: self.stored, bytes: self.stored_bytes, is_mid_delta };
+        }
+        Covered { events: self.events - held.events, bytes: held.released_bytes, is_mid_delta }
+    }
+
+    /// Returns what needs no repetition before the last event.
+    fn covered_before(&self) -> Covered {
+        Covered { events: self.events - 1, bytes: 0, ..self.covered() }
     }
 }
 
@@ -118,20 +130,21 @@ impl EventSink for RunSink<'_> {
         if state.events <= state.stored {
             return;
         }
+        let stored_bytes = std::mem::take(&mut state.stored_bytes);
         if state.leftovers.contain(&event) {
             self.drop_delta(state.covered());
             return;
         }
-        let mut clean = state.scrubber.scrub(event);
+        let mut clean = state.scrubber.scrub(event, stored_bytes);
         if let Some(last) = clean.pop() {
             // What was held back before belongs to earlier events.
-            let before = Covered { events: (state.events - 1).max(state.stored), ..state.covered() };
+            let before = state.covered_before();
             for kind in clean {
                 self.put(kind, before).await;
             }
             self.put(last, state.covered()).await;
         }
-        if state.scrubber.held_events() == 0
+        if state.scrubber.held().events == 0
             && let Some((text, events)) = state.deferred.take()
         {
             state.events -= events;
@@ -143,7 +156,7 @@ impl EventSink for RunSink<'_> {
     async fn checkpoint(&self, checkpoint: String) {
         self.reported.cancel();
         let mut state = self.state.lock().await;
-        if state.scrubber.held_events() > 0 {
+        if state.scrubber.held().events > 0 {
             state.deferred = Some((checkpoint, state.events));
             return;
         }

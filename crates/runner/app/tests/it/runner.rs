@@ -11,3 +11,5 @@ mod queue;
 mod runs;
 mod scene;
 mod secrets;
+mod version_control;
+mod worktrees;

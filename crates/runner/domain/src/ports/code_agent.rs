@@ -16,6 +16,11 @@ pub trait CodeAgent: Send + Sync + 'static {
     /// Returns what the agent can do on this host.
     fn capabilities(&self) -> Capabilities;
 
+    /// Returns whether the agent works in the files of the workspace.
+    fn uses_workspace(&self) -> bool {
+        true
+    }
+
     /// Finds out whether the agent can run now, and in which version.
     async fn probe(&self) -> Result<AgentVersion, Unavailable>;
 

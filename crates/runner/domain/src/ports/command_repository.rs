@@ -3,7 +3,10 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use super::StoreError;
-use crate::{Access, AgentRequest, Command, CommandFilter, CommandId, EventPage, Page, PageRequest};
+use crate::{
+    Access, AgentProvider, AgentRequest, Command, CommandFilter, CommandId, EventPage, Page, PageRequest,
+    ProjectName, SessionRef,
+};
 
 /// The stored commands and their events. A caller sees the commands of the projects that it sees.
 #[async_trait]
@@ -41,6 +44,17 @@ pub trait CommandRepository: Send + Sync + 'static {
         filter: &CommandFilter,
         page: PageRequest<CommandId>,
     ) -> Result<Page<Command>, StoreError>;
+
+    /// Returns the first command of a session that still exists: of this project and provider, that resumes the session
+    /// or whose agent has reported it.
+    ///
+    /// 1. MUST find no command of another session, project or provider. (`the_first_command_of_a_session_is_found`)
+    async fn first_of_session(
+        &self,
+        project: &ProjectName,
+        provider: &AgentProvider,
+        session: &SessionRef,
+    ) -> Result<Option<CommandId>, StoreError>;
 
     /// Cancels a visible command by [`CommandState::cancel`](crate::CommandState::cancel).
     ///
@@ -84,6 +98,11 @@ pub trait CommandRepository: Send + Sync + 'static {
     ///
     /// 1. MUST delete no others. (`old_commands_are_pruned`)
     async fn prune(&self, age: Duration, limit: u32) -> Result<u64, StoreError>;
+
+    /// Returns the id of the database, which no other has.
+    ///
+    /// 1. MUST return the same always. (`a_database_has_an_id`)
+    async fn database_id(&self) -> Result<String, StoreError>;
 
     /// Checks that the database responds.
     async fn check(&self) -> Result<(), StoreError>;

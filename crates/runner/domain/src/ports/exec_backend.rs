@@ -38,11 +38,10 @@ pub trait ExecBackend: Send + Sync + 'static {
     /// 9. MUST stop a program that takes longer than its limit. (`a_program_that_takes_too_long_is_stopped`)
     async fn start(&self, run: &RunName, spec: &ExecSpec) -> Result<(), ExecError>;
 
-    /// Returns the runs that were not removed, those of earlier instances included. A backend whose runs do not outlive
-    /// the runner has none.
-    async fn runs(&self) -> Result<Vec<RunName>, ExecError> {
-        Ok(Vec::new())
-    }
+    /// Returns the runs that were not removed.
+    ///
+    /// 1. MUST contain those of earlier instances, also after their end. (`the_runs_are_known_until_they_are_removed`)
+    async fn runs(&self) -> Result<Vec<RunName>, ExecError>;
 
     /// Returns the state of a run.
     ///

@@ -1,8 +1,11 @@
 use async_trait::async_trait;
 
-use crate::{CommitHash, Workspace, WorkspaceChanges};
+use crate::{CommandId, CommitHash, Workspace, WorkspaceChanges, Worktree, WorktreeRequest};
 
-/// The version control of workspaces. It only reads a workspace, which may be hostile.
+/// The version control of workspaces. A workspace may be hostile: nothing that it names is run.
+///
+/// A worktree belongs to a run from [`Self::open_worktree`] to [`Self::remove_worktree`], also across a restart of the
+/// runner. Its branch stays, if it has anything.
 #[async_trait]
 pub trait VersionControl: Send + Sync + 'static {
     /// Returns the commit at which a workspace stands; `None` if the workspace is no repository, or has no
@@ -29,9 +32,47 @@ pub trait VersionControl: Send + Sync + 'static {
         workspace: &Workspace,
         since: &CommitHash,
     ) -> Result<WorkspaceChanges, VersionControlError>;
+
+    /// Gives a run a worktree: of the commit at which the workspace stands, or with the files of an earlier run, as the
+    /// request says. `None` if the workspace is no repository, or has no commit.
+    ///
+    /// 1. MUST change nothing in the workspace but add the branch and what git keeps of a worktree.
+    /// 2. MUST leave nothing that looks like a worktree if it is interrupted.
+    ///
+    /// # Errors
+    ///
+    /// Fails with a sentence about the cause.
+    async fn open_worktree(&self, request: &WorktreeRequest)
+    -> Result<Option<Worktree>, VersionControlError>;
+
+    /// Returns the worktree of a run, if it has one.
+    async fn worktree(&self, run: CommandId) -> Option<Worktree>;
+
+    /// Commits what is in no commit of a run's worktree, and lets its branch have all of it. Returns the branch; `None`
+    /// if it has nothing new, or if the run has no worktree.
+    ///
+    /// 1. MUST accept a repetition.
+    ///
+    /// # Errors
+    ///
+    /// Fails with a sentence about the cause.
+    async fn save_worktree(&self, run: CommandId) -> Result<Option<String>, VersionControlError>;
+
+    /// Saves the worktree of a run, and removes it. Removes the branch too if the run has changed nothing.
+    ///
+    /// 1. MUST accept a repetition, and a run without a worktree.
+    /// 2. MUST NOT remove what cannot be saved.
+    ///
+    /// # Errors
+    ///
+    /// Fails with a sentence about the cause.
+    async fn remove_worktree(&self, run: CommandId) -> Result<(), VersionControlError>;
+
+    /// Returns the runs that have a worktree, those of earlier runners included.
+    async fn worktrees(&self) -> Vec<CommandId>;
 }
 
-/// The reason why nothing is known about the changes of a workspace.
+/// The reason why an operation of a version control failed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct VersionControlError(pub String);

@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::process::Stdio;
 
+use rdev_runner_domain::CommitHash;
 use rdev_runner_domain::ports::VersionControlError;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use tokio::process::Command;
@@ -11,6 +12,12 @@ use crate::programs;
 
 /// The longest part of a complaint that is shown, in bytes.
 const MAX_COMPLAINT_BYTES: usize = 300;
+
+/// The longest list of files, in bytes.
+const MAX_LIST_BYTES: usize = 16 << 20;
+
+/// The longest line that is read, in bytes.
+const MAX_LINE_BYTES: usize = 128;
 
 /// Settings that every command has. Larger files are compared without their lines.
 const SETTINGS: [&str; 6] = [
@@ -30,6 +37,8 @@ pub(super) struct Git<'a> {
     pub(super) folder: &'a Path,
     /// The repository that git uses.
     pub(super) view: &'a Path,
+    /// The objects of the workspace's repository, if git may add some.
+    pub(super) objects: Option<&'a Path>,
 }
 
 /// What a command of git has printed.
@@ -76,6 +85,9 @@ impl Git<'_> {
             ("GIT_NO_LAZY_FETCH", "1"),
             ("GIT_ALLOW_PROTOCOL", ""),
         ]);
+        if let Some(objects) = self.objects {
+            command.env("GIT_OBJECT_DIRECTORY", objects);
+        }
         command.arg("--no-pager");
         for setting in SETTINGS {
             command.args(["-c", setting]);
@@ -99,6 +111,40 @@ impl Git<'_> {
         let (stdout, is_cut) = read.map_err(|error| failed(&error))?;
         let status = child.wait().await.map_err(|error| failed(&error))?;
         Ok(Output { stdout, is_cut, is_success: status.success(), complaint })
+    }
+}
+
+impl Git<'_> {
+    /// Runs a command that must not fail, and returns the line that it prints.
+    pub(super) async fn line(&self, args: &[&str]) -> Result<String, VersionControlError> {
+        let output = self.run(args, Vec::new(), MAX_LINE_BYTES).await?.succeeded()?;
+        Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
+    }
+
+    /// Returns the paths that a command lists, each with a NUL behind it, without other repositories.
+    pub(super) async fn paths(&self, args: &[&str]) -> Result<Vec<u8>, VersionControlError> {
+        let listed = self.run(args, Vec::new(), MAX_LIST_BYTES).await?;
+        if listed.is_cut {
+            return Err(VersionControlError("it has too many files that are in no commit".to_owned()));
+        }
+        let listed = listed.succeeded()?.stdout;
+        // A path that ends with a slash is another repository.
+        let files = listed.split_inclusive(|byte| *byte == 0).filter(|path| !path.ends_with(b"/\0"));
+        Ok(files.flatten().copied().collect())
+    }
+
+    /// Returns the commit that a revision names, if it names one.
+    pub(super) async fn commit(&self, revision: &str) -> Result<Option<CommitHash>, VersionControlError> {
+        let revision = format!("{revision}^{{commit}}");
+        let found =
+            self.run(&["rev-parse", "--quiet", "--verify", &revision], Vec::new(), MAX_LINE_BYTES).await?;
+        // Without a commit it fails in silence.
+        if !found.is_success && found.stdout.is_empty() && found.complaint.is_empty() {
+            return Ok(None);
+        }
+        let found = found.succeeded()?;
+        let hash = String::from_utf8_lossy(&found.stdout).trim().parse();
+        hash.map(Some).map_err(|_| VersionControlError("git named no commit".to_owned()))
     }
 }
 

@@ -21,23 +21,53 @@ pub(super) struct View {
     has_index: bool,
 }
 
+/// The repository of a folder.
+#[derive(Debug, Clone)]
+pub(super) struct Repository {
+    /// Its commits, references and settings.
+    pub(super) common: PathBuf,
+    /// The commit at which the folder stands, and its index.
+    pub(super) own: PathBuf,
+}
+
+impl Repository {
+    /// Returns the repository that a workspace contains.
+    pub(super) fn within(workspace: &Path) -> Self {
+        let common = workspace.join(".git");
+        Self { own: common.clone(), common }
+    }
+
+    /// Returns the folder that a repository has for each of its worktrees.
+    pub(super) fn worktrees(&self) -> PathBuf {
+        self.common.join("worktrees")
+    }
+
+    /// Returns the repository as one of its worktrees has it.
+    pub(super) fn of_worktree(&self, name: &str) -> Self {
+        Self { own: self.worktrees().join(name), common: self.common.clone() }
+    }
+}
+
 impl View {
-    /// Makes a view of the repository of a workspace; `None` if the workspace has none of its own. A file or link in
-    /// place of the repository's folder may lead to another repository, and is not followed.
-    pub(super) fn new(workspace: &Path, path: PathBuf) -> Result<Option<Self>, VersionControlError> {
-        let repository = workspace.join(".git");
-        let head = if is_folder(&repository) { read(&repository.join("HEAD")) } else { Ok(None) };
+    /// Makes a view of a repository; `None` if there is none. A file or link in place of one of its folders may lead to
+    /// another repository, and is not followed.
+    pub(super) fn new(repository: &Repository, path: PathBuf) -> Result<Option<Self>, VersionControlError> {
+        let Repository { common, own } = repository;
+        let is_worktree = own != common;
+        let is_own =
+            is_folder(common) && (!is_worktree || is_folder(&repository.worktrees()) && is_folder(own));
+        let head = if is_own { read(&own.join("HEAD")) } else { Ok(None) };
         let unreadable = |error: io::Error| VersionControlError(error.to_string());
         let Some(head) = head.map_err(unreadable)? else { return Ok(None) };
-        let objects = repository.join("objects");
-        if !is_folder(&objects) || !is_folder(&repository.join("refs")) {
+        let objects = common.join("objects");
+        if !is_folder(&objects) || !is_folder(&common.join("refs")) {
             return Ok(None);
         }
         if fs::symlink_metadata(objects.join("info/alternates")).is_ok() {
             return Err(VersionControlError("its repository borrows the commits of another one".to_owned()));
         }
         let mut view = Self { path, has_index: false };
-        view.fill(&repository, &objects, &head).map_err(unreadable)?;
+        view.fill(repository, &objects, &head).map_err(unreadable)?;
         Ok(Some(view))
     }
 
@@ -45,27 +75,33 @@ impl View {
         &self.path
     }
 
+    /// Returns the copy of the index.
+    pub(super) fn index(&self) -> PathBuf {
+        self.path.join("index")
+    }
+
     /// Returns whether the workspace has an index.
     pub(super) const fn has_index(&self) -> bool {
         self.has_index
     }
 
-    fn fill(&mut self, repository: &Path, objects: &Path, head: &[u8]) -> io::Result<()> {
+    fn fill(&mut self, repository: &Repository, objects: &Path, head: &[u8]) -> io::Result<()> {
+        let Repository { common, own: repository } = repository;
         let own = |name: &str| self.path.join(name);
         private_folder(&own("objects/info"))?;
         private_folder(&own("info"))?;
         fs::write(own("HEAD"), head)?;
         fs::write(own("objects/info/alternates"), [objects.as_os_str().as_encoded_bytes(), b"\n"].concat())?;
-        symlink(repository.join("refs"), own("refs"))?;
-        let packed_refs = repository.join("packed-refs");
+        symlink(common.join("refs"), own("refs"))?;
+        let packed_refs = common.join("packed-refs");
         if fs::symlink_metadata(&packed_refs).is_ok_and(|found| found.is_file()) {
             symlink(packed_refs, own("packed-refs"))?;
         }
-        if let Some(exclude) = read(&repository.join("info/exclude"))? {
+        if let Some(exclude) = read(&common.join("info/exclude"))? {
             fs::write(own("info/exclude"), exclude)?;
         }
         // The one setting without which the commits cannot be read.
-        let has_long_hashes = read(&repository.join("config"))?.is_some_and(|config| {
+        let has_long_hashes = read(&common.join("config"))?.is_some_and(|config| {
             let config = String::from_utf8_lossy(&config).to_ascii_lowercase();
             config.lines().any(|line| line.contains("objectformat") && line.contains("sha256"))
         });
@@ -77,7 +113,7 @@ impl View {
         let mut target = OpenOptions::new();
         target.write(true).create_new(true).mode(0o600);
         if let Some(index) = open(&repository.join("index"), MAX_INDEX_BYTES)? {
-            io::copy(&mut index.take(MAX_INDEX_BYTES), &mut target.open(own("index"))?)?;
+            io::copy(&mut index.take(MAX_INDEX_BYTES), &mut target.open(self.index())?)?;
             self.has_index = true;
         }
         Ok(())
@@ -91,12 +127,12 @@ impl Drop for View {
     }
 }
 
-fn is_folder(path: &Path) -> bool {
+pub(super) fn is_folder(path: &Path) -> bool {
     fs::symlink_metadata(path).is_ok_and(|found| found.is_dir())
 }
 
 /// Returns the content of a small file; `None` if there is none.
-fn read(path: &Path) -> io::Result<Option<Vec<u8>>> {
+pub(super) fn read(path: &Path) -> io::Result<Option<Vec<u8>>> {
     let Some(file) = open(path, MAX_FILE_BYTES)? else { return Ok(None) };
     let mut content = Vec::new();
     file.take(MAX_FILE_BYTES).read_to_end(&mut content)?;

@@ -1,4 +1,6 @@
-//! The changes of workspaces, with the real git.
+//! The version control of workspaces, with the real git.
+
+mod worktrees;
 
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -54,13 +56,21 @@ impl Scene {
         Workspace::Local { path: self.workspace.to_str().unwrap().parse().unwrap() }
     }
 
+    /// Returns a program, and the file that it makes when it runs.
+    fn script_with_proof(&self) -> (PathBuf, PathBuf) {
+        let (script, proof) = (self.folder.join("script"), self.folder.join("proof"));
+        fs::write(&script, format!("#!/bin/sh\ntouch '{}'\ncat\n", proof.display())).unwrap();
+        fs::set_permissions(&script, std::os::unix::fs::PermissionsExt::from_mode(0o700)).unwrap();
+        (script, proof)
+    }
+
     async fn commit(&self) -> Option<CommitHash> {
         self.git.commit(&self.place()).await.unwrap()
     }
 
     async fn try_changes(&self, since: &CommitHash) -> Result<WorkspaceChanges, VersionControlError> {
         let found = self.git.changes(&self.place(), since).await;
-        assert_eq!(fs::read_dir(self.folder.join("views")).unwrap().count(), 0, "a view is left");
+        assert_eq!(fs::read_dir(self.folder.join("git")).unwrap().count(), 0, "a view is left");
         found
     }
 
@@ -70,7 +80,7 @@ impl Scene {
 }
 
 fn open(folder: &Path, workspace: &Path, path: String) -> LocalGit {
-    LocalGit::open(folder.join("views"), &workspace.join("hidden [x]"), path).unwrap()
+    LocalGit::open(folder, &workspace.join("hidden [x]"), path).unwrap()
 }
 
 fn run_in(folder: &Path, args: &[&str]) -> String {
@@ -160,8 +170,7 @@ async fn the_hidden_folder_is_in_no_diff() {
     assert_eq!(counts(&changes), [1, 1, 1]);
     assert!(!changes.diff.unwrap().contains("a key"));
     // The workspace is the hidden folder itself.
-    let views = scene.folder.join("views");
-    let git = LocalGit::open(views, &scene.workspace, std::env::var("PATH").unwrap()).unwrap();
+    let git = LocalGit::open(&scene.folder, &scene.workspace, std::env::var("PATH").unwrap()).unwrap();
     assert!(git.changes(&scene.place(), &start).await.is_err());
 }
 
@@ -184,10 +193,8 @@ async fn a_large_diff_is_cut_at_a_line_and_its_numbers_are_whole() {
 #[tokio::test]
 async fn nothing_that_a_repository_names_is_run() {
     let scene = Scene::with_commit();
-    let (start, proof) = (scene.commit().await.unwrap(), scene.folder.join("proof"));
-    let script = scene.folder.join("script");
-    fs::write(&script, format!("#!/bin/sh\ntouch '{}'\ncat\n", proof.display())).unwrap();
-    fs::set_permissions(&script, std::os::unix::fs::PermissionsExt::from_mode(0o700)).unwrap();
+    let start = scene.commit().await.unwrap();
+    let (script, proof) = scene.script_with_proof();
     let program = script.to_str().unwrap();
     // A repository within, whose state git would ask for by another process.
     let inner = scene.workspace.join("inner");

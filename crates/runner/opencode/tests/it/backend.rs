@@ -99,6 +99,11 @@ impl ExecBackend for StandInBackend {
         Ok(())
     }
 
+    async fn runs(&self) -> Result<Vec<RunName>, ExecError> {
+        let state = self.state();
+        Ok(state.runs.keys().map(|name| name.parse().unwrap()).collect())
+    }
+
     async fn status(&self, run: &RunName) -> Result<ExecState, ExecError> {
         self.find(run)
     }

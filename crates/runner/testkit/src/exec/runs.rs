@@ -145,6 +145,25 @@ pub async fn a_run_outlives_its_backend(harness: &dyn ExecHarness) {
     assert_eq!(output, b"a line\n");
 }
 
+/// Every instance of the backend lists the runs that were not removed, ended ones included.
+pub async fn the_runs_are_known_until_they_are_removed(harness: &dyn ExecHarness) {
+    let listed = async || {
+        let mut runs = harness.backend().runs().await.expect("the runs");
+        runs.sort_unstable();
+        runs
+    };
+    assert_eq!(listed().await, []);
+    let (one, two) = (start(harness, "one", "cat").await, start(harness, "two", "true").await);
+    two.end().await;
+    assert_eq!(listed().await, [name("one"), name("two")]);
+    two.backend.remove(&two.name).await.expect("the run is removed");
+    assert_eq!(listed().await, [name("one")]);
+    one.close().await;
+    one.end().await;
+    one.backend.remove(&one.name).await.expect("the run is removed");
+    assert_eq!(listed().await, []);
+}
+
 /// A run stays until it has ended; its name is free once it is removed.
 pub async fn only_an_ended_run_is_removed(harness: &dyn ExecHarness) {
     let run = start(harness, "one", "cat").await;

@@ -5,8 +5,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use rdev_runner_domain::ports::{Cancellation, CommandRepository, Deletion, Signal, StoreError};
 use rdev_runner_domain::{
-    Access, AgentRequest, Command, CommandFilter, CommandId, CommandState, EventLog, EventPage,
-    MAX_EVENT_PAGE_BYTES, Page, PageRequest, Session, Timestamp,
+    Access, AgentProvider, AgentRequest, Command, CommandFilter, CommandId, CommandState, EventLog,
+    EventPage, MAX_EVENT_PAGE_BYTES, Page, PageRequest, ProjectName, Session, SessionRef, Timestamp,
 };
 
 use super::{Entry, MemoryStore, State};
@@ -90,6 +90,21 @@ impl CommandRepository for MemoryStore {
         Ok(Page::of(found.take(page.limit as usize + 1).map(without_diff).collect(), page.limit))
     }
 
+    async fn first_of_session(
+        &self,
+        project: &ProjectName,
+        provider: &AgentProvider,
+        session: &SessionRef,
+    ) -> Result<Option<CommandId>, StoreError> {
+        let state = self.state();
+        let mut commands = state.commands.values().map(|entry| &entry.command);
+        let first = commands.find(|command| {
+            (&command.project, &command.provider, command.session.as_ref())
+                == (project, provider, Some(session))
+        });
+        Ok(first.map(|command| command.id))
+    }
+
     async fn cancel(&self, access: &Access, id: CommandId) -> Result<Option<Cancellation>, StoreError> {
         let now = self.now();
         let mut state = self.state();
@@ -144,6 +159,10 @@ impl CommandRepository for MemoryStore {
             pruned += 1;
         }
         Ok(pruned)
+    }
+
+    async fn database_id(&self) -> Result<String, StoreError> {
+        Ok("memory".to_owned())
     }
 
     async fn check(&self) -> Result<(), StoreError> {

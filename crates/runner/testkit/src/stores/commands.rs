@@ -5,8 +5,8 @@ use std::time::Duration;
 use rdev_runner_domain::ports::{Cancellation, Deletion};
 use rdev_runner_domain::{
     Access, AgentRequest, AgentResult, CommandFilter, CommandStatus, Denial, FailureReason, LeaseState,
-    LimitSettings, Outcome, PageRequest, PermissionProfile, Progress, Session, Timeout, Usage, Usd,
-    WorkspaceChanges,
+    LimitSettings, Outcome, PageRequest, PermissionProfile, Progress, Session, SessionRef, Timeout, Usage,
+    Usd, WorkspaceChanges,
 };
 
 use super::StoreHarness;
@@ -132,6 +132,7 @@ fn changes() -> WorkspaceChanges {
         deletions: 3,
         diff: Some("--- a/é\n+++ b/é\n+\u{0}\u{1F600}\n".to_owned()),
         is_truncated: true,
+        branch: Some("rdev/cmd-1".to_owned()),
     }
 }
 
@@ -148,6 +149,30 @@ pub async fn a_list_leaves_out_diffs(harness: &dyn StoreHarness) {
     let page = PageRequest { limit: 10, before: None };
     let listed = harness.commands().list(Access::everything(), &CommandFilter::default(), page).await;
     assert_eq!(listed.expect("listed").items, [expected]);
+}
+
+/// The first command of a session is that which has reported or resumed it first.
+pub async fn the_first_command_of_a_session_is_found(harness: &dyn StoreHarness) {
+    add_project(harness, "my-project", 1).await;
+    add_project(harness, "other", 1).await;
+    let session: SessionRef = "ses_9".parse().expect("a session");
+    let first = async |project: &str, provider: &str, session: &SessionRef| {
+        let (project, provider) = (project.parse().expect("a name"), provider.parse().expect("a name"));
+        harness.commands().first_of_session(&project, &provider, session).await.expect("read")
+    };
+    add(harness, 1).await;
+    assert_eq!(first("my-project", "claude", &session).await, None);
+    let ended = Progress::Ended(Box::new(full_result(Outcome::Completed)));
+    record(harness, claim(harness).await.lease, report(0, &[], ended)).await;
+    for n in [3, 2] {
+        add_changed(harness, n, |draft| draft.session = Session::Resume(session.clone())).await;
+    }
+    assert_eq!(first("my-project", "claude", &session).await, Some(command_id(1)));
+    assert_eq!(first("my-project", "claude", &"ses_8".parse().expect("a session")).await, None);
+    assert_eq!(first("my-project", "demo", &session).await, None);
+    assert_eq!(first("other", "claude", &session).await, None);
+    harness.commands().delete(Access::everything(), command_id(1)).await.expect("deleted");
+    assert_eq!(first("my-project", "claude", &session).await, Some(command_id(2)));
 }
 
 /// Pages follow each other, newest first.
@@ -283,4 +308,11 @@ pub async fn old_commands_are_pruned(harness: &dyn StoreHarness) {
     }
     assert_eq!(status(harness, queued).await, CommandStatus::Queued);
     assert_eq!(status(harness, young).await, CommandStatus::Cancelled);
+}
+
+/// The id of the database stays the same.
+pub async fn a_database_has_an_id(harness: &dyn StoreHarness) {
+    let id = harness.commands().database_id().await.expect("read");
+    assert!(!id.is_empty());
+    assert_eq!(harness.commands().database_id().await.expect("read"), id);
 }

@@ -2,6 +2,7 @@
 
 use axum::extract::{OriginalUri, State};
 use axum::response::Response;
+use rdev_core::ProjectName;
 use rdev_http::body::Batch;
 use rdev_http::{Caller, OperationIds, Problem};
 
@@ -30,7 +31,7 @@ use crate::views::CommandView;
 pub(crate) async fn create(
     State(services): State<Services>,
     OriginalUri(uri): OriginalUri,
-    PathName(project): PathName,
+    PathName(project): PathName<ProjectName>,
     caller: Caller,
     OperationIds(ids): OperationIds,
     body: Batch,

@@ -3,6 +3,7 @@
 
 use axum::extract::State;
 use http::{HeaderMap, StatusCode};
+use rdev_core::ProjectName;
 use rdev_http::Caller;
 use rdev_http::tag::IfMatch;
 
@@ -26,7 +27,7 @@ use crate::schema_types as types;
 )]
 pub(crate) async fn delete(
     State(services): State<Services>,
-    PathName(name): PathName,
+    PathName(name): PathName<ProjectName>,
     caller: Caller,
     headers: HeaderMap,
 ) -> Result<StatusCode, Failure> {

@@ -4,6 +4,7 @@ use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use http::header::ETAG;
 use http::{HeaderMap, StatusCode};
+use rdev_core::ProjectName;
 use rdev_http::{Caller, tag};
 
 use crate::Services;
@@ -27,7 +28,7 @@ use crate::views::ProjectView;
 )]
 pub(crate) async fn get(
     State(services): State<Services>,
-    PathName(name): PathName,
+    PathName(name): PathName<ProjectName>,
     caller: Caller,
     headers: HeaderMap,
 ) -> Result<Response, Failure> {

@@ -71,7 +71,7 @@ impl ToSchema for ProjectPatchBody {
 )]
 pub(crate) async fn patch(
     State(services): State<Services>,
-    PathName(name): PathName,
+    PathName(name): PathName<ProjectName>,
     caller: Caller,
     headers: HeaderMap,
     document: Document,

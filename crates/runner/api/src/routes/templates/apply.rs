@@ -2,6 +2,7 @@
 
 use axum::extract::State;
 use axum::response::Response;
+use rdev_core::ProjectName;
 use rdev_http::body::Document;
 use rdev_http::{Caller, Faults};
 
@@ -42,7 +43,7 @@ rdev_http::members! {
 )]
 pub(crate) async fn apply(
     State(services): State<Services>,
-    PathName(project): PathName,
+    PathName(project): PathName<ProjectName>,
     caller: Caller,
     document: Document,
 ) -> Result<Response, Failure> {

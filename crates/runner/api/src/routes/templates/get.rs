@@ -2,10 +2,11 @@
 
 use axum::extract::State;
 use axum::response::Response;
+use rdev_runner_domain::TemplateName;
 
-use super::path::PathTemplate;
 use crate::Services;
 use crate::failure::Failure;
+use crate::path::PathName;
 use crate::schema_types as types;
 use crate::views::TemplateView;
 
@@ -22,7 +23,7 @@ use crate::views::TemplateView;
 )]
 pub(crate) async fn get(
     State(services): State<Services>,
-    PathTemplate(name): PathTemplate,
+    PathName(name): PathName<TemplateName>,
 ) -> Result<Response, Failure> {
     let template = services.templates.get(name).await?;
     Ok(rdev_http::json(&TemplateView::from(&template)))

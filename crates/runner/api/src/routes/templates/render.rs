@@ -4,11 +4,12 @@ use axum::extract::State;
 use axum::response::Response;
 use rdev_http::Caller;
 use rdev_http::body::Document;
+use rdev_runner_domain::TemplateName;
 
-use super::path::PathTemplate;
 use super::variables::Variables;
 use crate::Services;
 use crate::failure::Failure;
+use crate::path::PathName;
 use crate::schema_types as types;
 use crate::views::RenderedTemplateView;
 
@@ -39,7 +40,7 @@ rdev_http::members! {
 )]
 pub(crate) async fn render(
     State(services): State<Services>,
-    PathTemplate(name): PathTemplate,
+    PathName(name): PathName<TemplateName>,
     caller: Caller,
     document: Document,
 ) -> Result<Response, Failure> {

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use async_trait::async_trait;
 use rdev_runner_domain::ports::{AgentVersion, CodeAgent, EventSink, Unavailable};
 use rdev_runner_domain::{
-    AgentEventKind, AgentProvider, AgentResult, AgentRun, Capabilities, CommandId, Outcome, Usage,
+    AgentEventKind, AgentProvider, AgentResult, AgentRun, Capabilities, CommandId, Outcome, Usage, Workspace,
 };
 use tokio_util::sync::CancellationToken;
 
@@ -32,6 +32,8 @@ pub(super) struct Fate {
     /// How often the agent was started.
     pub(super) starts: u32,
     pub(super) is_forgotten: bool,
+    /// Where it was started and continued, and whether that is a worktree.
+    pub(super) places: Vec<(Workspace, bool)>,
     cancelled: CancellationToken,
 }
 
@@ -58,6 +60,11 @@ impl ScriptedAgent {
 
     fn world(&self) -> MutexGuard<'_, BTreeMap<CommandId, Fate>> {
         self.world.lock().unwrap()
+    }
+
+    fn note_place(&self, run: &AgentRun) {
+        let place = (run.workspace.clone(), run.is_worktree);
+        self.world().entry(run.command_id()).or_default().places.push(place);
     }
 
     async fn play(&self, command: CommandId, from: usize, sink: &dyn EventSink) -> AgentResult {
@@ -95,6 +102,7 @@ impl CodeAgent for ScriptedAgent {
 
     async fn execute(&self, run: &AgentRun, sink: &dyn EventSink) -> AgentResult {
         self.world().entry(run.command_id()).or_default().starts += 1;
+        self.note_place(run);
         self.play(run.command_id(), 0, sink).await
     }
 
@@ -106,6 +114,7 @@ impl CodeAgent for ScriptedAgent {
     ) -> Option<AgentResult> {
         let has_begun = self.world().get(&run.command_id()).is_some_and(|fate| fate.starts > 0);
         let from = checkpoint.map_or(0, |checkpoint| checkpoint.parse().unwrap());
+        self.note_place(run);
         if has_begun { Some(self.play(run.command_id(), from, sink).await) } else { None }
     }
 

@@ -1,63 +1,18 @@
 //! What a run has changed in its workspace.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, Ordering};
 
-use async_trait::async_trait;
 use rdev_app::Ambient;
 use rdev_runner_app::{DemoAgent, RunnerHost, RunnerOptions, Workspaces};
-use rdev_runner_domain::ports::{VersionControl, VersionControlError};
 use rdev_runner_domain::{
-    AgentEventKind, AgentResult, CommandId, CommandStatus, CommitHash, FailureReason, Outcome, Project,
-    Workspace, WorkspaceChanges,
+    AgentEventKind, AgentResult, CommandId, CommandStatus, FailureReason, Outcome, Project, Workspace,
 };
 use rdev_runner_testkit::project;
 use tokio_util::sync::CancellationToken;
 
 use super::agent::{ScriptedAgent, World, result};
 use super::scene::{PROJECT, RunnerTask, Scene, command, registry};
-
-/// A variable that cargo sets for every test, and its value.
-const NAME: &str = "CARGO_MANIFEST_DIR";
-const SECRET: &str = env!("CARGO_MANIFEST_DIR");
-
-/// A version control in which the workspace stands at another commit each time.
-#[derive(Default)]
-struct Repository {
-    commits: AtomicU8,
-    fails: bool,
-}
-
-fn commit(number: u8) -> CommitHash {
-    number.to_string().repeat(40).parse().unwrap()
-}
-
-#[async_trait]
-impl VersionControl for Repository {
-    async fn commit(&self, _: &Workspace) -> Result<Option<CommitHash>, VersionControlError> {
-        Ok(Some(commit(self.commits.fetch_add(1, Ordering::Relaxed))))
-    }
-
-    async fn changes(
-        &self,
-        _: &Workspace,
-        since: &CommitHash,
-    ) -> Result<WorkspaceChanges, VersionControlError> {
-        if self.fails {
-            return Err(VersionControlError("git is ill".to_owned()));
-        }
-        let diff = Some(format!("+key={SECRET}\n"));
-        let (files, insertions, deletions) = (1, 1, 0);
-        Ok(WorkspaceChanges {
-            commit: since.clone(),
-            files,
-            insertions,
-            deletions,
-            diff,
-            is_truncated: false,
-        })
-    }
-}
+use super::version_control::{NAME, Repository, commit};
 
 const EVENTS: usize = 2_000;
 

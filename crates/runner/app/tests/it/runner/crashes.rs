@@ -8,7 +8,7 @@ use rdev_runner_domain::{AgentEventKind, CommandId, CommandStatus, Outcome};
 use rdev_webhooks_testkit::{SeededEntropy, soak};
 use tokio_util::sync::CancellationToken;
 
-use super::agent::{ScriptedAgent, World, result};
+use super::agent::{Script, ScriptedAgent, World, result};
 use super::scene::{RunnerTask, Scene, command, registry};
 
 const COMMANDS: u16 = 12;
@@ -25,22 +25,80 @@ fn script(command: CommandId, number: usize) -> Option<AgentEventKind> {
     })
 }
 
+#[test]
+fn a_folder_with_runs_belongs_to_one_database() {
+    let folder = tempfile::tempdir().unwrap();
+    let bind = |database, has_runs| RunnerHost::bind(folder.path(), database, has_runs);
+    bind("one", true).unwrap();
+    bind("one", true).unwrap();
+    assert!(matches!(bind("two", true), Err(RunnerHostError::OtherDatabase(_))));
+    bind("one", false).unwrap();
+    bind("two", false).unwrap();
+    assert!(matches!(bind("one", true), Err(RunnerHostError::OtherDatabase(_))));
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_run_continues_without_gap_or_double_after_its_runner_died_at_any_point() {
     for round in 0..soak(20) {
-        die_often(SEED + round as u64).await;
+        die_often(SEED + round as u64, script, &[], |id, seed, kinds| {
+            let scripted = (0..EVENTS).filter_map(|number| script(id, number));
+            assert!(kinds.into_iter().eq(scripted), "seed {seed}");
+        })
+        .await;
     }
 }
 
-async fn die_often(seed: u64) {
+/// The deltas of a message, and the message. Almost every one ends like the beginning of a form of some secret.
+fn talk(_: CommandId, number: usize) -> Option<AgentEventKind> {
+    let (text, parent) = (format!("{} of crates/runner a", number % 10), None);
+    (number < EVENTS).then(|| match number % 10 {
+        9 => AgentEventKind::Message {
+            text: (0..9).map(|n| format!("{n} of crates/runner a")).collect(),
+            parent,
+        },
+        _ => AgentEventKind::TextDelta { text, parent },
+    })
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_delta_is_lost_with_a_runner_whose_run_has_several_secrets() {
+    let secrets = ["CARGO_MANIFEST_DIR", "CARGO_PKG_NAME", "CARGO_PKG_DESCRIPTION"];
+    for round in 0..soak(20) {
+        die_often(SEED + round as u64, talk, &secrets, |_, seed, kinds| {
+            let (mut said, mut messages) = (String::new(), 0);
+            for kind in kinds {
+                match kind {
+                    AgentEventKind::TextDelta { text, .. } => said += &text,
+                    AgentEventKind::Message { text, .. } => {
+                        assert_eq!(std::mem::take(&mut said), text, "seed {seed}");
+                        messages += 1;
+                    }
+                    other => panic!("seed {seed}: {other:?}"),
+                }
+            }
+            assert_eq!(messages, EVENTS / 10, "seed {seed}");
+        })
+        .await;
+    }
+}
+
+async fn die_often(
+    seed: u64,
+    script: Script,
+    secrets: &[&str],
+    check: impl Fn(CommandId, u64, Vec<AgentEventKind>),
+) {
     let entropy = SeededEntropy::new(seed);
     let folder = tempfile::tempdir().unwrap();
     let world = World::default();
     let agent = ScriptedAgent::new(script, result(Outcome::Completed, "Done."), &world);
-    let (scene, store, _) = Scene::in_memory(registry(agent)).await;
+    let (mut scene, store, _) = Scene::in_memory(registry(agent)).await;
+    scene.allow_secrets(secrets);
     let mut ids = Vec::new();
     for n in 0..COMMANDS {
-        ids.push(scene.add(command(n, "Hello.")).await);
+        let mut draft = command(n, "Hello.");
+        draft.secrets = secrets.iter().map(|name| name.parse().unwrap()).collect();
+        ids.push(scene.add(draft).await);
     }
     let options = async || {
         let entropy: &dyn Entropy = &entropy;
@@ -80,8 +138,7 @@ async fn die_often(seed: u64) {
         assert_eq!((ended.state.status(), starts <= 1), (expected, true), "seed {seed}");
         if starts == 1 {
             let kinds = scene.events(*id).await.into_iter().map(|event| event.kind);
-            let scripted = (0..EVENTS).filter_map(|number| script(*id, number));
-            assert!(kinds.eq(scripted), "seed {seed}");
+            check(*id, seed, kinds.collect());
         }
         let prefix = format!("{id}:");
         let published = store.published().into_iter().filter(|event| event.key.starts_with(&prefix));

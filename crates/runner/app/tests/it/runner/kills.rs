@@ -50,13 +50,14 @@ impl LedgerAgent {
     }
 
     async fn play(&self, command: CommandId, from: usize, sink: &dyn EventSink) -> AgentResult {
+        // As long as the work of an agent takes.
+        let mut pace = tokio::time::interval(Duration::from_millis(2));
         for number in from..EVENTS {
             sink.emit(event(command, number)).await;
             if number % 5 == 4 {
                 sink.checkpoint((number + 1).to_string()).await;
             }
-            // As long as the work of an agent takes.
-            tokio::time::sleep(Duration::from_millis(2)).await;
+            pace.tick().await;
         }
         result(Outcome::Completed, "Done.")
     }

@@ -29,6 +29,10 @@ impl ExecBackend for Refusing {
         self.backend.start(run, spec).await
     }
 
+    async fn runs(&self) -> Result<Vec<RunName>, ExecError> {
+        self.backend.runs().await
+    }
+
     async fn status(&self, run: &RunName) -> Result<ExecState, ExecError> {
         self.backend.status(run).await
     }

@@ -44,7 +44,7 @@ impl Scene {
     pub(crate) fn agent_run(&self, draft: RequestDraft) -> AgentRun {
         let mut secrets = RunSecrets::default();
         secrets.add_variable("ANTHROPIC_API_KEY".parse().unwrap(), "sk-secret".into());
-        AgentRun { request: request(draft), workspace: self.workspace(), secrets }
+        AgentRun { request: request(draft), workspace: self.workspace(), is_worktree: false, secrets }
     }
 
     /// Executes a run of the script with these limits.
