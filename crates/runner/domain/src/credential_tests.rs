@@ -10,7 +10,7 @@ fn a_value_is_bounded_text() {
     for kind in [CredentialKind::Env, CredentialKind::File] {
         assert_eq!(fault(kind, &longest), None);
         assert_eq!(fault(kind, &longer), Some(CredentialValueError::TooLong));
-        assert_eq!(fault(kind, "a\0b"), Some(CredentialValueError::Nul));
+        assert_eq!(fault(kind, "abc\0d"), Some(CredentialValueError::Nul));
         assert_eq!(fault(kind, " abc\n"), Some(CredentialValueError::TooShort));
         assert_eq!(fault(kind, "abcd"), None);
     }

@@ -39,6 +39,7 @@ fn send(shares: &mut FairShares, webhook: WebhookId, count: u32, observation: Ob
     for _ in 0..count {
         shares.claimed(webhook);
         shares.freed(webhook, false, Some(observation));
+        shares.recorded(webhook);
     }
 }
 
@@ -267,6 +268,20 @@ fn deliveries_in_flight_count_under_the_current_standing() {
     shares.freed(due.id, false, Some(FAILED));
     for standing in [Standing::Proven, Standing::Unknown, Standing::Silent, Standing::Failing] {
         assert_eq!(held(&shares, standing), (0, 0, 0), "{standing:?}");
+    }
+}
+
+#[test]
+fn a_cap_of_the_webhooks_own_counts_until_the_record() {
+    for (own, left, frees) in [(None, 32, false), (Some(2), 1, true)] {
+        let (mut shares, due) = (shares(32), due(own));
+        send(&mut shares, due.id, 100, FAST);
+        shares.quota(&due);
+        shares.claimed(due.id);
+        shares.freed(due.id, false, Some(FAST));
+        assert_eq!(shares.quota(&due), left);
+        assert_eq!(shares.recorded(due.id), frees);
+        assert_eq!(shares.quota(&due), own.unwrap_or(32));
     }
 }
 
