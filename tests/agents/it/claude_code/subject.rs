@@ -1,12 +1,13 @@
 //! The agent of a test, with a model and folders of its own.
 
-use std::collections::BTreeMap;
 use std::os::unix::fs::FileTypeExt;
 use std::sync::Arc;
 
 use rdev_runner_claude_code::{ClaudeCodeAgent, ClaudeCodeSettings};
 use rdev_runner_domain::ports::CodeAgent;
-use rdev_runner_domain::{AgentEventKind, AgentResult, AgentRun, LimitSettings, RequestDraft, Workspace};
+use rdev_runner_domain::{
+    AgentEventKind, AgentResult, AgentRun, LimitSettings, RequestDraft, RunSecrets, Workspace,
+};
 use rdev_runner_exec_local::{LocalBackend, LocalSettings, SupervisorCommand};
 use rdev_runner_testkit::{RecordingSink, draft, request};
 use rdev_runner_tests::{PATIENCE, Scene, ScriptedModel, claude, eventually};
@@ -40,11 +41,12 @@ impl Subject {
 
     pub(crate) fn run(&self, draft: RequestDraft) -> AgentRun {
         let path = self.scene.folder("workspace").to_str().unwrap().parse().unwrap();
-        let secret = |name: &str, value: &str| (name.parse().unwrap(), value.into());
-        let secrets = BTreeMap::from([
-            secret("ANTHROPIC_API_KEY", "test-key"),
-            secret("ANTHROPIC_BASE_URL", &self.model.messages_url()),
-        ]);
+        let mut secrets = RunSecrets::default();
+        for (name, value) in
+            [("ANTHROPIC_API_KEY", "test-key"), ("ANTHROPIC_BASE_URL", &self.model.messages_url())]
+        {
+            secrets.add_variable(name.parse().unwrap(), value.into());
+        }
         AgentRun {
             request: request(draft),
             workspace: Workspace::Local { path },

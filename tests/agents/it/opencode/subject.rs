@@ -1,13 +1,12 @@
 //! OpenCode in a folder of its own, with a model of its own.
 
-use std::collections::BTreeMap;
 use std::fs;
 use std::sync::Arc;
 
 use rdev_app::{SystemClock, SystemEntropy};
 use rdev_runner_domain::ports::CodeAgent;
 use rdev_runner_domain::{
-    AgentEventKind, AgentResult, AgentRun, Outcome, PermissionProfile, RequestDraft, Workspace,
+    AgentEventKind, AgentResult, AgentRun, Outcome, PermissionProfile, RequestDraft, RunSecrets, Workspace,
 };
 use rdev_runner_exec_local::{LocalBackend, LocalSettings, SupervisorCommand};
 use rdev_runner_opencode::{DEFAULT_KEEP_IDLE, OpenCodeAgent, OpenCodeSettings};
@@ -52,7 +51,7 @@ impl Subject {
     pub(super) fn run(&self, draft: RequestDraft) -> AgentRun {
         let path = self.scene.folder("workspace").to_str().unwrap().parse().unwrap();
         let workspace = Workspace::Local { path };
-        AgentRun { request: request(draft), workspace, is_worktree: false, secrets: BTreeMap::new() }
+        AgentRun { request: request(draft), workspace, is_worktree: false, secrets: RunSecrets::default() }
     }
 
     /// Runs to the end, and returns the result and the events but text deltas.
