@@ -6,7 +6,7 @@ mod kills;
 mod output;
 mod worktrees;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::time::Duration;
 
@@ -61,10 +61,13 @@ async fn pages(client: &Client, path: &str) -> Vec<Value> {
     }
 }
 
-/// Returns the data of all reports, by command and in order of arrival.
+/// Returns the data of all reports, by command and in order of arrival. A delivery may arrive twice, with the same id.
 fn reports(requests: &[ReceivedRequest]) -> BTreeMap<String, Vec<(String, Value)>> {
-    let mut reports: BTreeMap<_, Vec<_>> = BTreeMap::new();
+    let (mut seen, mut reports) = (BTreeSet::new(), BTreeMap::<_, Vec<_>>::new());
     for request in requests {
+        if !seen.insert(request.header("webhook-id")) {
+            continue;
+        }
         let body: Value = serde_json::from_slice(&request.body).unwrap();
         let data = &body["data"];
         let of_command = reports.entry(data["command_id"].as_str().unwrap().to_owned()).or_default();
