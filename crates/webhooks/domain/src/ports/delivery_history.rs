@@ -22,8 +22,8 @@ pub trait DeliveryHistory: Send + Sync + 'static {
     /// 1. MUST return finished and unfinished deliveries in one order.
     ///    (`deliveries_are_paged_newest_first_whatever_their_state`)
     /// 2. MUST apply every given filter. (`deliveries_are_filtered`,
-    ///    `deliveries_are_found_by_their_status_of_the_moment`, `deliveries_are_filtered_by_their_last_attempt`, `deliveries_are_found_along_their_events`,
-    ///    `deliveries_are_shown_to_their_projects_alone`)
+    ///    `deliveries_are_found_by_their_status_of_the_moment`, `deliveries_are_filtered_by_their_last_attempt`,
+    ///    `deliveries_are_found_along_their_events`, `deliveries_are_shown_to_their_projects_alone`)
     async fn list(
         &self,
         access: &Access,
