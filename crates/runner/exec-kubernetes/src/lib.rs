@@ -1,0 +1,1 @@
+//! Runs of agents in pods of a Kubernetes cluster.
