@@ -26,6 +26,7 @@ mod id;
 mod limits;
 mod lines;
 mod names;
+mod pod;
 pub mod ports;
 mod project;
 mod queue;
@@ -63,6 +64,7 @@ pub use names::{
     AgentProvider, AgentProviderError, ModelName, ModelNameError, SecretName, SecretNameError, SessionRef,
     SessionRefError, ToolRule, ToolRuleError,
 };
+pub use pod::{KubernetesName, KubernetesNameError, LabelSelector, LabelSelectorError, PodWorkspace};
 pub use project::{Project, ProjectError, ProjectSettings, Workspace, WorkspacePath, WorkspacePathError};
 pub use queue::{
     AttachRequest, ClaimRequest, Host, HostError, LeaseRef, LeaseState, LeasedCommand, Progress, QueueLimits,

@@ -6,7 +6,7 @@ use std::ops::RangeInclusive;
 use crate::macros::checked_text;
 use crate::{
     AgentProvider, AgentRequestError, LimitSettings, Limits, MAX_SECRETS, MAX_TOOL_RULES, PermissionProfile,
-    ProjectName, SecretName, Timestamp, ToolRule,
+    PodWorkspace, ProjectName, SecretName, Timestamp, ToolRule,
 };
 
 /// The numbers of commands that may run at once on a project.
@@ -35,6 +35,8 @@ pub enum Workspace {
         /// The folder.
         path: WorkspacePath,
     },
+    /// A folder in a pod of a Kubernetes cluster.
+    Kubernetes(PodWorkspace),
 }
 
 /// The settings of a project, unchecked. Requests that name no value of their own get these.

@@ -1,1 +1,26 @@
-//! Runs of agents in pods of a Kubernetes cluster.
+//! Runs of agents in pods of a Kubernetes cluster: [`KubernetesBackend`], the port
+//! [`ExecBackend`](rdev_runner_domain::ports::ExecBackend) over the supervisor of
+//! [`rdev_runner_exec_local`] in the pod.
+//!
+//! # One connection to each pod
+//!
+//! The backend executes the supervisor in the pod, which serves the runs of its folder over the standard streams of
+//! that one `exec` ([`rdev_runner_exec_local::remote`]), for all runs in the pod. The pod needs no other tools, except
+//! `sh`, `head`, `mkdir`, `chmod`, `wc`, `rm` and `uname` where its image has no supervisor, so that one is put there. Nothing of a run is in the
+//! command line or the URL of the `exec`: specifications, prompts and secrets go over its standard input.
+//!
+//! # What a lost connection means
+//!
+//! Nothing for the run, whose supervisor goes on. The backend connects again and repeats what had no answer; a start and a
+//! write to the input carry a token, and take effect once. The end of a run is what its `exit.json` says. A run is lost
+//! if its pod was deleted or replaced, which the `uid` tells, or if the pod knows it no more.
+
+mod backend;
+mod cluster;
+mod connect;
+mod error;
+mod link;
+mod records;
+
+pub use backend::{KubernetesBackend, KubernetesSettings};
+pub use error::PodError;

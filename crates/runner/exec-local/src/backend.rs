@@ -85,8 +85,13 @@ impl LocalBackend {
         }
     }
 
-    fn folder(&self, run: &RunName) -> PathBuf {
+    pub(crate) fn folder(&self, run: &RunName) -> PathBuf {
         self.runs.join(run.as_str())
+    }
+
+    /// Returns the file that is locked while a run starts for a client elsewhere.
+    pub(crate) fn starts_lock(&self) -> PathBuf {
+        self.runs.with_file_name("starts.lock")
     }
 
     async fn find(&self, run: &RunName) -> Result<LocalRun, ExecError> {
@@ -287,11 +292,13 @@ fn millis(duration: Duration) -> u64 {
     duration.as_millis().try_into().unwrap_or(u64::MAX)
 }
 
-fn host<E: std::error::Error + Send + Sync + 'static>(action: &'static str) -> impl FnOnce(E) -> ExecError {
+pub(crate) fn host<E: std::error::Error + Send + Sync + 'static>(
+    action: &'static str,
+) -> impl FnOnce(E) -> ExecError {
     move |source| ExecError::Host { action, source: Box::new(source) }
 }
 
-fn failure(run: &RunName) -> impl FnOnce(RunError) -> ExecError + use<> {
+pub(crate) fn failure(run: &RunName) -> impl FnOnce(RunError) -> ExecError + use<> {
     let run = run.clone();
     move |error| match error {
         RunError::NoRun => ExecError::UnknownRun(run),

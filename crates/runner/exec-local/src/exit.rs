@@ -8,7 +8,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 /// How the agent of a run ended.
 #[derive(Serialize, Deserialize)]
 #[serde(transparent)]
-pub(crate) struct Exit(#[serde(with = "ExitForm")] pub(crate) ExecEnd);
+pub struct Exit(#[serde(with = "ExitForm")] pub ExecEnd);
 
 /// The members of the file, which the compiler compares with those of [`ExecEnd`].
 #[derive(Serialize, Deserialize)]

@@ -20,6 +20,9 @@ pub(crate) const INPUT_READY: &str = "input.ready";
 pub(crate) const GUARDIAN: &str = "guardian.json";
 pub(crate) const SUPERVISOR: &str = "supervisor.json";
 pub(crate) const SWEEP: &str = "sweep.json";
+/// The tokens by which a client elsewhere has started the run, and has last written its input.
+pub(crate) const START_TOKEN: &str = "start.json";
+pub(crate) const INPUT_TOKEN: &str = "input.json";
 pub(crate) const EXIT: &str = "exit.json";
 
 impl RunFolder {
@@ -36,6 +39,11 @@ impl RunFolder {
 
     pub(crate) fn input(&self) -> PathBuf {
         self.0.join("input")
+    }
+
+    /// Returns the file that is locked while a client elsewhere writes the input.
+    pub(crate) fn input_lock(&self) -> PathBuf {
+        self.0.join("input.lock")
     }
 
     pub(crate) fn temporary(&self) -> PathBuf {

@@ -1,6 +1,7 @@
 //! Runs of agents on this machine: [`LocalBackend`], the port
 //! [`ExecBackend`](rdev_runner_domain::ports::ExecBackend) over a supervisor process for each run, and
-//! [`supervise`], which is that process; and [`LocalGit`], the version control of the workspaces.
+//! [`supervise`], which is that process; [`LocalGit`], the version control of the workspaces; and [`remote`], by which
+//! a runner elsewhere uses the local backend of another place.
 //!
 //! # Folders
 //!
@@ -16,6 +17,7 @@
 //! | `secrets` | the program's private files; removed after its end |
 //! | `guardian.json`, `supervisor.json` | the identities of the two processes that supervise the run |
 //! | `sweep.json` | what the last sweep of a run that goes on has found |
+//! | `start.json`, `input.json`, `input.lock` | what makes a start and a write take effect once, for a runner elsewhere |
 //! | `exit.json` | how the program ended; there once nothing of the run is left |
 //!
 //! [`LocalGit`] adds `worktrees`, with the worktrees of runs and their records, and `git`, with what one operation needs.
@@ -40,12 +42,14 @@ mod guardian;
 mod home;
 mod identity;
 mod programs;
+pub mod remote;
 mod run;
 mod spec;
 mod supervisor;
 mod sweep;
 
 pub use backend::{LocalBackend, LocalSettings, runs_as_root};
+pub use exit::Exit;
 pub use git::LocalGit;
 pub use guardian::supervise;
 pub use run::{LocalRun, RunError, RunState};

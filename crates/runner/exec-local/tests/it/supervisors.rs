@@ -1,9 +1,13 @@
 //! Supervisors and guardians that are killed.
 
+use std::process::{Command, Stdio};
+
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use rdev_runner_domain::ExecState;
+use rdev_runner_exec_local::remote::HANDSHAKE;
 use rdev_runner_testkit::exec::{TestRun, spec, start_as};
+use sha2::{Digest, Sha256};
 
 use crate::{Scene, marked, parent, reported_process};
 
@@ -70,4 +74,23 @@ async fn a_run_without_both_is_lost() {
     run.stop().await;
     run.backend.remove(&run.name).await.unwrap();
     assert!(!scene.folder("one").exists());
+}
+
+#[test]
+fn an_executable_that_is_not_whole_is_not_installed() {
+    let directory = tempfile::TempDir::new().unwrap();
+    let path = |name: &str| directory.path().join(name);
+    let install = |hash: &str| {
+        std::fs::copy(env!("CARGO_BIN_EXE_rdev-supervise"), path("new")).unwrap();
+        let mut command = Command::new(path("new"));
+        command.arg("install").arg(hash).arg(path("target")).arg(path("root")).stdin(Stdio::null());
+        let output = command.output().unwrap();
+        (String::from_utf8(output.stdout).unwrap(), output.status.success())
+    };
+    assert_eq!(install(&"0".repeat(64)), ("damaged\n".to_owned(), false));
+    assert!(!path("new").exists() && !path("target").exists());
+    let hash = Sha256::digest(std::fs::read(env!("CARGO_BIN_EXE_rdev-supervise")).unwrap());
+    let hash: String = hash.iter().map(|byte| format!("{byte:02x}")).collect();
+    assert_eq!(install(&hash), (format!("{HANDSHAKE}\n"), true));
+    assert!(!path("new").exists() && path("target").exists());
 }

@@ -1,0 +1,344 @@
+//! The backend.
+
+use std::collections::HashMap;
+use std::hash::{BuildHasher, RandomState};
+use std::io::ErrorKind;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use rdev_runner_domain::ports::{ExecBackend, ExecError};
+use rdev_runner_domain::{ExecSpec, ExecState, OutputStream, PodWorkspace, RunName, Workspace};
+use rdev_runner_exec_local::remote::{Answer, Call, Failure, StartForm};
+use tokio::sync::{Mutex as AsyncMutex, OnceCell};
+use tokio::time::{Instant, sleep};
+
+use crate::cluster::Cluster;
+use crate::connect::{SupervisorFile, connect};
+use crate::error::PodError;
+use crate::link::{Answered, Link};
+use crate::records::{Pod, Records, RunRecord};
+
+/// How long the supervisor waits for output or an end before it says that there is none yet.
+const WAIT_MS: u64 = 10_000;
+
+/// How long to wait before another attempt to reach a pod.
+const RETRY_INTERVAL: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(2));
+
+/// The settings of the backend.
+#[derive(Debug, Clone)]
+pub struct KubernetesSettings {
+    /// The folder that keeps which run is in which pod.
+    pub state: PathBuf,
+    /// The file with the address of the cluster; without one the cluster in which the runner is, or `KUBECONFIG`.
+    pub kubeconfig: Option<PathBuf>,
+    /// The supervisor that is put into pods: a static executable for their nodes.
+    pub supervisor: PathBuf,
+    /// How long an operation tries to reach a pod again that it cannot reach.
+    pub patience: Duration,
+}
+
+/// Programs in pods, and beside them those of another backend: runs whose workspace is not in a pod are the other's.
+/// See the documentation of the crate.
+pub struct KubernetesBackend {
+    beside: Arc<dyn ExecBackend>,
+    cluster: Cluster,
+    records: Records,
+    supervisor: OnceCell<SupervisorFile>,
+    settings: KubernetesSettings,
+    /// The connections. One to a pod is made at a time.
+    links: Mutex<HashMap<Pod, Arc<Slot>>>,
+}
+
+/// The connection to a pod, if there is one.
+type Slot = AsyncMutex<Option<Arc<Link>>>;
+
+/// The attempts to reach a pod.
+struct Retries {
+    until: Instant,
+    interval: Duration,
+}
+
+impl Retries {
+    fn new(patience: Duration) -> Self {
+        Self { until: Instant::now() + patience, interval: RETRY_INTERVAL.0 }
+    }
+
+    /// Waits for the next attempt. Returns whether there is time for one.
+    async fn wait(&mut self, error: &PodError) -> bool {
+        if Instant::now() >= self.until {
+            return false;
+        }
+        tracing::debug!(%error, "a pod cannot be reached for now");
+        sleep(self.interval).await;
+        self.interval = (2 * self.interval).min(RETRY_INTERVAL.1);
+        true
+    }
+}
+
+/// What became of a request to a pod.
+enum Reached {
+    Answered(Answered),
+    /// The run is not there any more.
+    Lost,
+}
+
+impl KubernetesBackend {
+    /// Creates the backend beside another one. It connects to the cluster when it is first needed.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the folder cannot be created.
+    pub fn new(settings: KubernetesSettings, beside: Arc<dyn ExecBackend>) -> Result<Self, ExecError> {
+        let records = Records::open(&settings.state).map_err(host("create the folder of pods"))?;
+        let cluster = Cluster::new(settings.kubeconfig.clone());
+        let (supervisor, links) = (OnceCell::new(), Mutex::default());
+        Ok(Self { beside, cluster, records, supervisor, settings, links })
+    }
+
+    fn find(&self, run: &RunName) -> Result<Option<RunRecord>, ExecError> {
+        self.records.find(run).map_err(host("read the pod of a run"))
+    }
+
+    /// Returns the connection to a pod.
+    async fn link(&self, pod: &Pod) -> Result<Arc<Link>, PodError> {
+        let slot = {
+            let mut links = self.links.lock().unwrap_or_else(PoisonError::into_inner);
+            // A connection that someone waits for is counted twice.
+            links.retain(|_, slot| {
+                Arc::strong_count(slot) > 1
+                    || slot.try_lock().is_ok_and(|link| link.as_ref().is_some_and(|link| link.is_open()))
+            });
+            Arc::clone(links.entry(pod.clone()).or_default())
+        };
+        let mut slot = slot.lock().await;
+        if let Some(link) = slot.as_ref().filter(|link| link.is_open()) {
+            return Ok(Arc::clone(link));
+        }
+        let supervisor = self.supervisor.get_or_try_init(|| SupervisorFile::read(&self.settings.supervisor));
+        let supervisor = supervisor.await.map_err(|fault| PodError::supervisor(pod, fault))?;
+        let link = Arc::new(Link::new(connect(&self.cluster, pod, supervisor).await?));
+        *slot = Some(Arc::clone(&link));
+        Ok(link)
+    }
+
+    /// Sends a request to a pod until it has an answer. A request that is repeated takes effect once.
+    async fn ask(&self, pod: &Pod, call: &Call, body: &[u8]) -> Result<Answered, PodError> {
+        let mut retries = Retries::new(self.settings.patience);
+        loop {
+            let asked = async { self.link(pod).await?.call(call.clone(), body).await };
+            match asked.await {
+                Err(error) if error.is_passing() && retries.wait(&error).await => {}
+                answer => return answer,
+            }
+        }
+    }
+
+    /// Returns the pod of a workspace.
+    async fn pod(&self, place: &PodWorkspace) -> Result<Pod, PodError> {
+        let mut retries = Retries::new(self.settings.patience);
+        loop {
+            match self.cluster.find(place).await {
+                Err(error @ PodError::ConnectionLost(_)) if retries.wait(&error).await => {}
+                found => return found,
+            }
+        }
+    }
+
+    /// Sends a request about a run to its pod.
+    async fn ask_about(
+        &self,
+        run: &RunName,
+        record: &RunRecord,
+        call: &Call,
+        body: &[u8],
+    ) -> Result<Reached, ExecError> {
+        match self.ask(&record.pod, call, body).await {
+            Err(PodError::Gone { .. }) => Ok(Reached::Lost),
+            Ok((Answer::Failed(Failure::UnknownRun), _)) if record.has_started => Ok(Reached::Lost),
+            Ok((Answer::Failed(failure), _)) => {
+                Err(failure.into_error(run, |fault| PodError::Host(fault).into()))
+            }
+            Ok(answered) => Ok(Reached::Answered(answered)),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    async fn start_in(&self, run: &RunName, pod: &Pod, body: &[u8]) -> Result<(), ExecError> {
+        let call = Call::Start { run: run.to_string(), token: token() };
+        match self.ask(pod, &call, body).await {
+            Ok((Answer::Failed(failure), _)) => {
+                Err(failure.into_error(run, |fault| PodError::Host(fault).into()))
+            }
+            Ok(_) => self.records.set_started(run, pod).map_err(host("record the pod of a run")),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    async fn state(&self, run: &RunName, record: &RunRecord, wait_ms: u64) -> Result<ExecState, ExecError> {
+        let call = Call::Status { run: run.to_string(), wait_ms };
+        match self.ask_about(run, record, &call, &[]).await? {
+            Reached::Answered((Answer::State(state), _)) => Ok(state.into()),
+            Reached::Answered(_) => Err(misunderstood()),
+            Reached::Lost => Ok(ExecState::Lost),
+        }
+    }
+
+    /// Returns the output, and whether there is no more.
+    async fn output(
+        &self,
+        run: &RunName,
+        record: &RunRecord,
+        call: &Call,
+    ) -> Result<(Vec<u8>, bool), ExecError> {
+        match self.ask_about(run, record, call, &[]).await? {
+            Reached::Answered((Answer::Output { has_ended }, output)) => Ok((output, has_ended)),
+            Reached::Answered(_) => Err(misunderstood()),
+            Reached::Lost => Ok((Vec::new(), true)),
+        }
+    }
+}
+
+#[async_trait]
+impl ExecBackend for KubernetesBackend {
+    /// The version is that of the backend beside this one: each pod has its own.
+    async fn version(&self, program: &str) -> Result<String, ExecError> {
+        self.beside.version(program).await
+    }
+
+    async fn start(&self, run: &RunName, spec: &ExecSpec) -> Result<(), ExecError> {
+        let Workspace::Kubernetes(place) = &spec.workspace else {
+            return self.beside.start(run, spec).await;
+        };
+        let pod = self.pod(place).await?;
+        let body = serde_json::to_vec(&StartForm::new(spec, &place.path));
+        let body = body.map_err(|error| PodError::Host(error.to_string()))?;
+        self.records.add(run, &pod).map_err(|error| match error.kind() {
+            ErrorKind::AlreadyExists => ExecError::NameTaken(run.clone()),
+            _ => host("record the pod of a run")(error),
+        })?;
+        let started = self.start_in(run, &pod, &body).await;
+        // A run that may have begun keeps its record, by which it is stopped.
+        let is_refused = matches!(&started, Err(error) if !is_unknown(error));
+        if is_refused {
+            self.records.remove(run).map_err(host("remove the record of a run"))?;
+        }
+        started
+    }
+
+    async fn runs(&self) -> Result<Vec<RunName>, ExecError> {
+        let mut runs = self.beside.runs().await?;
+        runs.extend(self.records.runs().map_err(host("list the pods of runs"))?);
+        Ok(runs)
+    }
+
+    async fn status(&self, run: &RunName) -> Result<ExecState, ExecError> {
+        match self.find(run)? {
+            Some(record) => self.state(run, &record, 0).await,
+            None => self.beside.status(run).await,
+        }
+    }
+
+    async fn wait(&self, run: &RunName) -> Result<ExecState, ExecError> {
+        let Some(record) = self.find(run)? else { return self.beside.wait(run).await };
+        loop {
+            match self.state(run, &record, WAIT_MS).await? {
+                ExecState::Running => {}
+                state => return Ok(state),
+            }
+        }
+    }
+
+    async fn follow_output(
+        &self,
+        run: &RunName,
+        stream: OutputStream,
+        offset: u64,
+    ) -> Result<Vec<u8>, ExecError> {
+        let Some(record) = self.find(run)? else {
+            return self.beside.follow_output(run, stream, offset).await;
+        };
+        let call = Call::Follow { run: run.to_string(), stream: stream.into(), offset, wait_ms: WAIT_MS };
+        loop {
+            let (output, has_ended) = self.output(run, &record, &call).await?;
+            if has_ended || !output.is_empty() {
+                return Ok(output);
+            }
+        }
+    }
+
+    async fn tail_output(
+        &self,
+        run: &RunName,
+        stream: OutputStream,
+        max_bytes: usize,
+    ) -> Result<Vec<u8>, ExecError> {
+        let Some(record) = self.find(run)? else {
+            return self.beside.tail_output(run, stream, max_bytes).await;
+        };
+        let call = Call::Tail { run: run.to_string(), stream: stream.into(), max_bytes };
+        Ok(self.output(run, &record, &call).await?.0)
+    }
+
+    async fn write_input(&self, run: &RunName, bytes: &[u8]) -> Result<(), ExecError> {
+        let Some(record) = self.find(run)? else { return self.beside.write_input(run, bytes).await };
+        let call = Call::Write { run: run.to_string(), token: token() };
+        match self.ask_about(run, &record, &call, bytes).await? {
+            Reached::Answered(_) => Ok(()),
+            Reached::Lost => Err(ExecError::InputClosed),
+        }
+    }
+
+    async fn close_input(&self, run: &RunName) -> Result<(), ExecError> {
+        let Some(record) = self.find(run)? else { return self.beside.close_input(run).await };
+        let call = Call::CloseInput { run: run.to_string() };
+        self.ask_about(run, &record, &call, &[]).await.map(drop)
+    }
+
+    async fn terminate(&self, run: &RunName) -> Result<(), ExecError> {
+        let Some(record) = self.find(run)? else { return self.beside.terminate(run).await };
+        let call = Call::Terminate { run: run.to_string() };
+        self.ask_about(run, &record, &call, &[]).await.map(drop)
+    }
+
+    async fn sweep(&self, run: &RunName) -> Result<u32, ExecError> {
+        let Some(record) = self.find(run)? else { return self.beside.sweep(run).await };
+        match self.ask_about(run, &record, &Call::Sweep { run: run.to_string() }, &[]).await? {
+            Reached::Answered((Answer::Swept(tools), _)) => Ok(tools),
+            Reached::Answered(_) => Err(misunderstood()),
+            Reached::Lost => Ok(0),
+        }
+    }
+
+    async fn remove(&self, run: &RunName) -> Result<(), ExecError> {
+        let Some(record) = self.find(run)? else { return self.beside.remove(run).await };
+        let call = Call::Remove { run: run.to_string() };
+        match self.ask_about(run, &record, &call, &[]).await {
+            // It was removed by a request whose answer was lost, or never began.
+            Ok(_) | Err(ExecError::UnknownRun(_)) => {}
+            Err(error) => return Err(error),
+        }
+        self.records.remove(run).map_err(host("remove the record of a run"))
+    }
+}
+
+/// Returns whether an operation with this error may have taken effect.
+fn is_unknown(error: &ExecError) -> bool {
+    let ExecError::Host { source, .. } = error else { return false };
+    source.downcast_ref::<PodError>().is_none_or(|error| matches!(error, PodError::ConnectionLost(_)))
+}
+
+/// Returns a text that no other request has.
+fn token() -> String {
+    let random = || RandomState::new().hash_one(std::process::id());
+    format!("{:016x}{:016x}", random(), random())
+}
+
+fn misunderstood() -> ExecError {
+    PodError::Host("the supervisor gives the answer to another question".to_owned()).into()
+}
+
+fn host<E: std::error::Error + Send + Sync + 'static>(action: &'static str) -> impl FnOnce(E) -> ExecError {
+    move |source| ExecError::Host { action, source: Box::new(source) }
+}

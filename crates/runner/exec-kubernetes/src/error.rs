@@ -1,0 +1,120 @@
+//! The failures on the way to a pod.
+
+use std::error::Error;
+
+use rdev_runner_domain::ports::ExecError;
+
+use crate::records::Pod;
+
+/// Why a pod cannot be used.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum PodError {
+    /// The runner has no cluster.
+    #[error("the runner has no Kubernetes cluster: {0}; name one by --kubeconfig or KUBECONFIG")]
+    NoCluster(String),
+    /// No pod has the labels.
+    #[error("no pod of the namespace {namespace} matches {selector}")]
+    NotFound {
+        /// The namespace.
+        namespace: String,
+        /// The selector.
+        selector: String,
+    },
+    /// The cluster refuses the runner's credentials.
+    #[error("the cluster does not accept the runner's credentials: {0}")]
+    Unauthorized(String),
+    /// The runner may not do this.
+    #[error("the cluster forbids it: {0}")]
+    Forbidden(String),
+    /// The cluster refuses the request.
+    #[error("the cluster refuses it: {0}")]
+    Refused(String),
+    /// The pod, or its container, does not run.
+    #[error("{pod} does not run: {state}")]
+    NotRunning {
+        /// The pod.
+        pod: String,
+        /// Its state.
+        state: String,
+    },
+    /// The pod has no such container.
+    #[error("{pod} has no container {container}; it has {others}")]
+    ContainerMissing {
+        /// The pod.
+        pod: String,
+        /// The container.
+        container: String,
+        /// The containers that it has.
+        others: String,
+    },
+    /// The pod was deleted or replaced, or has ended.
+    #[error("{pod} is gone")]
+    Gone {
+        /// The pod.
+        pod: String,
+    },
+    /// The cluster or the pod cannot be reached, or a connection broke.
+    #[error("the connection was lost: {0}")]
+    ConnectionLost(String),
+    /// The supervisor cannot be put into the pod, or does not start there.
+    #[error("the supervisor does not start in {pod}: {fault}")]
+    Supervisor {
+        /// The pod.
+        pod: String,
+        /// What went wrong.
+        fault: String,
+    },
+    /// The pod's host refused an operation.
+    #[error("{0}")]
+    Host(String),
+}
+
+impl PodError {
+    /// Returns whether it may pass by itself.
+    pub(crate) const fn is_passing(&self) -> bool {
+        matches!(self, Self::ConnectionLost(_) | Self::NotRunning { .. })
+    }
+
+    pub(crate) fn lost(cause: impl std::fmt::Display) -> Self {
+        Self::ConnectionLost(cause.to_string())
+    }
+
+    pub(crate) fn supervisor(pod: &Pod, fault: impl std::fmt::Display) -> Self {
+        Self::Supervisor { pod: pod.to_string(), fault: fault.to_string() }
+    }
+
+    /// Returns the failure of a request to the cluster.
+    pub(crate) fn from_client(error: &kube::Error) -> Self {
+        match error {
+            kube::Error::Api(status) if status.code == 401 => Self::Unauthorized(status.message.clone()),
+            kube::Error::Api(status) if status.code == 403 => Self::Forbidden(status.message.clone()),
+            kube::Error::Api(status) if status.code == 429 || status.code >= 500 => {
+                Self::lost(&status.message)
+            }
+            kube::Error::Api(status) => Self::Refused(status.message.clone()),
+            kube::Error::Auth(error) => Self::Unauthorized(chain(error)),
+            other => Self::ConnectionLost(chain(other)),
+        }
+    }
+}
+
+impl From<PodError> for ExecError {
+    fn from(error: PodError) -> Self {
+        Self::Host { action: "use the pod of the workspace", source: Box::new(error) }
+    }
+}
+
+/// Returns an error with its causes, each once.
+pub(crate) fn chain(error: &(dyn Error + 'static)) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let shown = cause.to_string();
+        if !text.contains(&shown) {
+            text = format!("{text}: {shown}");
+        }
+        source = cause.source();
+    }
+    text
+}

@@ -1,0 +1,119 @@
+//! Connections that break.
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+
+use rdev_runner_domain::{ExecSpec, ExecState};
+use rdev_runner_testkit::exec::{ExecHarness, spec, start, start_as};
+
+use crate::{Options, Scene};
+
+/// The names of the runs of a test.
+fn names(count: usize) -> impl Iterator<Item = String> {
+    (0..count).map(|number| format!("run-{number}"))
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_write_arrives_once_while_connections_break() {
+    let scene = Scene::new(Options { drop_seed: Some(11), ..Options::default() });
+    let run = start(&scene, "one", "cat; echo end").await;
+    let mut expected = String::new();
+    for number in 0..120 {
+        let line = format!("line {number}\n");
+        expected.push_str(&line);
+        if number % 7 == 3 {
+            let (written, ()) = tokio::join!(run.write(&line), async { scene.cluster.order("drop") });
+            written.unwrap();
+        } else {
+            run.write(&line).await.unwrap();
+        }
+    }
+    run.close().await;
+    writeln!(expected, "end").unwrap();
+    assert_eq!(run.output().await, expected);
+    assert_eq!(run.end().await.exit_code, Some(0));
+    scene.cluster.has_no_runs("agent").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_start_takes_effect_once_while_connections_break() {
+    let scene = Scene::new(Options { drop_seed: Some(3), ..Options::default() });
+    let backend = scene.backend();
+    for name in names(20) {
+        let run = name.parse().unwrap();
+        let spec = spec(&scene, &format!("echo {name} >>started"));
+        let (started, ()) = tokio::join!(backend.start(&run, &spec), async { scene.cluster.order("drop") });
+        started.unwrap();
+        let ExecState::Ended(end) = backend.wait(&run).await.unwrap() else { panic!("{name} has not ended") };
+        assert_eq!(end.exit_code, Some(0), "{end:?}");
+    }
+    let started = std::fs::read_to_string(scene.workspace.join("started")).unwrap();
+    assert_eq!(started.lines().map(str::to_owned).collect::<Vec<_>>(), names(20).collect::<Vec<_>>());
+    scene.cluster.has_no_runs("agent").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_run_goes_on_while_its_cluster_is_away() {
+    let scene = Scene::new(Options::default());
+    let script =
+        "echo begun; until [ -e away ]; do sleep 0.01; done; seq 1 100000; echo end; touch over; exec cat";
+    let run = start(&scene, "one", script).await;
+    run.output_with("begun\n").await;
+    scene.cluster.order("refuse");
+    let workspace = scene.workspace.clone();
+    std::fs::write(workspace.join("away"), "").unwrap();
+    let away = async {
+        while !workspace.join("over").exists() {
+            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+        }
+        scene.cluster.order("accept");
+    };
+    let (output, ()) = tokio::join!(run.output_with("end\n"), away);
+    let mut expected = "begun\n".to_owned();
+    (1..=100_000).for_each(|number| writeln!(expected, "{number}").unwrap());
+    expected.push_str("end\n");
+    assert!(output == expected, "{} bytes", output.len());
+    assert_eq!(run.backend.status(&run.name).await.unwrap(), ExecState::Running);
+    run.stop().await;
+    run.end().await;
+    scene.cluster.has_no_runs("agent").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn neither_prompts_nor_secrets_are_in_urls_and_command_lines() {
+    let scene = Scene::new(Options::default());
+    let private = ["sk-of-a-variable", "sk-of-a-file", "a private prompt", "a private line"];
+    let spec = ExecSpec {
+        env: BTreeMap::from([("VARIABLE".to_owned(), private[0].into())]),
+        files: BTreeMap::from([("FILE".parse().unwrap(), private[1].into())]),
+        input: format!("{}\n", private[2]),
+        ..spec(&scene, "cat \"$FILE\"; echo \" $VARIABLE\"; exec cat")
+    };
+    let run = start_as(&scene, "one", &spec).await;
+    run.write(&format!("{}\n", private[3])).await.unwrap();
+    let output = run.output_with("line\n").await;
+    assert_eq!(output, "sk-of-a-file sk-of-a-variable\na private prompt\na private line\n");
+    let requests = scene.cluster.requests();
+    assert!(requests.contains("/pods/agent/exec?"), "{requests}");
+    let commands = scene.cluster.processes("agent").join("\n");
+    assert!(commands.contains(" serve ") && commands.contains("/runs/one"), "{commands}");
+    for text in private.iter().flat_map(|text| text.split(' ')).filter(|word| word.len() > 4) {
+        assert!(!requests.contains(text) && !commands.contains(text), "{text}: {requests}{commands}");
+    }
+    run.stop().await;
+    run.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_serves_in_a_pod_ends_with_its_runner() {
+    let scene = Scene::new(Options::default());
+    let run = start(&scene, "one", "true").await;
+    run.end().await;
+    assert!(!scene.cluster.processes("agent").is_empty());
+    drop(run);
+    let until = std::time::Instant::now() + std::time::Duration::from_secs(90);
+    while !scene.cluster.processes("agent").is_empty() {
+        assert!(std::time::Instant::now() < until, "{:?}", scene.cluster.processes("agent"));
+        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+    }
+}

@@ -1,0 +1,110 @@
+//! Runs in pods, over a stand-in for a cluster. The supervisor and the agents are real processes.
+
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test fails by panicking, its helpers too"
+)]
+
+mod cluster;
+mod connections;
+mod errors;
+mod pods;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rdev_runner_domain::ports::ExecBackend;
+use rdev_runner_domain::{PodWorkspace, Workspace};
+use rdev_runner_exec_kubernetes::{KubernetesBackend, KubernetesSettings};
+use rdev_runner_exec_local::{LocalBackend, LocalSettings, SupervisorCommand};
+use rdev_runner_testkit::exec::ExecHarness;
+
+use cluster::{Cluster, Options};
+
+/// A cluster with a pod `agent`, and a runner's host.
+struct Scene {
+    cluster: Cluster,
+    workspace: PathBuf,
+}
+
+impl Scene {
+    fn new(options: Options) -> Self {
+        let cluster = Cluster::start(&options);
+        cluster.install("agent");
+        let workspace = cluster.folder("agent").join("workspace");
+        std::fs::create_dir_all(&workspace).unwrap();
+        Self { cluster, workspace }
+    }
+
+    fn settings(&self) -> KubernetesSettings {
+        KubernetesSettings {
+            state: self.cluster.root().join("state"),
+            kubeconfig: Some(self.cluster.kubeconfig()),
+            supervisor: supervisor(),
+            patience: Duration::from_secs(60),
+        }
+    }
+
+    fn open(&self, settings: KubernetesSettings) -> Arc<dyn ExecBackend> {
+        let local = LocalBackend::new(LocalSettings {
+            root: self.cluster.root().join("local"),
+            supervisor: SupervisorCommand { program: supervisor(), args: Vec::new() },
+            path: "/usr/bin:/bin".to_owned(),
+            agent_home: None,
+        });
+        Arc::new(KubernetesBackend::new(settings, Arc::new(local.unwrap())).unwrap())
+    }
+
+    fn place(&self, pod: &str) -> PodWorkspace {
+        PodWorkspace {
+            namespace: "default".parse().unwrap(),
+            selector: format!("app={pod}").parse().unwrap(),
+            container: "main".parse().unwrap(),
+            path: self.workspace.to_str().unwrap().parse().unwrap(),
+        }
+    }
+}
+
+impl ExecHarness for Scene {
+    fn backend(&self) -> Arc<dyn ExecBackend> {
+        self.open(self.settings())
+    }
+
+    fn workspace(&self) -> Workspace {
+        Workspace::Kubernetes(self.place("agent"))
+    }
+}
+
+/// Returns the supervisor, which lies beside the tests' folder.
+fn supervisor() -> PathBuf {
+    let own = std::env::current_exe().unwrap();
+    let path = own.parent().unwrap().with_file_name("rdev-supervise");
+    assert!(path.exists(), "{} is missing: build the workspace's binaries", path.display());
+    path
+}
+
+/// The port's contract.
+mod contract {
+    rdev_runner_testkit::exec_contract_tests!(crate::Scene::new(crate::Options::default()));
+}
+
+/// The port's contract over TLS, with a token and the older protocol.
+mod contract_over_tls {
+    rdev_runner_testkit::exec_contract_tests!(crate::Scene::new(crate::Options {
+        is_secure: true,
+        protocol: "v4",
+        ..crate::Options::default()
+    }));
+}
+
+/// The port's contract while every connection breaks within half a second.
+mod contract_with_drops {
+    rdev_runner_testkit::exec_contract_tests!(crate::Scene::new(crate::Options {
+        is_secure: true,
+        drop_seed: Some(7),
+        ..crate::Options::default()
+    }));
+}

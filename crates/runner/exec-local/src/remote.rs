@@ -1,0 +1,13 @@
+//! Runs in another place: a backend passes requests to a supervisor there, which answers as the local backend.
+//!
+//! [`serve`] is the other place's side. It reads requests from its standard input and writes answers to its standard
+//! output, each in a [frame](frame). It answers in any order. The protocol never needs the end of a stream, which not
+//! every connection can report.
+
+pub mod frame;
+mod message;
+mod repetition;
+mod serve;
+
+pub use message::{Answer, Call, Failure, Request, Response, StartForm, StateForm, StreamForm};
+pub use serve::{HANDSHAKE, SILENCE_LIMIT, install, serve};

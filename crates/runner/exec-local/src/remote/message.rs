@@ -1,0 +1,259 @@
+//! The requests and answers.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use rdev_runner_domain::ports::ExecError;
+use rdev_runner_domain::{ExecSpec, ExecState, OutputStream, RunName, Workspace, WorkspacePath};
+use secrecy::ExposeSecret;
+use serde::{Deserialize, Serialize};
+
+use crate::exit::Exit;
+
+/// A request. Its answer has the same number.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Request {
+    /// The number.
+    pub id: u64,
+    /// What is asked for.
+    #[serde(flatten)]
+    pub call: Call,
+}
+
+/// An operation of [`ExecBackend`](rdev_runner_domain::ports::ExecBackend).
+///
+/// A call with a `token` takes effect once, however often it comes with this token.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(tag = "call", rename_all = "snake_case")]
+#[expect(missing_docs, reason = "they are the parameters of the operations")]
+pub enum Call {
+    /// Nothing: it keeps the connection open.
+    Ping,
+    /// Ends the connection.
+    End,
+    /// Gives up the request of this number, which gets no answer.
+    Cancel,
+    /// Starts a run. The body is a [`StartForm`].
+    Start {
+        run: String,
+        token: String,
+    },
+    /// Waits at most so long for the end of a run, and returns its state.
+    Status {
+        run: String,
+        wait_ms: u64,
+    },
+    /// Waits at most so long for output. The body of the answer has it.
+    Follow {
+        run: String,
+        stream: StreamForm,
+        offset: u64,
+        wait_ms: u64,
+    },
+    /// The body of the answer has the output.
+    Tail {
+        run: String,
+        stream: StreamForm,
+        max_bytes: usize,
+    },
+    /// Writes the body to the input.
+    Write {
+        run: String,
+        token: String,
+    },
+    CloseInput {
+        run: String,
+    },
+    Terminate {
+        run: String,
+    },
+    Sweep {
+        run: String,
+    },
+    Remove {
+        run: String,
+    },
+}
+
+/// The answer to a request.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Response {
+    /// The number of the request.
+    pub id: u64,
+    /// The answer.
+    pub answer: Answer,
+}
+
+/// An answer.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Answer {
+    /// The operation took effect.
+    Done,
+    /// The number of tools that a sweep has found.
+    Swept(u32),
+    /// The state of a run.
+    State(StateForm),
+    /// The body has output. There may be more unless the run `has_ended`.
+    #[expect(missing_docs, reason = "it is described above")]
+    Output { has_ended: bool },
+    /// The operation failed.
+    Failed(Failure),
+}
+
+/// The form of an [`ExecState`].
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[expect(missing_docs, reason = "they are the states of a run")]
+pub enum StateForm {
+    Running,
+    Ended(Exit),
+    Lost,
+}
+
+/// The form of an [`OutputStream`].
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[expect(missing_docs, reason = "they are the streams of an output")]
+pub enum StreamForm {
+    Stdout,
+    Stderr,
+}
+
+/// The form of an [`ExecError`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[expect(missing_docs, reason = "they are the variants of the error")]
+pub enum Failure {
+    UnknownRun,
+    NameTaken,
+    StillRunning,
+    InputClosed,
+    Workspace(String),
+    Other(String),
+}
+
+/// The form of an [`ExecSpec`], without a sign-in, which is only on the runner's host.
+#[derive(Serialize, Deserialize)]
+pub struct StartForm {
+    project: String,
+    directory: String,
+    program: String,
+    args: Vec<String>,
+    env: BTreeMap<String, String>,
+    files: BTreeMap<String, String>,
+    input: String,
+    wall_ms: Option<u64>,
+}
+
+impl StartForm {
+    /// Returns the form of a specification for the folder that its workspace is in the other place.
+    #[must_use]
+    pub fn new(spec: &ExecSpec, directory: &WorkspacePath) -> Self {
+        let exposed =
+            |(name, value): (String, &secrecy::SecretString)| (name, value.expose_secret().to_owned());
+        Self {
+            project: spec.project.to_string(),
+            directory: directory.to_string(),
+            program: spec.program.clone(),
+            args: spec.args.clone(),
+            env: spec.env.iter().map(|(name, value)| exposed((name.clone(), value))).collect(),
+            files: spec.files.iter().map(|(name, value)| exposed((name.to_string(), value))).collect(),
+            input: spec.input.clone(),
+            wall_ms: spec.wall.map(|wall| wall.as_millis().try_into().unwrap_or(u64::MAX)),
+        }
+    }
+
+    pub(super) fn into_spec(self) -> Result<ExecSpec, String> {
+        let files = self.files.into_iter().map(|(name, content)| Ok((name.parse()?, content.into())));
+        let files = files.collect::<Result<_, rdev_runner_domain::SecretNameError>>();
+        let path = self.directory.parse().map_err(|error| format!("the folder {error}"))?;
+        Ok(ExecSpec {
+            project: self.project.parse().map_err(|error| format!("the project {error}"))?,
+            workspace: Workspace::Local { path },
+            program: self.program,
+            args: self.args,
+            env: self.env.into_iter().map(|(name, value)| (name, value.into())).collect(),
+            files: files.map_err(|error| format!("the name of a file {error}"))?,
+            sign_in: &[],
+            input: self.input,
+            wall: self.wall_ms.map(Duration::from_millis),
+        })
+    }
+}
+
+impl From<ExecState> for StateForm {
+    fn from(state: ExecState) -> Self {
+        match state {
+            ExecState::Running => Self::Running,
+            ExecState::Ended(end) => Self::Ended(Exit(end)),
+            ExecState::Lost => Self::Lost,
+        }
+    }
+}
+
+impl From<StateForm> for ExecState {
+    fn from(form: StateForm) -> Self {
+        match form {
+            StateForm::Running => Self::Running,
+            StateForm::Ended(Exit(end)) => Self::Ended(end),
+            StateForm::Lost => Self::Lost,
+        }
+    }
+}
+
+impl std::fmt::Debug for StateForm {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Running => f.write_str("Running"),
+            Self::Ended(Exit(end)) => f.debug_tuple("Ended").field(end).finish(),
+            Self::Lost => f.write_str("Lost"),
+        }
+    }
+}
+
+impl From<OutputStream> for StreamForm {
+    fn from(stream: OutputStream) -> Self {
+        match stream {
+            OutputStream::Stdout => Self::Stdout,
+            OutputStream::Stderr => Self::Stderr,
+        }
+    }
+}
+
+impl From<StreamForm> for OutputStream {
+    fn from(form: StreamForm) -> Self {
+        match form {
+            StreamForm::Stdout => Self::Stdout,
+            StreamForm::Stderr => Self::Stderr,
+        }
+    }
+}
+
+impl From<ExecError> for Failure {
+    fn from(error: ExecError) -> Self {
+        match error {
+            ExecError::UnknownRun(_) => Self::UnknownRun,
+            ExecError::NameTaken(_) => Self::NameTaken,
+            ExecError::StillRunning(_) => Self::StillRunning,
+            ExecError::InputClosed => Self::InputClosed,
+            ExecError::Workspace(fault) => Self::Workspace(fault),
+            other => Self::Other(other.to_string()),
+        }
+    }
+}
+
+impl Failure {
+    /// Returns the error of an operation on this run. `other` makes one of a text.
+    #[must_use]
+    pub fn into_error(self, run: &RunName, other: impl FnOnce(String) -> ExecError) -> ExecError {
+        match self {
+            Self::UnknownRun => ExecError::UnknownRun(run.clone()),
+            Self::NameTaken => ExecError::NameTaken(run.clone()),
+            Self::StillRunning => ExecError::StillRunning(run.clone()),
+            Self::InputClosed => ExecError::InputClosed,
+            Self::Workspace(fault) => ExecError::Workspace(fault),
+            Self::Other(fault) => other(fault),
+        }
+    }
+}

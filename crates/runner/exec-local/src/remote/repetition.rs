@@ -1,0 +1,78 @@
+//! Operations that take effect once, although a client whose connection was lost repeats them.
+
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+use std::time::Duration;
+
+use rdev_runner_domain::ports::{ExecBackend, ExecError};
+use rdev_runner_domain::{ExecSpec, RunName};
+use tokio::time::{Instant, sleep};
+
+use crate::backend::{LocalBackend, failure, host};
+use crate::folder::{INPUT_TOKEN, RunFolder, START_TOKEN};
+
+/// How long an operation waits for the one that it repeats.
+const LOCK_TIMEOUT: Duration = Duration::from_secs(60);
+const LOCK_INTERVAL: Duration = Duration::from_millis(5);
+
+/// Starts a run, unless this token has started it.
+pub(super) async fn start_once(
+    backend: &LocalBackend,
+    run: &RunName,
+    spec: &ExecSpec,
+    token: &str,
+) -> Result<(), ExecError> {
+    // A run that is started elsewhere has its folder, but not yet its token.
+    let _one_at_a_time = lock(&backend.starts_lock()).await?;
+    let folder = RunFolder::new(&backend.folder(run));
+    match backend.start(run, spec).await {
+        Err(ExecError::NameTaken(_)) if has_token(&folder, START_TOKEN, token) => Ok(()),
+        Ok(()) => folder.write(START_TOKEN, &token).map_err(use_folder),
+        failed => failed,
+    }
+}
+
+/// Writes to the input of a run, unless this token has written it.
+pub(super) async fn write_once(
+    backend: &LocalBackend,
+    run: &RunName,
+    bytes: &[u8],
+    token: &str,
+) -> Result<(), ExecError> {
+    // The run must be there, before a lock is made for it.
+    backend.status(run).await?;
+    let folder = RunFolder::new(&backend.folder(run));
+    let _one_at_a_time = lock(&folder.input_lock()).await?;
+    if has_token(&folder, INPUT_TOKEN, token) {
+        return Ok(());
+    }
+    backend.write_input(run, bytes).await?;
+    folder.write(INPUT_TOKEN, &token).map_err(|error| failure(run)(error.into()))
+}
+
+fn has_token(folder: &RunFolder, name: &str, token: &str) -> bool {
+    matches!(folder.read::<String>(name), Ok(Some(last)) if last == token)
+}
+
+/// Locks a file until it is dropped, also by the end of the process.
+async fn lock(path: &Path) -> Result<File, ExecError> {
+    let file = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(path);
+    let file = file.map_err(use_folder)?;
+    let until = Instant::now() + LOCK_TIMEOUT;
+    loop {
+        match file.try_lock() {
+            Ok(()) => return Ok(file),
+            Err(TryLockError::WouldBlock) if Instant::now() < until => sleep(LOCK_INTERVAL).await,
+            Err(TryLockError::WouldBlock) => {
+                return Err(use_folder(io::Error::other("another operation on the run does not end")));
+            }
+            Err(TryLockError::Error(error)) => return Err(use_folder(error)),
+        }
+    }
+}
+
+fn use_folder(error: io::Error) -> ExecError {
+    host("use the folder of a run")(error)
+}
