@@ -77,6 +77,7 @@ pub(crate) fn router(
     let services = Services {
         projects: Projects::new(
             Arc::clone(&store.projects),
+            Arc::clone(&store.commands),
             Arc::clone(agents),
             Arc::clone(workspaces),
             system.ambient().clone(),

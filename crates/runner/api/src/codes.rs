@@ -8,10 +8,14 @@ problem_codes! {
 
     /// A project of that name exists.
     PROJECT_EXISTS = "project_exists", CONFLICT, "Project exists";
-    /// A command of the project has not ended.
+    /// Commands of the project have not ended.
     PROJECT_IN_USE = "project_in_use", CONFLICT, "Project in use";
     /// The project of the command was deleted.
     PROJECT_DELETED = "project_deleted", CONFLICT, "Project deleted";
+    /// The project is archived and takes no commands.
+    PROJECT_ARCHIVED = "project_archived", CONFLICT, "Project archived";
+    /// The project is being deleted.
+    PROJECT_DELETING = "project_deleting", CONFLICT, "Project being deleted";
     /// The command has ended and cannot be cancelled.
     COMMAND_ENDED = "command_ended", CONFLICT, "Command ended";
     /// The command has not ended and cannot be deleted.

@@ -21,10 +21,14 @@ impl From<ProjectsError> for Failure {
                     .into()
             }
             ProjectsError::VersionMismatch => version_mismatch().into(),
-            ProjectsError::InUse => {
-                let detail = "A command of the project has not ended. Cancel it, or wait until it has ended.";
+            ProjectsError::InUse { unfinished } => {
+                let commands = if unfinished == 1 { "command has" } else { "commands have" };
+                let detail = format!(
+                    "{unfinished} {commands} not ended. Cancel them, wait until they have ended, or use `?force=true`."
+                );
                 Problem::new(codes::PROJECT_IN_USE, detail).into()
             }
+            ProjectsError::Deleting => deleting().into(),
             ProjectsError::Invalid(found) => {
                 let mut faults = Faults::default();
                 add_project_faults(&mut faults, &found);
@@ -56,6 +60,12 @@ impl From<CommandsError> for Failure {
         match error {
             CommandsError::NotFound => Problem::not_found("The command was not found.").into(),
             CommandsError::NoProject => no_project().into(),
+            CommandsError::Archived => {
+                let detail =
+                    "The project is archived. Update it with `\"archived\": false` to queue commands.";
+                Problem::new(codes::PROJECT_ARCHIVED, detail).into()
+            }
+            CommandsError::Deleting => deleting().into(),
             CommandsError::Ended => {
                 Problem::new(codes::COMMAND_ENDED, "The command has already ended.").into()
             }
@@ -98,6 +108,10 @@ pub(crate) fn add_command_faults(faults: &mut Faults, found: &[CommandFault]) {
 pub(crate) fn version_mismatch() -> Problem {
     let detail = "The project was changed in the meantime. Get it again and retry with its new ETag.";
     Problem::new(ProblemCode::VERSION_MISMATCH, detail).in_header("If-Match")
+}
+
+fn deleting() -> Problem {
+    Problem::new(codes::PROJECT_DELETING, "The project is gone once its commands have ended.")
 }
 
 fn no_project() -> Problem {

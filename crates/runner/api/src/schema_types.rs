@@ -19,6 +19,14 @@ rdev_http::named_types! {
     CommitHash = text("^([0-9a-f]{40}|[0-9a-f]{64})$", "3f0c1d7e9a8b4c2d6e5f0a1b2c3d4e5f60718293");
     /// An agent's own name of a model.
     ModelName = text("^[!-,.-~][!-~]{0,255}$", "claude-sonnet-4-5"), parsed => domain::ModelName;
+    /// A text for people about a project.
+    ProjectDescription = rdev_http::kind::string().min_length(Some(1)).max_length(Some(1_000)),
+        parsed => domain::ProjectDescription;
+    /// The name of an environment variable: no reserved one such as `PATH`, `HOME`, `LD_PRELOAD`, or what begins with
+    /// `RDEV_`.
+    EnvironmentName = text("^[A-Za-z_][A-Za-z0-9_]{0,127}$", "RUST_LOG");
+    /// The value of an environment variable: at most 4,096 bytes of UTF-8 without NUL.
+    EnvironmentValue = rdev_http::kind::string().max_length(Some(4_096));
     /// A tool of an agent, or some uses of it: a name, and optionally a pattern in parentheses.
     ToolRule = text(r"^[A-Za-z][A-Za-z0-9_.:*-]*(\([^()]+\))?$", "Bash(cargo *)").max_length(Some(256)),
         parsed => domain::ToolRule;

@@ -10,7 +10,8 @@ use rdev_access::Ids;
 use rdev_app::Ambient;
 use rdev_core::ApiKeyId;
 use rdev_runner_domain::ports::{
-    Cancellation, CommandQueue, CommandRepository, Deletion, ProjectRepository, SecretSource, StoreError,
+    Cancellation, CommandQueue, CommandRefusal, CommandRepository, Deletion, ProjectRepository, SecretSource,
+    StoreError,
 };
 use rdev_runner_domain::{
     Access, AgentProvider, AgentRequest, AgentRequestError, Command, CommandFilter, CommandId, CommandState,
@@ -43,7 +44,7 @@ pub struct NewCommand {
     pub prompt: String,
     /// The session.
     pub session: Session,
-    /// The model; the agent's own default without one.
+    /// The model; without one that of the project, if its provider is the command's, and else the agent's own default.
     pub model: Option<ModelName>,
     /// The permission profile.
     pub permissions: Option<PermissionProfile>,
@@ -86,6 +87,12 @@ pub enum CommandsError {
     /// The project does not exist, or the caller does not see it.
     #[error("the project was not found")]
     NoProject,
+    /// The project is archived and takes no commands.
+    #[error("the project is archived")]
+    Archived,
+    /// The project is being deleted and takes no commands.
+    #[error("the project is being deleted")]
+    Deleting,
     /// The command has ended and cannot be cancelled.
     #[error("the command has ended")]
     Ended,
@@ -98,6 +105,16 @@ pub enum CommandsError {
     /// The database failed.
     #[error("the command could not be read or stored")]
     Store(#[from] StoreError),
+}
+
+impl From<CommandRefusal> for CommandsError {
+    fn from(refusal: CommandRefusal) -> Self {
+        match refusal {
+            CommandRefusal::NoProject => Self::NoProject,
+            CommandRefusal::Archived => Self::Archived,
+            CommandRefusal::Deleting => Self::Deleting,
+        }
+    }
 }
 
 impl Commands {
@@ -138,7 +155,7 @@ impl Commands {
         }
         let project = self.project(access, project).await?;
         let request = self.checked(&project, new, id).await.map_err(CommandsError::Invalid)?;
-        self.repository.create(&request).await?.ok_or(CommandsError::NoProject)
+        Ok(self.repository.create(&request).await??)
     }
 
     /// Returns all faults of a command. [`Self::create`] makes the same check; this is for a caller who has found
@@ -182,7 +199,7 @@ impl Commands {
         let own = |fault| CommandFault { fault, is_inherited: false };
         let request =
             request.map_err(|faults| CommandsError::Invalid(faults.into_iter().map(own).collect()))?;
-        self.repository.create(&request).await?.ok_or(CommandsError::NoProject)
+        Ok(self.repository.create(&request).await??)
     }
 
     /// Returns a command.
@@ -344,22 +361,25 @@ impl Commands {
         let settings = project.settings();
         let inherited = Inherited::of(&new);
         let named = |fault| vec![CommandFault { fault, is_inherited: false }];
-        let provider = match new.provider.or_else(|| settings.provider.clone()) {
-            Some(provider) => provider,
-            None => self.agents.default_agent().map_err(named)?.provider().clone(),
-        };
+        let default = || self.agents.default_agent().map(|agent| agent.provider().clone());
+        let of_project = settings.provider.clone().map_or_else(default, Ok);
+        let provider = new.provider.map_or_else(|| of_project.clone(), Ok).map_err(named)?;
+        // A model belongs to a provider.
+        let has_model = of_project.is_ok_and(|of_project| of_project == provider);
+        let model = new.model.or_else(|| settings.model.clone().filter(|_| has_model));
         let draft = RequestDraft {
             command_id,
             project: project.name.clone(),
             provider,
             prompt: new.prompt,
             session: new.session,
-            model: new.model,
+            model,
             permissions: new.permissions.unwrap_or(settings.permissions),
             allowed_tools: new.allowed_tools.unwrap_or_else(|| settings.allowed_tools.clone()),
             denied_tools: new.denied_tools.unwrap_or_else(|| settings.denied_tools.clone()),
             limits: new.limits.over(settings.limits),
             secrets: new.secrets.unwrap_or_else(|| settings.secrets.clone()),
+            environment: settings.environment.clone(),
         };
         self.agents.check(draft).map_err(|faults| {
             let fault = |fault| CommandFault { is_inherited: inherited.has(&fault), fault };

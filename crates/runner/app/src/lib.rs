@@ -12,6 +12,7 @@
 mod commands;
 mod credential_secrets;
 mod credentials;
+mod deletions;
 mod demo;
 mod projects;
 mod providers;

@@ -1,20 +1,25 @@
 //! Creates, changes and deletes projects.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use rdev_access::Ids;
 use rdev_app::Ambient;
-use rdev_runner_domain::ports::{ProjectChange, ProjectRepository, StoreError};
+use rdev_core::ApiKeyId;
+use rdev_runner_domain::ports::{CommandRepository, ProjectChange, ProjectRepository, StoreError};
 use rdev_runner_domain::{
-    Access, AgentRequestError, Page, Project, ProjectError, ProjectName, ProjectSettings, Workspace,
+    Access, AgentRequestError, Page, Project, ProjectError, ProjectFilter, ProjectName, ProjectSettings,
+    Workspace,
 };
 
+use crate::deletions::ProjectDeletions;
 use crate::{AgentRegistry, WorkspaceError, Workspaces};
 
 /// Manages projects. Cheap to clone.
 #[derive(Clone)]
 pub struct Projects {
     repository: Arc<dyn ProjectRepository>,
+    deletions: ProjectDeletions,
     agents: Arc<AgentRegistry>,
     workspaces: Arc<Workspaces>,
     ambient: Ambient,
@@ -40,13 +45,13 @@ pub enum ProjectFault {
 impl ProjectFault {
     /// Returns the JSON pointer of the faulty member of a project as a client sends it.
     #[must_use]
-    pub const fn pointer(&self) -> &'static str {
+    pub fn pointer(&self) -> Cow<'static, str> {
         match self {
-            Self::NotYours => "/name",
-            Self::Provider(_) => "/provider",
+            Self::NotYours => "/name".into(),
+            Self::Provider(_) => "/provider".into(),
             Self::Settings(fault) => fault.pointer(),
-            Self::Workspace(WorkspaceError::Required) => "/workspace",
-            Self::Workspace(_) => "/workspace/path",
+            Self::Workspace(WorkspaceError::Required) => "/workspace".into(),
+            Self::Workspace(_) => "/workspace/path".into(),
         }
     }
 }
@@ -64,9 +69,15 @@ pub enum ProjectsError {
     /// The project was changed in the meantime.
     #[error("the project has another version")]
     VersionMismatch,
-    /// A command of the project has not ended.
-    #[error("a command of the project has not ended")]
-    InUse,
+    /// Commands of the project have not ended.
+    #[error("{unfinished} commands of the project have not ended")]
+    InUse {
+        /// Their number.
+        unfinished: u64,
+    },
+    /// The project is being deleted and cannot be changed.
+    #[error("the project is being deleted")]
+    Deleting,
     /// The request is invalid; all faults at once.
     #[error("the project is invalid")]
     Invalid(Vec<ProjectFault>),
@@ -76,15 +87,17 @@ pub enum ProjectsError {
 }
 
 impl Projects {
-    /// Creates the use cases over this port.
+    /// Creates the use cases over these ports.
     #[must_use]
     pub fn new(
         repository: Arc<dyn ProjectRepository>,
+        commands: Arc<dyn CommandRepository>,
         agents: Arc<AgentRegistry>,
         workspaces: Arc<Workspaces>,
         ambient: Ambient,
     ) -> Self {
-        Self { repository, agents, workspaces, ambient }
+        let deletions = ProjectDeletions::new(Arc::clone(&repository), commands);
+        Self { repository, deletions, agents, workspaces, ambient }
     }
 
     /// Returns the workspace of a project that names none: a folder of its name in the root of the workspaces.
@@ -181,10 +194,11 @@ impl Projects {
     pub async fn list(
         &self,
         access: &Access,
+        filter: ProjectFilter,
         after: Option<&ProjectName>,
         limit: u32,
     ) -> Result<Page<Project>, StoreError> {
-        self.repository.list(access, after, limit).await
+        self.repository.list(access, filter, after, limit).await
     }
 
     /// Replaces the settings of a project that still has the version of `present`. They apply to later commands.
@@ -198,6 +212,9 @@ impl Projects {
         present: &Project,
         settings: ProjectSettings,
     ) -> Result<Project, ProjectsError> {
+        if present.is_deleting {
+            return Err(ProjectsError::Deleting);
+        }
         let faults = self.check(access, &present.name, Some(present.settings()), &settings).await;
         if !faults.is_empty() {
             return Err(ProjectsError::Invalid(faults));
@@ -220,7 +237,30 @@ impl Projects {
         name: &ProjectName,
         versions: Option<&[u64]>,
     ) -> Result<(), ProjectsError> {
-        applied(self.repository.delete(access, name, versions).await?)
+        applied(self.repository.delete(access, name, versions).await?)?;
+        tracing::info!(project = %name, "project deleted");
+        Ok(())
+    }
+
+    /// Deletes a project, with `versions` only one of these versions. Commands that have not ended are cancelled first:
+    /// the project is returned if some of them have yet to end, and a runner deletes it once they have. Until then it
+    /// takes no commands. `key` is the API key that asks for it, `None` for the administrator's; the log names it.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the project does not exist or has another version.
+    pub async fn force_delete(
+        &self,
+        access: &Access,
+        name: &ProjectName,
+        versions: Option<&[u64]>,
+        key: Option<ApiKeyId>,
+    ) -> Result<Option<Project>, ProjectsError> {
+        applied(self.repository.begin_deletion(access, name, versions).await?)?;
+        let api_key = key.map_or_else(|| "administrator".to_owned(), |key| key.to_string());
+        tracing::info!(project = %name, api_key, "deleting project with its running commands");
+        self.deletions.advance().await?;
+        Ok(self.repository.get(access, name).await?)
     }
 
     async fn prepare(
@@ -261,7 +301,7 @@ fn applied(change: ProjectChange) -> Result<(), ProjectsError> {
     match change {
         ProjectChange::Applied => Ok(()),
         ProjectChange::VersionMismatch => Err(ProjectsError::VersionMismatch),
-        ProjectChange::InUse => Err(ProjectsError::InUse),
+        ProjectChange::InUse { unfinished } => Err(ProjectsError::InUse { unfinished }),
         ProjectChange::NotFound => Err(ProjectsError::NotFound),
     }
 }

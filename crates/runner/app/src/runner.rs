@@ -40,7 +40,7 @@ use availability::Availability;
 use metrics::Metrics;
 use run::Run;
 use shared::Shared;
-use upkeep::{Losing, PRUNE_INTERVAL, Pruning};
+use upkeep::{Deleting, Losing, PRUNE_INTERVAL, Pruning};
 
 pub use host::{RunnerHost, RunnerHostError};
 pub use options::RunnerOptions;
@@ -87,6 +87,7 @@ impl Runner {
         let shared = self.shared;
         let stagger = Stagger::random(Arc::clone(&shared.ambient.entropy));
         let (losing, pruning) = (Losing(Arc::clone(&shared)), Pruning(Arc::clone(&shared)));
+        let deleting = Deleting::new(Arc::clone(&shared));
         let (losing_delay, pruning_delay) = (losing.interval(), stagger.delay(PRUNE_INTERVAL));
         let (probing, recovering) = (shared.availability.run(), recovery::recover(&shared));
         tokio::join!(
@@ -94,6 +95,7 @@ impl Runner {
             drain.run_until_cancelled(probing),
             drain.run_until_cancelled(recovering),
             // Runs that can be attached to are attached to first.
+            repeat(deleting, Duration::ZERO, &drain),
             repeat(losing, losing_delay, &drain),
             repeat(pruning, pruning_delay, &drain),
         );

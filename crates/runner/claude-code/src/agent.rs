@@ -59,7 +59,7 @@ impl ClaudeCodeAgent {
 
     fn spec(&self, run: &AgentRun) -> ExecSpec {
         let draft = run.request.draft();
-        let mut env = run.secrets.environment();
+        let mut env = run.environment();
         let own = invocation::ENVIRONMENT.map(|(name, value)| (name.to_owned(), value.into()));
         env.extend(own);
         if self.settings.runs_as_root && self.settings.is_sandboxed {

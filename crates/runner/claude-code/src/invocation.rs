@@ -165,6 +165,13 @@ mod tests {
     }
 
     #[test]
+    fn no_project_sets_a_variable_of_the_runner() {
+        for (name, _) in ENVIRONMENT {
+            assert!(name.parse::<rdev_runner_domain::EnvironmentName>().is_err(), "{name} is not reserved");
+        }
+    }
+
+    #[test]
     fn root_has_no_full_permissions() {
         assert!(!capabilities(true).full_permissions && capabilities(false).full_permissions);
     }

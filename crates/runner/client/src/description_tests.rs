@@ -68,14 +68,18 @@ fn every_request_can_have_every_described_member() {
     };
     document.writes("NewCommand", &command);
     let settings = ProjectPatch {
+        description: Some(None),
         provider: Some(None),
+        model: Some(None),
         workspace: Some(Some(NewWorkspace::local("/x"))),
         limits: Some(None),
         permissions: Some(None),
         allowed_tools: Some(None),
         denied_tools: Some(None),
         secrets: Some(None),
+        environment: Some(None),
         max_running: Some(None),
+        archived: Some(None),
     };
     let credential = NewCredential {
         kind: text(),
@@ -98,7 +102,7 @@ fn every_filter_has_the_described_parameters() {
     let commands = CommandFilter { project: text(), provider: text(), status: text() };
     let pages = &["limit", "cursor"];
     document.asks("/commands", &commands.query(), pages);
-    document.asks("/projects", &Query::default(), pages);
+    document.asks("/projects", &ProjectFilter { archived: Some(true) }.query(), pages);
     document.asks("/credentials", &Query::default(), pages);
     document.asks("/credentials/{name}/uses", &Query::default(), pages);
     document.asks("/commands/{id}/events", &Query::default(), pages);

@@ -3,6 +3,8 @@
 mod credentials;
 mod templates;
 
+use std::collections::BTreeMap;
+
 use rdev_client::Reply;
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -18,8 +20,12 @@ pub use templates::{
 pub struct Project {
     /// The name.
     pub name: String,
+    /// What the project is, for people.
+    pub description: Option<String>,
     /// The provider of its commands; `None` for the default provider.
     pub provider: Option<String>,
+    /// The model of its commands; `None` for the agent's default.
+    pub model: Option<String>,
     /// The place in which the agent works.
     pub workspace: Workspace,
     /// The limits.
@@ -32,8 +38,14 @@ pub struct Project {
     pub denied_tools: Vec<String>,
     /// The names of the secrets that the agent finds in its environment.
     pub secrets: Vec<String>,
+    /// Further variables of the agent's environment, which are no secrets.
+    pub environment: BTreeMap<String, String>,
     /// The number of commands that may run at once.
     pub max_running: u32,
+    /// Whether it takes no commands.
+    pub archived: bool,
+    /// Whether it is being deleted, which waits for its commands to end.
+    pub deleting: bool,
     /// When it was created.
     pub created_at: String,
     /// When it was changed last.
@@ -121,6 +133,8 @@ pub struct CommandRequest {
     pub denied_tools: Vec<String>,
     /// The names of the secrets.
     pub secrets: Vec<String>,
+    /// Further variables of the agent's environment.
+    pub environment: BTreeMap<String, String>,
 }
 
 /// The session that a command continues: one of the two.

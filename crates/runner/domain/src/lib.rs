@@ -18,6 +18,7 @@ mod capabilities;
 mod changes;
 mod command;
 mod credential;
+mod environment;
 mod event;
 mod event_log;
 mod exec;
@@ -53,6 +54,10 @@ pub use credential::{
     CredentialVersion, GrantedCredential, MAX_CREDENTIAL_BYTES, MAX_CREDENTIAL_OVERLAP,
     MAX_CREDENTIAL_PROJECTS, MAX_CREDENTIAL_VERSIONS, MIN_CREDENTIAL_CHARS, sees_credential,
 };
+pub use environment::{
+    Environment, EnvironmentName, EnvironmentNameError, EnvironmentValue, EnvironmentValueError,
+    MAX_ENVIRONMENT_BYTES, MAX_ENVIRONMENT_VARIABLES,
+};
 pub use event::{AgentEvent, AgentEventKind, Usage};
 pub use event_log::{EventLog, MAX_STORED_BYTES};
 pub use exec::{ExecEnd, ExecSpec, ExecState, OutputStream, RunName, RunNameError};
@@ -65,7 +70,10 @@ pub use names::{
     SessionRefError, ToolRule, ToolRuleError,
 };
 pub use pod::{KubernetesName, KubernetesNameError, LabelSelector, LabelSelectorError, PodWorkspace};
-pub use project::{Project, ProjectError, ProjectSettings, Workspace, WorkspacePath, WorkspacePathError};
+pub use project::{
+    Project, ProjectDescription, ProjectDescriptionError, ProjectError, ProjectFilter, ProjectSettings,
+    Workspace, WorkspacePath, WorkspacePathError,
+};
 pub use queue::{
     AttachRequest, ClaimRequest, Host, HostError, LeaseRef, LeaseState, LeasedCommand, Progress, QueueLimits,
     RunReport, WaitReason, Waiting,

@@ -18,7 +18,7 @@ mod version_control;
 
 pub use code_agent::{AgentVersion, CodeAgent, EventSink, Unavailable};
 pub use command_queue::CommandQueue;
-pub use command_repository::{Cancellation, CommandRepository, Deletion};
+pub use command_repository::{Cancellation, CommandRefusal, CommandRepository, Deletion};
 pub use command_signals::{CommandSignals, Signal, SignalStream};
 pub use credential_repository::{CredentialGrant, CredentialPut, CredentialRepository};
 pub use exec_backend::{ExecBackend, ExecError, MAX_OUTPUT_READ};

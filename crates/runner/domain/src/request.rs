@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use crate::macros::named;
 use crate::{
-    AgentProvider, AgentRequestError, Capabilities, CommandId, LimitSettings, Limits, MAX_PROMPT_BYTES,
-    MAX_SECRETS, MAX_TOOL_RULES, ModelName, ProjectName, SecretName, SessionRef, ToolRule,
+    AgentProvider, AgentRequestError, Capabilities, CommandId, Environment, LimitSettings, Limits,
+    MAX_PROMPT_BYTES, MAX_SECRETS, MAX_TOOL_RULES, ModelName, ProjectName, SecretName, SessionRef, ToolRule,
 };
 
 /// The conversation that a run belongs to.
@@ -56,6 +56,8 @@ pub struct RequestDraft {
     pub limits: LimitSettings,
     /// The secrets that the agent finds in its environment.
     pub secrets: BTreeSet<SecretName>,
+    /// The environment variables of the project, whose values are no secrets.
+    pub environment: Environment,
 }
 
 /// What an agent is asked to do.

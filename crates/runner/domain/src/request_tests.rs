@@ -15,6 +15,7 @@ fn draft() -> RequestDraft {
         allowed_tools: Vec::new(),
         denied_tools: Vec::new(),
         limits: LimitSettings::default(),
+        environment: Default::default(),
         secrets: BTreeSet::new(),
     }
 }

@@ -1,5 +1,9 @@
 //! What an agent gets for a run.
 
+use std::collections::BTreeMap;
+
+use secrecy::SecretString;
+
 use crate::{AgentRequest, CommandId, RunSecrets, Workspace};
 
 /// A run of an agent, which has the id of its command.
@@ -20,5 +24,13 @@ impl AgentRun {
     #[must_use]
     pub const fn command_id(&self) -> CommandId {
         self.request.draft().command_id
+    }
+
+    /// Returns the variables for the agent's environment: those of the request, and over them those of the secrets.
+    #[must_use]
+    pub fn environment(&self) -> BTreeMap<String, SecretString> {
+        let plain = self.request.draft().environment.iter();
+        let plain = plain.map(|(name, value)| (name.to_string(), value.as_str().into()));
+        plain.chain(self.secrets.environment()).collect()
     }
 }

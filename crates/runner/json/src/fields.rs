@@ -95,6 +95,36 @@ pub(crate) mod text_set {
     }
 }
 
+/// A map of values with texts.
+pub(crate) mod text_map {
+    use std::collections::BTreeMap;
+    use std::fmt::Display;
+    use std::str::FromStr;
+
+    use serde::de::Error;
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    pub(crate) fn serialize<K: Display, V: Display, S: Serializer>(
+        values: &BTreeMap<K, V>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(values.iter().map(|(name, value)| (name.to_string(), value.to_string())))
+    }
+
+    pub(crate) fn deserialize<'de, K, V, D>(deserializer: D) -> Result<BTreeMap<K, V>, D::Error>
+    where
+        K: FromStr<Err: Display> + Ord,
+        V: FromStr<Err: Display>,
+        D: Deserializer<'de>,
+    {
+        let texts = BTreeMap::<String, String>::deserialize(deserializer)?.into_iter();
+        let parse = |(name, value): (String, String)| {
+            Ok((name.parse().map_err(D::Error::custom)?, value.parse().map_err(D::Error::custom)?))
+        };
+        texts.map(parse).collect()
+    }
+}
+
 /// A permission profile.
 pub(crate) mod permissions {
     use rdev_runner_domain::PermissionProfile;

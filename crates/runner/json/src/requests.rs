@@ -4,15 +4,15 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use rdev_runner_domain::{
-    AgentProvider, AgentRequest, Capabilities, CommandId, LimitSettings, ModelName, PermissionProfile,
-    ProjectName, ProjectSettings, RequestDraft, SecretName, Session, SessionRef, ToolRule, Workspace,
-    WorkspacePath,
+    AgentProvider, AgentRequest, Capabilities, CommandId, Environment, LimitSettings, ModelName,
+    PermissionProfile, ProjectDescription, ProjectName, ProjectSettings, RequestDraft, SecretName, Session,
+    SessionRef, ToolRule, Workspace, WorkspacePath,
 };
 use serde::de::Error as _;
 use serde::{Deserialize, Serialize};
 
 use crate::Error;
-use crate::fields::{optional_text, permissions, text, text_set, texts};
+use crate::fields::{optional_text, permissions, text, text_map, text_set, texts};
 
 #[derive(Serialize, Deserialize)]
 #[serde(remote = "LimitSettings")]
@@ -59,6 +59,8 @@ struct Request {
     limits: LimitSettings,
     #[serde(with = "text_set")]
     secrets: BTreeSet<SecretName>,
+    #[serde(with = "text_map", default)]
+    environment: Environment,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -72,8 +74,12 @@ enum WorkspaceForm {
 
 #[derive(Serialize, Deserialize)]
 struct Settings {
+    #[serde(with = "optional_text", default)]
+    description: Option<ProjectDescription>,
     #[serde(with = "optional_text")]
     provider: Option<AgentProvider>,
+    #[serde(with = "optional_text", default)]
+    model: Option<ModelName>,
     workspace: WorkspaceForm,
     #[serde(with = "Limits")]
     limits: LimitSettings,
@@ -85,7 +91,11 @@ struct Settings {
     denied_tools: Vec<ToolRule>,
     #[serde(with = "text_set")]
     secrets: BTreeSet<SecretName>,
+    #[serde(with = "text_map", default)]
+    environment: Environment,
     max_running: u32,
+    #[serde(default)]
+    is_archived: bool,
 }
 
 /// Writes a request.
@@ -116,28 +126,36 @@ pub fn request_from_json(json: &str) -> Result<AgentRequest, Error> {
 /// Fails for a kind of workspace that has no form yet.
 pub fn settings_to_json(settings: &ProjectSettings) -> Result<String, Error> {
     let ProjectSettings {
+        description,
         provider,
+        model,
         workspace,
         limits,
         permissions,
         allowed_tools,
         denied_tools,
         secrets,
+        environment,
         max_running,
+        is_archived,
     } = settings.clone();
     let workspace = match workspace {
         Workspace::Local { path } => WorkspaceForm::Local { path },
         other => return Err(Error::custom(format_args!("no form of {other:?}"))),
     };
     serde_json::to_string(&Settings {
+        description,
         provider,
+        model,
         workspace,
         limits,
         permissions,
         allowed_tools,
         denied_tools,
         secrets,
+        environment,
         max_running,
+        is_archived,
     })
 }
 
@@ -148,25 +166,33 @@ pub fn settings_to_json(settings: &ProjectSettings) -> Result<String, Error> {
 /// Fails if the text is not what [`settings_to_json`] writes.
 pub fn settings_from_json(json: &str) -> Result<ProjectSettings, Error> {
     let Settings {
+        description,
         provider,
+        model,
         workspace,
         limits,
         permissions,
         allowed_tools,
         denied_tools,
         secrets,
+        environment,
         max_running,
+        is_archived,
     } = serde_json::from_str(json)?;
     let WorkspaceForm::Local { path } = workspace;
     let workspace = Workspace::Local { path };
     Ok(ProjectSettings {
+        description,
         provider,
+        model,
         workspace,
         limits,
         permissions,
         allowed_tools,
         denied_tools,
         secrets,
+        environment,
         max_running,
+        is_archived,
     })
 }

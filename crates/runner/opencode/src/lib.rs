@@ -4,8 +4,8 @@
 //!
 //! # Servers
 //!
-//! The runs of a project share a server: one for each folder and set of secrets, because the secrets of a run
-//! are the environment of its server. Runs that name other secrets, or other values, get a server of their
+//! The runs of a project share a server: one for each folder and environment, because the secrets and the variables of a
+//! run are the environment of its server. Runs that name other secrets, or other values, get a server of their
 //! own. A server listens on loopback only and has a password of its own. It reads the user's configuration in
 //! the project's home, but nothing of that kind in the repository. It is stopped when it has been without runs
 //! for a while ([`OpenCodeSettings::keep_idle`]), and by [`OpenCodeAgent::close`].

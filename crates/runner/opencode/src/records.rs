@@ -18,7 +18,7 @@ pub(crate) struct ServerRecord {
     pub(crate) project: String,
     pub(crate) directory: String,
     pub(crate) password: String,
-    /// A hash of the password and the secrets in its environment.
+    /// A hash of the password, and of its environment with the secrets.
     pub(crate) secrets: String,
     /// When it was started, in milliseconds since the Unix epoch.
     pub(crate) started_ms: i64,

@@ -1,4 +1,4 @@
-//! The servers: one for each project and set of secrets, which its runs share.
+//! The servers: one for each project and environment, which its runs share.
 
 mod launch;
 mod server;
@@ -200,7 +200,7 @@ impl Shared {
         let lock = self.lock(&place);
         let _one_at_a_time = lock.lock().await;
         let candidates: Vec<_> =
-            self.running().iter().filter(|server| is_for(server, &place, &run.secrets)).cloned().collect();
+            self.running().iter().filter(|server| is_for(server, &place, run)).cloned().collect();
         for server in candidates {
             let mut runs = server.runs().await;
             let is_young = self.now_ms() - server.record.started_ms < millis(SERVER_LIFETIME / 2);
@@ -236,19 +236,13 @@ impl Shared {
         let record = ServerRecord {
             project: place.0.clone(),
             directory: place.1.clone(),
-            secrets: fingerprint(&password, &run.secrets),
+            secrets: fingerprint(&password, run),
             started_ms: self.now_ms(),
             password,
             name,
         };
         let name: RunName = record.name.parse().map_err(|error| format!("{error}"))?;
-        let spec = launch::spec(
-            &self.settings.program,
-            &run.request.draft().project,
-            &run.workspace,
-            &record.password,
-            &run.secrets,
-        );
+        let spec = launch::spec(&self.settings.program, run, &record.password);
         // Before it starts, so that the next runner finds it.
         let ownership = self.records.add_server(&record).map_err(|error| error.to_string())?;
         if let Err(error) = self.backend.start(&name, &spec).await {
@@ -366,10 +360,10 @@ fn directory(workspace: &Workspace) -> Result<String, String> {
     }
 }
 
-fn is_for(server: &RunningServer, place: &Place, secrets: &RunSecrets) -> bool {
+fn is_for(server: &RunningServer, place: &Place, run: &AgentRun) -> bool {
     let record = &server.record;
     (&record.project, &record.directory) == (&place.0, &place.1)
-        && record.secrets == fingerprint(&record.password, secrets)
+        && record.secrets == fingerprint(&record.password, run)
 }
 
 async fn stop_idle_servers(shared: Weak<Shared>, every: Duration) {

@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use rdev_runner_domain::ports::{Cancellation, CommandRepository, Deletion, Signal, StoreError};
+use rdev_runner_domain::ports::{
+    Cancellation, CommandRefusal, CommandRepository, Deletion, Signal, StoreError,
+};
 use rdev_runner_domain::{
     Access, AgentProvider, AgentRequest, Command, CommandFilter, CommandId, CommandStatus, EventPage,
     MAX_EVENT_PAGE_BYTES, Page, PageRequest, ProjectName, SessionRef,
@@ -20,7 +22,7 @@ use crate::rows::{CommandRow, ended_at, projects, time, timestamp};
 
 #[async_trait]
 impl CommandRepository for PostgresCommands {
-    async fn create(&self, request: &AgentRequest) -> Result<Option<Command>, StoreError> {
+    async fn create(&self, request: &AgentRequest) -> Result<Result<Command, CommandRefusal>, StoreError> {
         let draft = request.draft();
         let json = request_to_json(request).map_err(internal)?;
         let mut writing = self.write().await?;
@@ -31,7 +33,8 @@ impl CommandRepository for PostgresCommands {
         sqlx::query!(
             "INSERT INTO rdev_runner.commands (id, project, provider, status, created_at, resumes, session, request)
              SELECT $1, name, $3, 'queued', $4, $5, $5, $6
-             FROM (SELECT name FROM rdev_runner.projects WHERE name = $2 FOR KEY SHARE) AS project
+             FROM (SELECT name FROM rdev_runner.projects
+               WHERE name = $2 AND NOT is_archived AND NOT is_deleting FOR SHARE) AS project
              ON CONFLICT (id) DO NOTHING",
             id,
             project,
@@ -43,10 +46,12 @@ impl CommandRepository for PostgresCommands {
         .execute(&mut *writing.tx)
         .await
         .map_err(DbError::from)?;
-        let created = find(&mut writing.tx, Access::everything(), draft.command_id).await?;
+        let Some(created) = find(&mut writing.tx, Access::everything(), draft.command_id).await? else {
+            return Ok(Err(refusal(&mut writing.tx, project).await?));
+        };
         writing.signal(Signal::Queue);
         writing.commit().await?;
-        Ok(created)
+        Ok(Ok(created))
     }
 
     async fn get(&self, access: &Access, id: CommandId) -> Result<Option<Command>, StoreError> {
@@ -273,6 +278,14 @@ pub(crate) async fn lock(
     .fetch_optional(conn)
     .await?;
     Ok(row.map(CommandRow::read).transpose()?)
+}
+
+/// Returns why a project takes no command.
+async fn refusal(conn: &mut PgConnection, project: &str) -> Result<CommandRefusal, DbError> {
+    let row =
+        sqlx::query!("SELECT is_archived, is_deleting FROM rdev_runner.projects WHERE name = $1", project);
+    let row = row.fetch_optional(conn).await?;
+    Ok(rows::refusal(row.map(|row| (row.is_archived, row.is_deleting))))
 }
 
 async fn remove(conn: &mut PgConnection, id: CommandId) -> Result<(), DbError> {

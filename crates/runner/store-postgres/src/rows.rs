@@ -59,12 +59,13 @@ pub(crate) struct ProjectRow {
     pub(crate) settings: String,
     pub(crate) created_at: Time,
     pub(crate) updated_at: Time,
+    pub(crate) is_deleting: bool,
 }
 
 impl ProjectRow {
     pub(crate) fn read(self) -> Result<Project, StoreError> {
         let times = (timestamp(self.created_at), timestamp(self.updated_at));
-        project(&self.name, self.version, &self.settings, times)
+        project(&self.name, self.version, &self.settings, times, self.is_deleting)
     }
 }
 

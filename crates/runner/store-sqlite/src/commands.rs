@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use rdev_runner_domain::ports::{Cancellation, CommandRepository, Deletion, Signal, StoreError};
+use rdev_runner_domain::ports::{
+    Cancellation, CommandRefusal, CommandRepository, Deletion, Signal, StoreError,
+};
 use rdev_runner_domain::{
     Access, AgentProvider, AgentRequest, Command, CommandFilter, CommandId, CommandStatus, EventPage,
     MAX_EVENT_PAGE_BYTES, Page, PageRequest, ProjectName, SessionRef, Timestamp,
@@ -20,20 +22,21 @@ use crate::rows::{CommandRow, command_id, projects, times};
 
 #[async_trait]
 impl CommandRepository for SqliteCommands {
-    async fn create(&self, request: &AgentRequest) -> Result<Option<Command>, StoreError> {
+    async fn create(&self, request: &AgentRequest) -> Result<Result<Command, CommandRefusal>, StoreError> {
         let draft = request.draft();
         let json = request_to_json(request).map_err(internal)?;
         let mut writing = self.write().await?;
         if let Some(stored) = find(&mut writing.tx, Access::everything(), draft.command_id).await? {
-            return Ok(Some(stored));
+            return Ok(Ok(stored));
         }
         let id = draft.command_id.as_uuid();
         let (project, provider) = (draft.project.as_str(), draft.provider.as_str());
         let resumes = resumes(draft);
         let created_at = writing.now.as_micros();
-        let inserted = sqlx::query!(
+        sqlx::query!(
             "INSERT INTO runner_commands (id, project, provider, status, created_at, resumes, session, request)
-             SELECT ?1, name, ?3, 'queued', ?4, ?5, ?5, ?6 FROM runner_projects WHERE name = ?2",
+             SELECT ?1, name, ?3, 'queued', ?4, ?5, ?5, ?6 FROM runner_projects
+             WHERE name = ?2 AND NOT is_archived AND NOT is_deleting",
             id,
             project,
             provider,
@@ -44,13 +47,12 @@ impl CommandRepository for SqliteCommands {
         .execute(&mut *writing.tx)
         .await
         .map_err(DbError::from)?;
-        if inserted.rows_affected() == 0 {
-            return Ok(None);
-        }
-        let created = find(&mut writing.tx, Access::everything(), draft.command_id).await?;
+        let Some(created) = find(&mut writing.tx, Access::everything(), draft.command_id).await? else {
+            return Ok(Err(refusal(&mut writing.tx, project).await?));
+        };
         writing.signal(Signal::Queue);
         writing.commit().await?;
-        Ok(created)
+        Ok(Ok(created))
     }
 
     async fn get(&self, access: &Access, id: CommandId) -> Result<Option<Command>, StoreError> {
@@ -266,4 +268,15 @@ async fn remove(conn: &mut SqliteConnection, id: CommandId) -> Result<(), DbErro
     sqlx::query!("DELETE FROM runner_events WHERE command_id = ?1", uuid).execute(&mut *conn).await?;
     sqlx::query!("DELETE FROM runner_commands WHERE id = ?1", uuid).execute(conn).await?;
     Ok(())
+}
+
+/// Returns why a project takes no command.
+async fn refusal(conn: &mut SqliteConnection, project: &str) -> Result<CommandRefusal, DbError> {
+    let row = sqlx::query!(
+        r#"SELECT is_archived AS "is_archived: bool", is_deleting AS "is_deleting: bool" FROM runner_projects
+         WHERE name = ?1"#,
+        project
+    );
+    let row = row.fetch_optional(conn).await?;
+    Ok(rows::refusal(row.map(|row| (row.is_archived, row.is_deleting))))
 }

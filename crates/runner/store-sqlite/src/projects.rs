@@ -2,14 +2,14 @@
 
 use async_trait::async_trait;
 use rdev_runner_domain::ports::{ProjectChange, ProjectRepository, Signal, StoreError};
-use rdev_runner_domain::{Access, Page, Project, ProjectName};
+use rdev_runner_domain::{Access, CommandId, Page, Project, ProjectFilter, ProjectName};
 use rdev_runner_json::settings_to_json;
 use rdev_runner_store::internal;
-use rdev_runner_store::rows::signed;
+use rdev_runner_store::rows::{self, number, signed};
 
 use crate::SqliteCommands;
 use crate::error::DbError;
-use crate::rows::{ProjectRow, projects};
+use crate::rows::{ProjectRow, command_id, projects};
 
 #[async_trait]
 impl ProjectRepository for SqliteCommands {
@@ -20,14 +20,15 @@ impl ProjectRepository for SqliteCommands {
         let settings = settings_to_json(project.settings()).map_err(internal)?;
         let (created_at, updated_at) = (project.created_at.as_micros(), project.updated_at.as_micros());
         let inserted = sqlx::query!(
-            "INSERT INTO runner_projects (name, version, max_running, settings, created_at, updated_at)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT (name) DO NOTHING",
+            "INSERT INTO runner_projects (name, version, max_running, settings, created_at, updated_at, is_archived)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) ON CONFLICT (name) DO NOTHING",
             name,
             version,
             max_running,
             settings,
             created_at,
-            updated_at
+            updated_at,
+            project.settings().is_archived
         )
         .execute(&mut *writing.tx)
         .await
@@ -43,7 +44,8 @@ impl ProjectRepository for SqliteCommands {
         let name = name.as_str();
         let row = sqlx::query_as!(
             ProjectRow,
-            "SELECT name, version, settings, created_at, updated_at FROM runner_projects WHERE name = ?1",
+            r#"SELECT name, version, settings, created_at, updated_at, is_deleting AS "is_deleting: bool"
+             FROM runner_projects WHERE name = ?1"#,
             name
         )
         .fetch_optional(&self.pool)
@@ -55,6 +57,7 @@ impl ProjectRepository for SqliteCommands {
     async fn list(
         &self,
         access: &Access,
+        filter: ProjectFilter,
         after: Option<&ProjectName>,
         limit: u32,
     ) -> Result<Page<Project>, StoreError> {
@@ -63,12 +66,15 @@ impl ProjectRepository for SqliteCommands {
         let most = i64::from(limit) + 1;
         let rows = sqlx::query_as!(
             ProjectRow,
-            "SELECT name, version, settings, created_at, updated_at FROM runner_projects
+            r#"SELECT name, version, settings, created_at, updated_at, is_deleting AS "is_deleting: bool"
+             FROM runner_projects
              WHERE (?1 IS NULL OR name IN (SELECT value FROM json_each(?1))) AND (?2 IS NULL OR name > ?2)
-             ORDER BY name LIMIT ?3",
+               AND (?4 IS NULL OR is_archived = ?4)
+             ORDER BY name LIMIT ?3"#,
             visible,
             after,
-            most
+            most,
+            filter.is_archived
         )
         .fetch_all(&self.pool)
         .await
@@ -83,13 +89,15 @@ impl ProjectRepository for SqliteCommands {
         let settings = settings_to_json(project.settings()).map_err(internal)?;
         let updated_at = project.updated_at.as_micros();
         let updated = sqlx::query!(
-            "UPDATE runner_projects SET version = ?2, max_running = ?3, settings = ?4, updated_at = ?5
+            "UPDATE runner_projects SET version = ?2, max_running = ?3, settings = ?4, updated_at = ?5,
+               is_archived = ?6
              WHERE name = ?1 AND version = ?2 - 1",
             name,
             version,
             max_running,
             settings,
-            updated_at
+            updated_at,
+            project.settings().is_archived
         )
         .execute(&mut *writing.tx)
         .await
@@ -121,15 +129,9 @@ impl ProjectRepository for SqliteCommands {
         if versions.is_some_and(|versions| !versions.iter().any(|one| signed(*one) == version)) {
             return Ok(ProjectChange::VersionMismatch);
         }
-        let unfinished = sqlx::query_scalar!(
-            r#"SELECT EXISTS (SELECT 1 FROM runner_commands WHERE project = ?1 AND ended_at IS NULL) AS "found: bool""#,
-            name
-        )
-        .fetch_one(&mut *writing.tx)
-        .await
-        .map_err(DbError::from)?;
-        if unfinished {
-            return Ok(ProjectChange::InUse);
+        let unfinished = unfinished(&mut writing.tx, name).await?;
+        if unfinished > 0 {
+            return Ok(ProjectChange::InUse { unfinished });
         }
         sqlx::query!("DELETE FROM runner_projects WHERE name = ?1", name)
             .execute(&mut *writing.tx)
@@ -138,9 +140,91 @@ impl ProjectRepository for SqliteCommands {
         writing.commit().await?;
         Ok(ProjectChange::Applied)
     }
+
+    async fn begin_deletion(
+        &self,
+        access: &Access,
+        name: &ProjectName,
+        versions: Option<&[u64]>,
+    ) -> Result<ProjectChange, StoreError> {
+        if !access.sees_project(Some(name)) {
+            return Ok(ProjectChange::NotFound);
+        }
+        let mut writing = self.write().await?;
+        let name = name.as_str();
+        let Some(version) = version_of(&mut writing.tx, name).await? else {
+            return Ok(ProjectChange::NotFound);
+        };
+        if versions.is_some_and(|versions| !versions.iter().any(|one| signed(*one) == version)) {
+            return Ok(ProjectChange::VersionMismatch);
+        }
+        let now = writing.now.as_micros();
+        // Without room for any, no claim starts a command.
+        sqlx::query!(
+            "UPDATE runner_projects SET is_deleting = true, max_running = 0, version = version + 1, updated_at = ?2
+             WHERE name = ?1 AND NOT is_deleting",
+            name,
+            now
+        )
+        .execute(&mut *writing.tx)
+        .await
+        .map_err(DbError::from)?;
+        writing.commit().await?;
+        Ok(ProjectChange::Applied)
+    }
+
+    async fn commands_to_cancel(&self, limit: u32) -> Result<Vec<CommandId>, StoreError> {
+        let limit = i64::from(limit);
+        let ids = sqlx::query_scalar!(
+            "SELECT command.id FROM runner_projects AS project JOIN runner_commands AS command ON command.project = project.name
+             WHERE project.is_deleting AND command.status IN ('queued', 'starting', 'running')
+             ORDER BY command.id LIMIT ?1",
+            limit
+        )
+        .fetch_all(&self.pool)
+        .await
+        .map_err(DbError::from)?;
+        ids.iter().map(|id| command_id(id)).collect()
+    }
+
+    async fn finish_deletions(&self) -> Result<Vec<ProjectName>, StoreError> {
+        // Without one neither a transaction nor a lock is needed.
+        let has_any = sqlx::query_scalar!(
+            r#"SELECT EXISTS (SELECT 1 FROM runner_projects WHERE is_deleting) AS "has_any: bool""#
+        )
+        .fetch_one(&self.pool)
+        .await
+        .map_err(DbError::from)?;
+        if !has_any {
+            return Ok(Vec::new());
+        }
+        let mut writing = self.write().await?;
+        // They take no commands, so that none comes in between.
+        let names = sqlx::query_scalar!(
+            "DELETE FROM runner_projects AS project WHERE is_deleting AND NOT EXISTS (
+               SELECT 1 FROM runner_commands AS command WHERE command.project = project.name AND command.ended_at IS NULL)
+             RETURNING name"
+        )
+        .fetch_all(&mut *writing.tx)
+        .await
+        .map_err(DbError::from)?;
+        let names = names.iter().map(|name| rows::text(name, "name", name));
+        let names = names.collect::<Result<_, _>>()?;
+        writing.commit().await?;
+        Ok(names)
+    }
 }
 
 async fn version_of(conn: &mut sqlx::SqliteConnection, name: &str) -> Result<Option<i64>, DbError> {
     let version = sqlx::query_scalar!("SELECT version FROM runner_projects WHERE name = ?1", name);
     Ok(version.fetch_optional(conn).await?)
+}
+
+/// Returns the number of a project's commands that have not ended.
+async fn unfinished(conn: &mut sqlx::SqliteConnection, name: &str) -> Result<u64, DbError> {
+    let count = sqlx::query_scalar!(
+        r#"SELECT count(*) AS "count!" FROM runner_commands WHERE project = ?1 AND ended_at IS NULL"#,
+        name
+    );
+    Ok(number(name, "project", count.fetch_one(conn).await?)?)
 }

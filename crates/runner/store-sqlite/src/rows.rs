@@ -53,12 +53,13 @@ pub(crate) struct ProjectRow {
     pub(crate) settings: String,
     pub(crate) created_at: i64,
     pub(crate) updated_at: i64,
+    pub(crate) is_deleting: bool,
 }
 
 impl ProjectRow {
     pub(crate) fn read(self) -> Result<Project, StoreError> {
         let times = (Timestamp::from_micros(self.created_at), Timestamp::from_micros(self.updated_at));
-        project(&self.name, self.version, &self.settings, times)
+        project(&self.name, self.version, &self.settings, times, self.is_deleting)
     }
 }
 

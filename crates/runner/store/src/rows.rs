@@ -4,7 +4,7 @@ use std::fmt::Display;
 use std::num::TryFromIntError;
 use std::str::FromStr;
 
-use rdev_runner_domain::ports::StoreError;
+use rdev_runner_domain::ports::{CommandRefusal, StoreError};
 use rdev_runner_domain::{
     AgentEvent, AgentRequest, Command, CommandId, CommandState, CommandStatus, EventLog, Outcome, Project,
     ProjectNameError, Timestamp,
@@ -85,6 +85,7 @@ pub fn project(
     version: i64,
     settings: &str,
     (created_at, updated_at): (Timestamp, Timestamp),
+    is_deleting: bool,
 ) -> Result<Project, StoreError> {
     let id = &name;
     let parsed = name.parse().map_err(|error: ProjectNameError| corrupt(PROJECTS, "name", id, error))?;
@@ -93,8 +94,19 @@ pub fn project(
         .map_err(|faults| corrupt(PROJECTS, "settings", id, format!("{faults:?}")))?;
     project.version =
         version.try_into().map_err(|error: TryFromIntError| corrupt(PROJECTS, "version", id, error))?;
-    project.updated_at = updated_at;
+    (project.updated_at, project.is_deleting) = (updated_at, is_deleting);
     Ok(project)
+}
+
+/// Returns why a project takes no command, from whether it is archived and whether it is being deleted; `None` for one
+/// that does not exist.
+#[must_use]
+pub const fn refusal(project: Option<(bool, bool)>) -> CommandRefusal {
+    match project {
+        None => CommandRefusal::NoProject,
+        Some((_, true)) => CommandRefusal::Deleting,
+        Some((_, false)) => CommandRefusal::Archived,
+    }
 }
 
 /// Returns an event of a command.

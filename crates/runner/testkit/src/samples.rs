@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 
 use rdev_runner_domain::{
-    AgentProvider, AgentRequest, AgentRun, Capabilities, CommandId, LimitSettings, PermissionProfile,
-    Project, ProjectSettings, RequestDraft, RunSecrets, Session, Timestamp, Workspace,
+    AgentProvider, AgentRequest, AgentRun, Capabilities, CommandId, Environment, LimitSettings,
+    PermissionProfile, Project, ProjectSettings, RequestDraft, RunSecrets, Session, Timestamp, Workspace,
 };
 
 /// Returns the id of the `n`-th command.
@@ -47,6 +47,7 @@ pub fn draft(n: u8, prompt: &str) -> RequestDraft {
         denied_tools: Vec::new(),
         limits: LimitSettings::default(),
         secrets: BTreeSet::new(),
+        environment: Environment::new(),
     }
 }
 

@@ -76,6 +76,10 @@ suite! {$
     a_deletion_of_another_version_is_refused
     a_project_with_unfinished_commands_stays
     a_deletion_and_a_command_exclude_each_other
+    an_archived_project_takes_no_commands
+    archived_projects_are_filtered
+    a_project_is_gone_once_its_commands_have_ended
+    a_begun_deletion_needs_the_version
     a_credential_is_kept_exactly
     a_replaced_version_is_kept_for_the_overlap
     the_same_value_is_no_new_version

@@ -6,7 +6,7 @@ use clap::{Args, Subcommand};
 use rdev_cli::body::Body;
 use rdev_cli::table::Column;
 use rdev_cli::{Failure, ListArgs, Outcome, Session};
-use rdev_runner_client::{Client, NewWorkspace};
+use rdev_runner_client::{Client, NewWorkspace, ProjectFilter, ProjectPatch};
 
 use crate::settings::{LimitArgs, RightsArgs};
 
@@ -23,6 +23,9 @@ const COLUMNS: &[Column] = &[
 pub enum ProjectsVerb {
     /// List the projects by name
     List {
+        /// Only archived projects (true), or only the others (false)
+        #[arg(long, value_name = "BOOL")]
+        archived: Option<bool>,
         #[command(flatten)]
         list: ListArgs,
     },
@@ -35,13 +38,27 @@ pub enum ProjectsVerb {
     /// Create a project
     Create(Box<CreateProjectArgs>),
     /// Change a project; commands that are queued already keep their settings
+    #[command(visible_alias = "set")]
     Update(Box<UpdateProjectArgs>),
+    /// Archive projects: they take no commands, and those that are queued still run
+    Archive(NamesArgs),
+    /// Let archived projects take commands again
+    Unarchive(NamesArgs),
     /// Delete projects; their ended commands and their folders are kept
     Delete {
-        /// Names of the projects
-        #[arg(value_name = "PROJECT", required = true)]
-        names: Vec<String>,
+        #[command(flatten)]
+        projects: NamesArgs,
+        /// Cancel the commands that have not ended, and delete the projects once they have
+        #[arg(long)]
+        force: bool,
     },
+}
+
+#[derive(Debug, Args)]
+pub struct NamesArgs {
+    /// Names of the projects
+    #[arg(value_name = "PROJECT", required = true)]
+    names: Vec<String>,
 }
 
 #[derive(Debug, Args)]
@@ -60,7 +77,7 @@ pub struct UpdateProjectArgs {
     name: String,
     #[command(flatten)]
     settings: ProjectSettingsArgs,
-    /// Reset a setting to its default, such as provider or limits.wall_ms
+    /// Reset a setting to its default, such as provider, limits.wall_ms or environment.NAME
     #[arg(long, value_name = "MEMBER")]
     unset: Vec<String>,
 }
@@ -68,14 +85,23 @@ pub struct UpdateProjectArgs {
 // The settings of a project.
 #[derive(Debug, Args)]
 struct ProjectSettingsArgs {
+    /// What the project is
+    #[arg(long, value_name = "TEXT")]
+    description: Option<String>,
     /// Agent of its commands, as `providers` lists them [default: the default agent]
     #[arg(long, value_name = "PROVIDER")]
     provider: Option<String>,
+    /// Model of its commands [default: the agent's own]
+    #[arg(long, value_name = "MODEL")]
+    model: Option<String>,
     /// Folder in which the agent works [default: a new one below the server's root of workspaces]
     #[arg(long, value_name = "DIR")]
     path: Option<PathBuf>,
     #[command(flatten)]
     rights: RightsArgs,
+    /// Variable of the agent's environment, no secret; repeatable
+    #[arg(long = "env", value_name = "NAME=VALUE")]
+    environment: Vec<String>,
     /// Number of commands that may run at once
     #[arg(long, value_name = "N")]
     max_running: Option<u32>,
@@ -89,8 +115,9 @@ struct ProjectSettingsArgs {
 pub(crate) async fn run(session: Session, verb: ProjectsVerb) -> Outcome {
     let client: Client = session.client()?;
     match verb {
-        ProjectsVerb::List { list } => {
-            session.list(&list, COLUMNS, async |page| client.list_projects(&page).await).await
+        ProjectsVerb::List { archived, list } => {
+            let filter = ProjectFilter { archived };
+            session.list(&list, COLUMNS, async |page| client.list_projects(filter, &page).await).await
         }
         ProjectsVerb::Show { name } => session.show(client.get_project(&name).await),
         ProjectsVerb::Create(args) => {
@@ -106,15 +133,27 @@ pub(crate) async fn run(session: Session, verb: ProjectsVerb) -> Outcome {
             }
             session.show(client.update_project(&args.name, &body, None).await)
         }
-        ProjectsVerb::Delete { names } => {
+        ProjectsVerb::Archive(NamesArgs { names }) => archive(&session, &client, &names, true).await,
+        ProjectsVerb::Unarchive(NamesArgs { names }) => archive(&session, &client, &names, false).await,
+        ProjectsVerb::Delete { projects: NamesArgs { names }, force: false } => {
             session.delete_each(&names, async |name| client.delete_project(name, None).await).await
+        }
+        ProjectsVerb::Delete { projects: NamesArgs { names }, force: true } => {
+            session.delete_each(&names, async |name| client.force_delete_project(name, None).await).await
         }
     }
 }
 
+async fn archive(session: &Session, client: &Client, names: &[String], is_archived: bool) -> Outcome {
+    let patch = ProjectPatch { archived: Some(Some(is_archived)), ..ProjectPatch::default() };
+    session.show_each(names, COLUMNS, async |name| client.update_project(name, &patch, None).await).await
+}
+
 fn body(settings: &ProjectSettingsArgs) -> Outcome<Body> {
     let mut body = Body::new(settings.data.as_deref())?;
+    body.set_given(&["description"], settings.description.as_ref())?;
     body.set_given(&["provider"], settings.provider.as_ref())?;
+    body.set_given(&["model"], settings.model.as_ref())?;
     if let Some(path) = &settings.path {
         body.set(&["workspace"], &NewWorkspace::local(absolute(path)?))?;
     }
@@ -122,6 +161,12 @@ fn body(settings: &ProjectSettingsArgs) -> Outcome<Body> {
     body.set_list("allowed_tools", &settings.rights.allow)?;
     body.set_list("denied_tools", &settings.rights.deny)?;
     body.set_list("secrets", &settings.rights.secret)?;
+    for variable in &settings.environment {
+        let Some((name, value)) = variable.split_once('=') else {
+            return Err(Failure::usage(format!("--env {variable} is not NAME=VALUE")));
+        };
+        body.set(&["environment", name], value)?;
+    }
     body.set_given(&["max_running"], settings.max_running.as_ref())?;
     let limits = settings.limits.limits();
     for (name, limit) in [

@@ -1,9 +1,12 @@
 //! A project as the API shows it.
 
+use std::collections::BTreeMap;
+
 use http::HeaderValue;
 use rdev_http::{Text, tag};
 use rdev_runner_domain::{
-    AgentProvider, Project, ProjectName, SecretName, Timestamp, ToolRule, Workspace, WorkspacePath,
+    AgentProvider, Environment, ModelName, Project, ProjectDescription, ProjectName, SecretName, Timestamp,
+    ToolRule, Workspace, WorkspacePath,
 };
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -17,9 +20,15 @@ use crate::schema_types as types;
 pub(crate) struct ProjectView<'a> {
     #[schema(value_type = types::ProjectName)]
     name: Text<&'a ProjectName>,
+    /// What the project is, for people.
+    #[schema(value_type = Option<types::ProjectDescription>, required)]
+    description: Option<Text<&'a ProjectDescription>>,
     /// The provider of its commands; `null` for the default provider.
     #[schema(value_type = Option<types::AgentProvider>, required)]
     provider: Option<Text<&'a AgentProvider>>,
+    /// The model of its commands; `null` for the agent's default.
+    #[schema(value_type = Option<types::ModelName>, required)]
+    model: Option<Text<&'a ModelName>>,
     workspace: WorkspaceView<'a>,
     limits: LimitsView,
     #[schema(value_type = types::PermissionProfile)]
@@ -33,8 +42,15 @@ pub(crate) struct ProjectView<'a> {
     /// The secrets that the agent finds in its environment.
     #[schema(value_type = Vec<types::SecretName>)]
     secrets: Vec<Text<&'a SecretName>>,
+    /// Further variables of the agent's environment, which are no secrets.
+    #[schema(value_type = BTreeMap<types::EnvironmentName, types::EnvironmentValue>)]
+    environment: BTreeMap<&'a str, &'a str>,
     /// The number of commands that may run at once.
     max_running: u32,
+    /// Whether it takes no commands.
+    archived: bool,
+    /// Whether it is being deleted: it takes no commands, and is gone once those that run have ended.
+    deleting: bool,
     #[schema(value_type = types::Timestamp)]
     created_at: Text<Timestamp>,
     #[schema(value_type = types::Timestamp)]
@@ -57,6 +73,11 @@ enum WorkspaceView<'a> {
     Other,
 }
 
+/// Returns environment variables as the API shows them.
+pub(crate) fn environment(variables: &Environment) -> BTreeMap<&str, &str> {
+    variables.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect()
+}
+
 impl ProjectView<'_> {
     pub(crate) fn etag(&self) -> HeaderValue {
         tag::of_version(self.version, &[])
@@ -68,7 +89,9 @@ impl<'a> From<&'a Project> for ProjectView<'a> {
         let settings = project.settings();
         Self {
             name: Text(&project.name),
+            description: settings.description.as_ref().map(Text),
             provider: settings.provider.as_ref().map(Text),
+            model: settings.model.as_ref().map(Text),
             workspace: match &settings.workspace {
                 Workspace::Local { path } => WorkspaceView::Local { path: Text(path) },
                 _ => WorkspaceView::Other,
@@ -78,7 +101,10 @@ impl<'a> From<&'a Project> for ProjectView<'a> {
             allowed_tools: settings.allowed_tools.iter().map(Text).collect(),
             denied_tools: settings.denied_tools.iter().map(Text).collect(),
             secrets: settings.secrets.iter().map(Text).collect(),
+            environment: environment(&settings.environment),
             max_running: settings.max_running,
+            archived: settings.is_archived,
+            deleting: project.is_deleting,
             created_at: Text(project.created_at),
             updated_at: Text(project.updated_at),
             version: project.version,

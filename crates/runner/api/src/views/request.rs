@@ -1,11 +1,14 @@
 //! The request of a command as the API shows it.
 
+use std::collections::BTreeMap;
+
 use rdev_http::Text;
 use rdev_runner_domain::{AgentRequest, ModelName, SecretName, Session, SessionRef, ToolRule};
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::LimitsView;
+use super::project::environment;
 use crate::schema_types as types;
 
 /// What a command asks for, with what came from its project.
@@ -28,6 +31,9 @@ pub(crate) struct RequestView<'a> {
     denied_tools: Vec<Text<&'a ToolRule>>,
     #[schema(value_type = Vec<types::SecretName>)]
     secrets: Vec<Text<&'a SecretName>>,
+    /// Further variables of the agent's environment.
+    #[schema(value_type = BTreeMap<types::EnvironmentName, types::EnvironmentValue>)]
+    environment: BTreeMap<&'a str, &'a str>,
 }
 
 /// The session that a command continues. Exactly one member is present.
@@ -60,6 +66,7 @@ impl<'a> From<&'a AgentRequest> for RequestView<'a> {
             allowed_tools: draft.allowed_tools.iter().map(Text).collect(),
             denied_tools: draft.denied_tools.iter().map(Text).collect(),
             secrets: draft.secrets.iter().map(Text).collect(),
+            environment: environment(&draft.environment),
         }
     }
 }

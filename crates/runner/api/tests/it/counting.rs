@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use rdev_runner_domain::ports::{Cancellation, CommandRepository, Deletion, StoreError};
+use rdev_runner_domain::ports::{Cancellation, CommandRefusal, CommandRepository, Deletion, StoreError};
 use rdev_runner_domain::{
     Access, AgentProvider, AgentRequest, Command, CommandFilter, CommandId, EventPage, Page, PageRequest,
     ProjectName, SessionRef,
@@ -34,7 +34,7 @@ impl Counting {
 
 #[async_trait]
 impl CommandRepository for Counting {
-    async fn create(&self, request: &AgentRequest) -> Result<Option<Command>, StoreError> {
+    async fn create(&self, request: &AgentRequest) -> Result<Result<Command, CommandRefusal>, StoreError> {
         self.count().create(request).await
     }
 

@@ -148,7 +148,13 @@ impl Scene {
         let providers = ["claude", "opencode"].map(|name| (name.parse().unwrap(), 2));
         let limits = QueueLimits { max_running: 2, providers: providers.into() };
         let services = Services {
-            projects: Projects::new(store.clone(), registry.clone(), workspaces.clone(), ambient.clone()),
+            projects: Projects::new(
+                store.clone(),
+                store.clone(),
+                registry.clone(),
+                workspaces.clone(),
+                ambient.clone(),
+            ),
             commands: Commands::new(
                 counting.clone(),
                 store.clone(),

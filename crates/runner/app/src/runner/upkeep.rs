@@ -6,12 +6,16 @@ use std::time::Duration;
 use rdev_app::periodic::Periodic;
 
 use super::shared::Shared;
+use crate::deletions::ProjectDeletions;
 
 /// The interval between searches for lost commands.
 const LOSE_INTERVAL: Duration = Duration::from_secs(30);
 
 /// The interval between deletions of old commands.
 pub(super) const PRUNE_INTERVAL: Duration = Duration::from_secs(60 * 60);
+
+/// The interval between looks for projects to delete.
+const DELETE_INTERVAL: Duration = Duration::from_secs(2);
 
 /// The most commands that one transaction ends or deletes.
 const MAX_LOST: u32 = 100;
@@ -22,6 +26,19 @@ pub(super) struct Losing(pub(super) Arc<Shared>);
 
 /// Deletes commands that ended before the retention, and the uses of credentials before it.
 pub(super) struct Pruning(pub(super) Arc<Shared>);
+
+/// Ends the deletions of projects that were to wait for their commands.
+pub(super) struct Deleting {
+    shared: Arc<Shared>,
+    deletions: ProjectDeletions,
+}
+
+impl Deleting {
+    pub(super) fn new(shared: Arc<Shared>) -> Self {
+        let (projects, commands) = (Arc::clone(&shared.ports.projects), Arc::clone(&shared.ports.commands));
+        Self { shared, deletions: ProjectDeletions::new(projects, commands) }
+    }
+}
 
 impl Losing {
     /// Returns the interval of the search: shorter if commands are lost sooner.
@@ -41,6 +58,15 @@ impl Periodic for Losing {
             tracing::warn!(%command, lost_after_ms, "command lost: no runner has attached to it");
         }
         if lost.len() < MAX_LOST as usize { self.interval() } else { Duration::ZERO }
+    }
+}
+
+impl Periodic for Deleting {
+    async fn run_once(&mut self) -> Duration {
+        match self.shared.write("delete projects", self.deletions.advance()).await {
+            Ok(true) => Duration::ZERO,
+            Ok(false) | Err(_) => DELETE_INTERVAL,
+        }
     }
 }
 

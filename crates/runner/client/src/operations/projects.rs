@@ -1,5 +1,7 @@
 //! Projects.
 
+use std::collections::BTreeMap;
+
 use http::Method;
 use rdev_client::{Call, Error, Operation, Page, PageRequest, Query, Reply};
 use serde::Serialize;
@@ -28,9 +30,15 @@ pub struct NewProject {
 /// A change of a project. `None` leaves a setting as it is, and `Some(None)` resets it to its default.
 #[derive(Debug, Clone, Default, Serialize)]
 pub struct ProjectPatch {
+    /// What the project is, for people.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub description: Option<Option<String>>,
     /// The provider of its commands.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub provider: Option<Option<String>>,
+    /// The model of its commands.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub model: Option<Option<String>>,
     /// The place in which the agent works.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub workspace: Option<Option<NewWorkspace>>,
@@ -49,9 +57,30 @@ pub struct ProjectPatch {
     /// The names of the secrets that the agent finds in its environment.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub secrets: Option<Option<Vec<String>>>,
+    /// Variables of the agent's environment to set, or with `None` to remove.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub environment: Option<Option<BTreeMap<String, Option<String>>>>,
     /// The number of commands that may run at once.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_running: Option<Option<u32>>,
+    /// Whether the project takes no commands.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub archived: Option<Option<bool>>,
+}
+
+/// The projects of a list. `None` filters nothing.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct ProjectFilter {
+    /// Only archived projects, or only the others.
+    pub archived: Option<bool>,
+}
+
+impl ProjectFilter {
+    pub(crate) fn query(self) -> Query {
+        let mut query = Query::default();
+        query.add("archived", self.archived.as_ref());
+        query
+    }
 }
 
 /// The place in which an agent works.
@@ -75,8 +104,12 @@ impl Client {
     ///
     /// # Errors
     /// Fails as [`Error`] says.
-    pub async fn list_projects(&self, page: &PageRequest) -> Result<Reply<Page<Project>>, Error> {
-        self.0.list(&LIST, &[], Query::default(), page).await
+    pub async fn list_projects(
+        &self,
+        filter: ProjectFilter,
+        page: &PageRequest,
+    ) -> Result<Reply<Page<Project>>, Error> {
+        self.0.list(&LIST, &[], filter.query(), page).await
     }
 
     /// Creates a project: a [`NewProject`], or any other body.
@@ -108,11 +141,22 @@ impl Client {
         self.0.send(Call::new(&UPDATE, &[name])?.json(patch)?.if_match(tag)).await
     }
 
-    /// Deletes a project. With an entity tag only that version.
+    /// Deletes a project whose commands have ended. With an entity tag only that version.
     ///
     /// # Errors
     /// Fails as [`Error`] says.
     pub async fn delete_project(&self, name: &str, tag: Option<&str>) -> Result<(), Error> {
         self.0.send_delete(Call::new(&DELETE, &[name])?.if_match(tag)).await
+    }
+
+    /// Cancels the commands of a project and deletes it once they have ended, which [`get_project`](Self::get_project)
+    /// shows. With an entity tag only that version.
+    ///
+    /// # Errors
+    /// Fails as [`Error`] says.
+    pub async fn force_delete_project(&self, name: &str, tag: Option<&str>) -> Result<(), Error> {
+        let mut query = Query::default();
+        query.add("force", Some(&true));
+        self.0.send_delete(Call::new(&DELETE, &[name])?.query(&query).if_match(tag)).await
     }
 }

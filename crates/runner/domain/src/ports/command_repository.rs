@@ -11,13 +11,15 @@ use crate::{
 /// The stored commands and their events. A caller sees the commands of the projects that it sees.
 #[async_trait]
 pub trait CommandRepository: Send + Sync + 'static {
-    /// Stores a command, queued. Returns it; `None` if its project does not exist.
+    /// Stores a command, queued. Returns it, or why its project takes none.
     ///
     /// 1. MUST keep the request exactly. (`a_request_is_kept_exactly`)
     /// 2. MUST NOT change an existing command with that id, and return it as it is, so that a call whose
     ///    response was lost can be repeated. (`a_command_is_created_once`)
-    /// 3. MUST NOT store a command of an unknown project. (`a_command_needs_its_project`)
-    async fn create(&self, request: &AgentRequest) -> Result<Option<Command>, StoreError>;
+    /// 3. MUST NOT store a command of an unknown project, or of one that is archived or being deleted.
+    ///    (`a_command_needs_its_project`, `an_archived_project_takes_no_commands`,
+    ///    `a_project_is_gone_once_its_commands_have_ended`)
+    async fn create(&self, request: &AgentRequest) -> Result<Result<Command, CommandRefusal>, StoreError>;
 
     /// Returns a visible command.
     ///
@@ -106,6 +108,17 @@ pub trait CommandRepository: Send + Sync + 'static {
 
     /// Checks that the database responds.
     async fn check(&self) -> Result<(), StoreError>;
+}
+
+/// The reason why a project takes no command.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CommandRefusal {
+    /// The project does not exist.
+    NoProject,
+    /// The project is archived.
+    Archived,
+    /// The project is being deleted.
+    Deleting,
 }
 
 /// The result of a request to cancel a command.

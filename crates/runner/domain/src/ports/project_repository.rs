@@ -1,7 +1,7 @@
 use async_trait::async_trait;
 
 use super::StoreError;
-use crate::{Access, Page, Project, ProjectName};
+use crate::{Access, CommandId, Page, Project, ProjectFilter, ProjectName};
 
 /// The stored projects.
 #[async_trait]
@@ -22,9 +22,11 @@ pub trait ProjectRepository: Send + Sync + 'static {
     ///
     /// 1. MUST page without gaps and repetitions. (`projects_are_paged_by_name`)
     /// 2. MUST omit projects that are not visible. (`projects_are_shown_to_their_callers_alone`)
+    /// 3. MUST apply the filter. (`archived_projects_are_filtered`)
     async fn list(
         &self,
         access: &Access,
+        filter: ProjectFilter,
         after: Option<&ProjectName>,
         limit: u32,
     ) -> Result<Page<Project>, StoreError>;
@@ -35,6 +37,7 @@ pub trait ProjectRepository: Send + Sync + 'static {
     ///    one version, exactly one applies. (`an_update_of_an_old_version_is_refused`,
     ///    `concurrent_updates_of_a_version_apply_once`)
     /// 2. MUST apply to all later claims. (`a_changed_limit_applies_to_later_claims`)
+    /// 3. MUST let no command in once the project is archived. (`an_archived_project_takes_no_commands`)
     async fn update(&self, project: &Project) -> Result<ProjectChange, StoreError>;
 
     /// Deletes a visible project; with `versions`, only one of these versions.
@@ -52,6 +55,32 @@ pub trait ProjectRepository: Send + Sync + 'static {
         name: &ProjectName,
         versions: Option<&[u64]>,
     ) -> Result<ProjectChange, StoreError>;
+
+    /// Begins the deletion of a visible project, which its commands need not have ended for; with `versions`, only of
+    /// one of these versions. [`Self::finish_deletions`] ends it.
+    ///
+    /// 1. MUST let no command in or start from then on, and make the project its next version, once.
+    ///    (`a_project_is_gone_once_its_commands_have_ended`)
+    /// 2. MUST change nothing and report it if the version is not one of `versions`.
+    ///    (`a_begun_deletion_needs_the_version`)
+    /// 3. MUST NOT find a project that the caller cannot see. (`a_begun_deletion_needs_the_version`)
+    async fn begin_deletion(
+        &self,
+        access: &Access,
+        name: &ProjectName,
+        versions: Option<&[u64]>,
+    ) -> Result<ProjectChange, StoreError>;
+
+    /// Returns up to `limit` commands of projects that are being deleted, which are queued or run and are not being
+    /// cancelled.
+    ///
+    /// 1. MUST return no others. (`a_project_is_gone_once_its_commands_have_ended`)
+    async fn commands_to_cancel(&self, limit: u32) -> Result<Vec<CommandId>, StoreError>;
+
+    /// Deletes the projects that are being deleted and whose commands have all ended. Returns them.
+    ///
+    /// 1. MUST delete no others, and keep the commands. (`a_project_is_gone_once_its_commands_have_ended`)
+    async fn finish_deletions(&self) -> Result<Vec<ProjectName>, StoreError>;
 }
 
 /// The result of an update or a deletion of a project.
@@ -61,8 +90,11 @@ pub enum ProjectChange {
     Applied,
     /// The project has another version.
     VersionMismatch,
-    /// A command of the project has not ended.
-    InUse,
+    /// Commands of the project have not ended.
+    InUse {
+        /// Their number.
+        unfinished: u64,
+    },
     /// The project does not exist, or the caller cannot see it.
     NotFound,
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use http::Method;
 use rdev_runner_domain::ports::ExecBackend;
-use rdev_runner_domain::{ExecSpec, ExecState, OutputStream, ProjectName, RunName, RunSecrets, Workspace};
+use rdev_runner_domain::{AgentRun, ExecSpec, ExecState, OutputStream, RunName};
 use serde_json::json;
 use tokio::time::timeout;
 
@@ -40,14 +40,8 @@ const SIGN_IN: &[&str] = &[
 ///
 /// The repository's own configuration and plugins are not read: they would run commands outside of every rule.
 /// Nothing is downloaded or updated, and no session is shared.
-pub(super) fn spec(
-    program: &str,
-    project: &ProjectName,
-    workspace: &Workspace,
-    password: &str,
-    secrets: &RunSecrets,
-) -> ExecSpec {
-    let mut env = secrets.environment();
+pub(super) fn spec(program: &str, run: &AgentRun, password: &str) -> ExecSpec {
+    let mut env = run.environment();
     let config =
         json!({ "autoupdate": false, "share": "disabled", "agent": { "build": { "steps": MAX_STEPS } } });
     let own = [
@@ -62,12 +56,12 @@ pub(super) fn spec(
     env.extend(own.into_iter().map(|(name, value)| (name.to_owned(), value.into())));
     let args = ["serve", "--hostname", "127.0.0.1", "--port", "0", "--pure"];
     ExecSpec {
-        project: project.clone(),
-        workspace: workspace.clone(),
+        project: run.request.draft().project.clone(),
+        workspace: run.workspace.clone(),
         program: program.to_owned(),
         args: args.map(str::to_owned).to_vec(),
         env,
-        files: secrets.files.clone(),
+        files: run.secrets.files.clone(),
         sign_in: SIGN_IN,
         input: String::new(),
         wall: Some(SERVER_LIFETIME),
@@ -150,12 +144,14 @@ mod tests {
     #[test]
     fn a_secret_replaces_none_of_the_servers_own_variables() {
         use secrecy::ExposeSecret;
-        let mut secrets = RunSecrets::default();
-        secrets.add_variable("OPENCODE_SERVER_PASSWORD".parse().unwrap(), "guess".into());
-        secrets.add_variable("API_KEY".parse().unwrap(), "sk".into());
-        let workspace = Workspace::Local { path: "/srv/p".parse().unwrap() };
-        let spec = spec("opencode", &"p".parse().unwrap(), &workspace, "word", &secrets);
+        let mut run = rdev_runner_testkit::run(rdev_runner_testkit::draft(1, "Hello."));
+        run.secrets.add_variable("OPENCODE_SERVER_PASSWORD".parse().unwrap(), "guess".into());
+        run.secrets.add_variable("API_KEY".parse().unwrap(), "sk".into());
+        let spec = spec("opencode", &run, "word");
         let value = |name: &str| spec.env[name].expose_secret().to_owned();
         assert_eq!((value("OPENCODE_SERVER_PASSWORD"), value("API_KEY")), ("word".into(), "sk".into()));
+        for name in spec.env.keys().filter(|name| *name != "API_KEY") {
+            assert!(name.parse::<rdev_runner_domain::EnvironmentName>().is_err(), "{name} is not reserved");
+        }
     }
 }

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex as SyncMutex, MutexGuard as SyncMutexGuard, PoisonErr
 use std::time::Duration;
 
 use rdev_runner_domain::ports::{ExecBackend, ExecError};
-use rdev_runner_domain::{CommandId, RunName, RunSecrets};
+use rdev_runner_domain::{AgentRun, CommandId, RunName, RunSecrets};
 use secrecy::ExposeSecret;
 use sha2::{Digest, Sha256};
 use tokio::sync::{Mutex, MutexGuard};
@@ -182,17 +182,17 @@ pub(super) async fn discard(backend: &dyn ExecBackend, records: &Records, name: 
     }
 }
 
-/// Returns a hash by which a server with these secrets is found again. The password makes
+/// Returns a hash by which a server with this environment is found again. The password makes
 /// it useless for anything else.
-pub(super) fn fingerprint(password: &str, secrets: &RunSecrets) -> String {
+pub(super) fn fingerprint(password: &str, run: &AgentRun) -> String {
     let mut hash = Sha256::new();
     let mut add = |text: &str| {
         hash.update((text.len() as u64).to_be_bytes());
         hash.update(text.as_bytes());
     };
     add(password);
-    let environment = secrets.environment();
-    let files = secrets.files.iter().map(|(name, value)| (name.as_str(), value));
+    let environment = run.environment();
+    let files = run.secrets.files.iter().map(|(name, value)| (name.as_str(), value));
     for (name, value) in environment.iter().map(|(name, value)| (name.as_str(), value)).chain(files) {
         add(name);
         add(value.expose_secret());

@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use rdev_runner_domain::ports::{Cancellation, CommandRepository, Deletion, Signal, StoreError};
+use rdev_runner_domain::ports::{
+    Cancellation, CommandRefusal, CommandRepository, Deletion, Signal, StoreError,
+};
 use rdev_runner_domain::{
     Access, AgentProvider, AgentRequest, Command, CommandFilter, CommandId, CommandState, EventLog,
     EventPage, MAX_EVENT_PAGE_BYTES, Page, PageRequest, ProjectName, Session, SessionRef, Timestamp,
@@ -19,14 +21,17 @@ impl State {
 
 #[async_trait]
 impl CommandRepository for MemoryStore {
-    async fn create(&self, request: &AgentRequest) -> Result<Option<Command>, StoreError> {
+    async fn create(&self, request: &AgentRequest) -> Result<Result<Command, CommandRefusal>, StoreError> {
         let draft = request.draft();
         let mut state = self.state();
         if let Some(entry) = state.commands.get(&draft.command_id) {
-            return Ok(Some(entry.command.clone()));
+            return Ok(Ok(entry.command.clone()));
         }
-        if !state.projects.contains_key(&draft.project) {
-            return Ok(None);
+        match state.projects.get(&draft.project) {
+            None => return Ok(Err(CommandRefusal::NoProject)),
+            Some(project) if project.is_deleting => return Ok(Err(CommandRefusal::Deleting)),
+            Some(project) if project.settings().is_archived => return Ok(Err(CommandRefusal::Archived)),
+            Some(_) => {}
         }
         let session = match &draft.session {
             Session::Resume(session) => Some(session.clone()),
@@ -54,7 +59,7 @@ impl CommandRepository for MemoryStore {
         };
         state.commands.insert(draft.command_id, entry);
         self.signals.send(Signal::Queue);
-        Ok(Some(command))
+        Ok(Ok(command))
     }
 
     async fn get(&self, access: &Access, id: CommandId) -> Result<Option<Command>, StoreError> {

@@ -19,7 +19,8 @@ impl State {
             self.commands.values().filter(|other| other.is_active() && fits(other)).count()
         };
         let provider = limits.providers.get(&command.provider).copied();
-        let project = self.projects.get(&command.project).map_or(0, |project| project.settings().max_running);
+        let project = self.projects.get(&command.project).filter(|project| !project.is_deleting);
+        let project = project.map_or(0, |project| project.settings().max_running);
         let same_provider = |other: &Entry| other.command.provider == command.provider;
         let same_project = |other: &Entry| other.command.project == command.project;
         let same_session = |other: &Entry| {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use rdev_runner_domain::ports::{Cancellation, Deletion};
+use rdev_runner_domain::ports::{Cancellation, CommandRefusal, Deletion};
 use rdev_runner_domain::{
     Access, AgentRequest, AgentResult, CommandFilter, CommandStatus, Denial, FailureReason, LeaseState,
     LimitSettings, Outcome, PageRequest, PermissionProfile, Progress, Session, SessionRef, Timeout, Usage,
@@ -25,6 +25,7 @@ pub(super) fn full_request(n: u8) -> AgentRequest {
     full.allowed_tools = vec!["Bash(cargo *)".parse().expect("a rule")];
     full.denied_tools = vec!["WebFetch".parse().expect("a rule")];
     full.secrets = ["B".parse().expect("a name"), "A".parse().expect("a name")].into();
+    full.environment = [("RUST_LOG".parse().expect("a name"), "a\nb".parse().expect("a value"))].into();
     full.limits = LimitSettings {
         idle: Some(Duration::from_micros(1_001)),
         max_budget_usd: Some(0.1 + 0.2),
@@ -65,7 +66,7 @@ pub async fn a_command_is_created_once(harness: &dyn StoreHarness) {
     let id = add(harness, 1).await;
     claim(harness).await;
     let again = harness.commands().create(&request(draft(1, "Another prompt."))).await.expect("answered");
-    assert_eq!(again, Some(get(harness, id).await));
+    assert_eq!(again, Ok(get(harness, id).await));
     let stored = harness.commands().request(Access::everything(), id).await.expect("read").expect("exists");
     assert_eq!(stored.draft().prompt, "Fix the failing test.");
     assert_eq!(claim_with(harness, limits()).await, None);
@@ -74,7 +75,7 @@ pub async fn a_command_is_created_once(harness: &dyn StoreHarness) {
 /// A command of an unknown project is not stored.
 pub async fn a_command_needs_its_project(harness: &dyn StoreHarness) {
     let created = harness.commands().create(&request(draft(1, "x"))).await.expect("answered");
-    assert_eq!(created, None);
+    assert_eq!(created, Err(CommandRefusal::NoProject));
     let stored = harness.commands().get(Access::everything(), command_id(1)).await.expect("read");
     assert_eq!(stored, None);
 }

@@ -4,8 +4,8 @@
 use std::time::Duration;
 
 use rdev_runner_domain::{
-    Access, AgentEvent, AgentEventKind, AgentResult, CommandId, CommandStatus, LeasedCommand, Outcome,
-    Progress, RunReport,
+    Access, AgentEvent, AgentEventKind, AgentRequest, AgentResult, CommandId, CommandStatus, LeasedCommand,
+    Outcome, Progress, RunReport,
 };
 
 use secrecy::ExposeSecret;
@@ -16,7 +16,7 @@ use super::credentials::{draft, granted, put};
 use super::events::every_kind;
 use super::leases::attach;
 use super::scene::{add, add_project, at, claim, get, message, pairs, published, record, report, status};
-use crate::{command_id, project};
+use crate::{command_id, project, request};
 
 /// The migration with the credentials.
 const WITH_CREDENTIALS: i64 = 20_261_129_150_000;
@@ -43,7 +43,7 @@ pub async fn populate(harness: &dyn StoreHarness) {
     cancel(harness, 4).await;
     add(harness, 5).await;
     claim(harness).await;
-    harness.commands().create(&full_request(6)).await.expect("created").expect("the project exists");
+    harness.commands().create(&kept_request(6)).await.expect("created").expect("the project exists");
     put(harness, &draft("TOKEN", "the first value")).await;
     put(harness, &draft("TOKEN", "the second value")).await;
     granted(harness, "TOKEN", 3).await;
@@ -88,7 +88,7 @@ pub async fn check(harness: &dyn StoreHarness, version: i64) {
     }
     assert_eq!(events(harness, command_id(3)).await, ["One.", "Two.", "Three."].map(message));
     assert_eq!(attach(harness, "host-1").await, None);
-    assert_eq!(claim(harness).await.request, full_request(6));
+    assert_eq!(claim(harness).await.request, kept_request(6));
     assert_eq!(published(harness, command_id(6)).await, pairs(&[("command.started", "starting")]));
     let old = harness.commands().prune(Duration::from_secs(60 * 60), 100).await.expect("pruned");
     assert_eq!(old, 2, "those that ended before");
@@ -99,6 +99,13 @@ async fn check_credentials(harness: &dyn StoreHarness) {
     assert_eq!((found.version, found.value.text().expose_secret()), (2, "the second value"));
     put(harness, &draft("TOKEN", "the third value")).await;
     assert_eq!(granted(harness, "TOKEN", 6).await.version, 3);
+}
+
+/// Returns a request as the first fixtures have it, which know no variables.
+fn kept_request(n: u8) -> AgentRequest {
+    let mut draft = full_request(n).draft().clone();
+    draft.environment.clear();
+    request(draft)
 }
 
 /// Returns a result as the first fixtures have it, which know no branches.

@@ -2,14 +2,14 @@
 
 use std::time::Duration;
 
-use rdev_runner_domain::ports::ProjectChange;
+use rdev_runner_domain::ports::{CommandRefusal, ProjectChange};
 use rdev_runner_domain::{
-    Access, LimitSettings, PermissionProfile, Project, ProjectName, ProjectSettings, Workspace,
+    Access, LimitSettings, PermissionProfile, Project, ProjectFilter, ProjectName, ProjectSettings, Workspace,
 };
 
 use super::StoreHarness;
 use super::scene::{add, add_project, claim, claim_with, complete, limits};
-use crate::{draft, project, request};
+use crate::{command_id, draft, project, request};
 
 fn name(text: &str) -> ProjectName {
     text.parse().expect("a name")
@@ -28,6 +28,10 @@ fn full() -> Project {
         allowed_tools: vec!["Bash(cargo *)".parse().expect("a rule"), "Edit".parse().expect("a rule")],
         denied_tools: vec!["WebFetch".parse().expect("a rule")],
         secrets: ["ANTHROPIC_API_KEY".parse().expect("a name")].into(),
+        description: Some("A service\nof ours".parse().expect("a description")),
+        model: Some("claude-opus-5-5".parse().expect("a model")),
+        environment: [("RUST_LOG".parse().expect("a name"), "é=\"debug\"".parse().expect("a value"))].into(),
+        is_archived: true,
         max_running: 3,
         ..ProjectSettings::new(Workspace::Local { path: "/srv/é \"q\"".parse().expect("a path") })
     };
@@ -66,7 +70,7 @@ pub async fn projects_are_shown_to_their_callers_alone(harness: &dyn StoreHarnes
     }
     let access = Access::new([]).with_projects([name("b"), name("nowhere")]);
     let projects = harness.projects();
-    let listed = projects.list(&access, None, 10).await.expect("listed");
+    let listed = projects.list(&access, ProjectFilter::default(), None, 10).await.expect("listed");
     assert_eq!(listed.items.iter().map(|project| project.name.as_str()).collect::<Vec<_>>(), ["b"]);
     assert!(projects.get(&access, &name("b")).await.expect("read").is_some());
     assert_eq!(projects.get(&access, &name("a")).await.expect("read"), None);
@@ -74,7 +78,7 @@ pub async fn projects_are_shown_to_their_callers_alone(harness: &dyn StoreHarnes
     assert_eq!(deleted, ProjectChange::NotFound);
     assert!(projects.get(Access::everything(), &name("a")).await.expect("read").is_some());
     let nothing = Access::new([]).with_projects([]);
-    assert_eq!(projects.list(&nothing, None, 10).await.expect("listed").items, []);
+    assert_eq!(projects.list(&nothing, ProjectFilter::default(), None, 10).await.expect("listed").items, []);
 }
 
 /// Pages follow each other by name.
@@ -84,7 +88,9 @@ pub async fn projects_are_paged_by_name(harness: &dyn StoreHarness) {
     }
     let (mut seen, mut after) = (Vec::new(), None);
     loop {
-        let page = harness.projects().list(Access::everything(), after.as_ref(), 2).await.expect("listed");
+        let projects = harness.projects();
+        let page = projects.list(Access::everything(), ProjectFilter::default(), after.as_ref(), 2);
+        let page = page.await.expect("listed");
         seen.extend(page.items.iter().map(|project| project.name.to_string()));
         after = page.items.last().map(|project| project.name.clone());
         if !page.has_more {
@@ -163,9 +169,11 @@ pub async fn a_project_with_unfinished_commands_stays(harness: &dyn StoreHarness
     let projects = harness.projects();
     let delete =
         async || projects.delete(Access::everything(), &name("my-project"), None).await.expect("answered");
-    assert_eq!(delete().await, ProjectChange::InUse);
+    assert_eq!(delete().await, ProjectChange::InUse { unfinished: 1 });
     let leased = claim(harness).await;
-    assert_eq!(delete().await, ProjectChange::InUse);
+    add(harness, 2).await;
+    assert_eq!(delete().await, ProjectChange::InUse { unfinished: 2 });
+    harness.commands().cancel(Access::everything(), command_id(2)).await.expect("answered");
     complete(harness, &leased).await;
     assert_eq!(delete().await, ProjectChange::Applied);
     assert!(harness.commands().get(Access::everything(), id).await.expect("read").is_some());
@@ -182,8 +190,109 @@ pub async fn a_deletion_and_a_command_exclude_each_other(harness: &dyn StoreHarn
         let deletion = tokio::spawn(async move {
             projects.delete(Access::everything(), &name(&project), None).await.expect("answered")
         });
-        let created = commands.create(&request(draft)).await.expect("answered").is_some();
+        let created = commands.create(&request(draft)).await.expect("answered").is_ok();
         let deleted = deletion.await.expect("no panic") == ProjectChange::Applied;
         assert!(created != deleted, "created: {created}, deleted: {deleted}");
     }
+}
+
+async fn set_archived(harness: &dyn StoreHarness, project: &str, is_archived: bool) {
+    let projects = harness.projects();
+    let stored = projects.get(Access::everything(), &name(project)).await.expect("read");
+    let stored = stored.expect("the project exists");
+    let settings = ProjectSettings { is_archived, ..stored.settings().clone() };
+    let changed = stored.changed(settings, stored.created_at).expect("no faults");
+    assert_eq!(projects.update(&changed).await.expect("updated"), ProjectChange::Applied);
+}
+
+/// What was queued before still runs.
+pub async fn an_archived_project_takes_no_commands(harness: &dyn StoreHarness) {
+    add_project(harness, "my-project", 1).await;
+    let queued = add(harness, 1).await;
+    set_archived(harness, "my-project", true).await;
+    let refused = harness.commands().create(&request(draft(2, "x"))).await.expect("answered");
+    assert_eq!(refused, Err(CommandRefusal::Archived));
+    let again = harness.commands().create(&request(draft(1, "x"))).await.expect("answered");
+    assert_eq!(again.map(|command| command.id), Ok(queued));
+    assert_eq!(claim(harness).await.lease.command, queued);
+    set_archived(harness, "my-project", false).await;
+    assert!(harness.commands().create(&request(draft(2, "x"))).await.expect("answered").is_ok());
+}
+
+/// A list may show the archived projects alone, or the others.
+pub async fn archived_projects_are_filtered(harness: &dyn StoreHarness) {
+    for project in ["a", "b", "c"] {
+        add_project(harness, project, 1).await;
+    }
+    set_archived(harness, "b", true).await;
+    let projects = harness.projects();
+    for (is_archived, expected) in
+        [(None, &["a", "b", "c"][..]), (Some(true), &["b"]), (Some(false), &["a", "c"])]
+    {
+        let listed = projects.list(Access::everything(), ProjectFilter { is_archived }, None, 10).await;
+        let listed = listed.expect("listed").items;
+        assert!(
+            listed.iter().map(|project| project.name.as_str()).eq(expected.iter().copied()),
+            "{listed:?}"
+        );
+    }
+}
+
+/// A begun deletion lets no command in, names those to cancel, and ends with the last of them.
+pub async fn a_project_is_gone_once_its_commands_have_ended(harness: &dyn StoreHarness) {
+    for project in ["my-project", "other"] {
+        add_project(harness, project, 5).await;
+    }
+    let (running, queued) = (add(harness, 1).await, add(harness, 2).await);
+    let mut of_other = draft(3, "x");
+    of_other.project = name("other");
+    let (projects, commands) = (harness.projects(), harness.commands());
+    commands.create(&request(of_other)).await.expect("answered").expect("the project exists");
+    let leased = claim(harness).await;
+    assert_eq!(leased.lease.command, running);
+    let find = async || projects.get(Access::everything(), &name("my-project")).await.expect("read");
+    assert_eq!(projects.commands_to_cancel(10).await.expect("read"), []);
+    for _ in 0..2 {
+        let begun = projects.begin_deletion(Access::everything(), &name("my-project"), None).await;
+        assert_eq!(begun.expect("answered"), ProjectChange::Applied);
+        let project = find().await.expect("the project exists");
+        assert_eq!((project.is_deleting, project.version), (true, 2));
+    }
+    let refused = commands.create(&request(draft(4, "x"))).await.expect("answered");
+    assert_eq!(refused, Err(CommandRefusal::Deleting));
+    assert_eq!(claim(harness).await.request.draft().project, name("other"));
+    assert_eq!(claim_with(harness, limits()).await, None);
+    assert_eq!(projects.finish_deletions().await.expect("answered"), []);
+    assert_eq!(projects.commands_to_cancel(1).await.expect("read"), [running]);
+    assert_eq!(projects.commands_to_cancel(10).await.expect("read"), [running, queued]);
+    for id in [running, queued] {
+        commands.cancel(Access::everything(), id).await.expect("answered");
+    }
+    assert_eq!(projects.commands_to_cancel(10).await.expect("read"), []);
+    assert_eq!(projects.finish_deletions().await.expect("answered"), []);
+    complete(harness, &leased).await;
+    assert_eq!(projects.finish_deletions().await.expect("answered"), [name("my-project")]);
+    assert_eq!(find().await, None);
+    assert!(commands.get(Access::everything(), running).await.expect("read").is_some());
+    assert_eq!(projects.finish_deletions().await.expect("answered"), []);
+    assert!(projects.get(Access::everything(), &name("other")).await.expect("read").is_some());
+}
+
+/// A deletion may name the versions that it means, and needs a visible project.
+pub async fn a_begun_deletion_needs_the_version(harness: &dyn StoreHarness) {
+    add_project(harness, "p", 1).await;
+    let projects = harness.projects();
+    let stranger = Access::new([]).with_projects([name("q")]);
+    for (access, project, versions, expected) in [
+        (Access::everything(), "p", Some(&[2, 3][..]), ProjectChange::VersionMismatch),
+        (Access::everything(), "q", None, ProjectChange::NotFound),
+        (&stranger, "p", None, ProjectChange::NotFound),
+    ] {
+        let refused = projects.begin_deletion(access, &name(project), versions).await;
+        assert_eq!(refused.expect("answered"), expected);
+    }
+    let stored = projects.get(Access::everything(), &name("p")).await.expect("read").expect("it exists");
+    assert!(!stored.is_deleting);
+    let begun = projects.begin_deletion(Access::everything(), &name("p"), Some(&[1])).await;
+    assert_eq!(begun.expect("answered"), ProjectChange::Applied);
 }

@@ -2,7 +2,9 @@
 
 use rdev_cli::output::say;
 use rdev_cli::{Failure, Outcome, Session, is_loopback};
-use rdev_runner_client::{Client, NewProject, NewWorkspace, PageRequest, Project, ProjectPatch};
+use rdev_runner_client::{
+    Client, NewProject, NewWorkspace, PageRequest, Project, ProjectFilter, ProjectPatch,
+};
 
 use crate::projects::absolute;
 
@@ -39,7 +41,7 @@ async fn find(session: &Session, client: &Client, folder: &str) -> Outcome<Optio
     let mut cursor = None;
     loop {
         let page = PageRequest { limit: Some(100), cursor };
-        let page = session.done(client.list_projects(&page).await)?.into_value();
+        let page = session.done(client.list_projects(ProjectFilter::default(), &page).await)?.into_value();
         if let Some(project) = page.data.iter().find(|project| is_in(project, folder)) {
             return Ok(Some(project.name.clone()));
         }

@@ -26,7 +26,8 @@ use crate::views::CommandView;
     security(("api_key" = ["commands:write"])),
     params(("name" = types::ProjectName, Path)),
     request_body = CommandBody,
-    responses((status = 202, description = "The command was queued.", body = CommandView, headers(("Location"))))
+    responses((status = 202, description = "The command was queued.", body = CommandView, headers(("Location")))),
+    extensions(("x-problems" = json!(["project_archived", "project_deleting"])))
 )]
 pub(crate) async fn create(
     State(services): State<Services>,

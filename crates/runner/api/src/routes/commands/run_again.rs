@@ -25,7 +25,9 @@ use crate::{Services, codes};
     params(("id" = types::CommandId, Path)),
     request_body(content = rdev_http::body::EmptyBody),
     responses((status = 202, description = "The new command was queued.", body = CommandView, headers(("Location")))),
-    extensions(("x-problems" = json!(["project_deleted", "command_not_repeatable"])))
+    extensions(("x-problems" = json!([
+        "project_deleted", "project_archived", "project_deleting", "command_not_repeatable"
+    ])))
 )]
 pub(crate) async fn run_again(
     State(services): State<Services>,

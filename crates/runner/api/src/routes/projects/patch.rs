@@ -16,6 +16,7 @@ use rdev_runner_domain::Project;
 use utoipa::openapi::{RefOr, Schema};
 use utoipa::{PartialSchema, ToSchema};
 
+use super::environment::Variables;
 use super::request::{self, ProjectBody};
 use crate::Services;
 use crate::failure::{self, Failure};
@@ -38,6 +39,10 @@ impl PartialSchema for ProjectPatchBody {
                 member.is_nullable = false;
                 member.about = "Must equal the current name: it cannot be changed.".to_owned();
             }
+            if member.name == "environment" {
+                member.shape = Variables::in_patch();
+                member.about = "Sets the given variables, and removes those that are `null`.".to_owned();
+            }
         }
         let about = "A JSON merge patch of a project: `null` resets a setting to its default.";
         members::object(about, members).into()
@@ -53,8 +58,8 @@ impl ToSchema for ProjectPatchBody {
 /// Update a project
 ///
 /// Applies a JSON merge patch (RFC 7396): absent members stay unchanged, and `null` resets a setting to its default.
-/// `limits` and `workspace` merge by member, and lists are replaced. Commands that are queued already keep their
-/// settings, except that `max_running` applies at once.
+/// `limits`, `workspace` and `environment` merge by member, and lists are replaced. Commands that are queued already keep their
+/// settings, except that `max_running` applies at once. `archived` refuses commands that come later, or takes them again.
 #[utoipa::path(
     patch,
     path = "/projects/{name}",
@@ -67,7 +72,7 @@ impl ToSchema for ProjectPatchBody {
         (ProjectPatchBody = "application/json")
     )),
     responses((status = 200, description = "The project was updated.", body = ProjectView, headers(("ETag")))),
-    extensions(("x-problems" = json!(["version_mismatch"])))
+    extensions(("x-problems" = json!(["version_mismatch", "project_deleting"])))
 )]
 pub(crate) async fn patch(
     State(services): State<Services>,

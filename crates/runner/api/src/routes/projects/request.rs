@@ -8,6 +8,7 @@ use rdev_http::members::{Patch, Patched};
 use rdev_runner_app::{ProjectFault, Projects, Setting};
 use rdev_runner_domain::{PermissionProfile, Project, ProjectSettings, Workspace, WorkspacePath};
 
+use super::environment::{self, Variables};
 use crate::failure::add_project_faults;
 use crate::routes::limits::{LimitsBody, limits, setting};
 use crate::routes::tools::{Secrets, Tools, elements};
@@ -18,8 +19,12 @@ rdev_http::members! {
     pub(super) struct ProjectBody as NewProject {
         /// It cannot be changed later.
         name: types::ProjectName,
+        /// What the project is, for people.
+        description: Patch<types::ProjectDescription>,
         /// The provider of commands that name none; by default the default provider.
         provider: Patch<types::AgentProvider>,
+        /// The model of commands of that provider that name none; by default the agent's own.
+        model: Patch<types::ModelName>,
         /// The place in which the agent works; by default the folder of the project's name in the runner's root of
         /// workspaces.
         workspace: Patch<WorkspaceBody>,
@@ -32,8 +37,13 @@ rdev_http::members! {
         denied_tools: Patch<Tools>,
         /// The secrets that the agent finds in its environment.
         secrets: Patch<Secrets>,
+        /// Further variables of the agent's environment, at most 100 with 16 KiB in all. Their values are no secrets:
+        /// everyone who sees the project or its commands reads them.
+        environment: Patch<Variables>,
         /// The number of commands that may run at once.
         max_running: Patch<Integer<1, 1_000>> = 1,
+        /// Whether the project takes no commands. Those that are queued still run.
+        archived: Patch<bool> = false,
     }
 }
 
@@ -105,14 +115,18 @@ fn request(
     let workspace = workspace.map_err(|fault: ProjectFault| faults.at(fault.pointer(), &fault)).ok()?;
     let base = base.cloned().unwrap_or_else(|| ProjectSettings::new(workspace.clone()));
     let settings = ProjectSettings {
+        description: setting(body.description).over(base.description),
         provider: setting(body.provider).over(base.provider),
+        model: setting(body.model).over(base.model),
         workspace,
         limits: limits(body.limits).over(base.limits),
         permissions: setting(body.permissions).over_or(base.permissions, PermissionProfile::Edit),
         allowed_tools: setting(body.allowed_tools).map(elements).over_or(base.allowed_tools, Vec::new()),
         denied_tools: setting(body.denied_tools).map(elements).over_or(base.denied_tools, Vec::new()),
         secrets: setting(body.secrets).map(elements).over_or(base.secrets, Default::default()),
+        environment: environment::merged(body.environment, base.environment),
         max_running: setting(body.max_running).over_or(base.max_running, 1),
+        is_archived: setting(body.archived).over_or(base.is_archived, false),
     };
     Some(Request { name, settings })
 }

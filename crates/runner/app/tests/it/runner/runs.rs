@@ -5,14 +5,16 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use rdev_runner_app::{AgentRegistry, DemoAgent, RunnerHost};
-use rdev_runner_domain::ports::{AgentVersion, Cancellation, CodeAgent, Entropy, EventSink, Unavailable};
+use rdev_runner_domain::ports::{
+    AgentVersion, Cancellation, CodeAgent, Entropy, EventSink, ProjectChange, Unavailable,
+};
 use rdev_runner_domain::{
     Access, AgentEventKind, AgentProvider, AgentResult, AgentRun, Capabilities, ClaimRequest, CommandId,
     CommandStatus, FailureReason, LeaseToken, Outcome, WaitReason,
 };
 
 use super::agent::{ScriptedAgent, World, result};
-use super::scene::{Scene, command, id, registry, shared_host};
+use super::scene::{PROJECT, Scene, command, id, registry, shared_host};
 
 fn demo() -> Arc<AgentRegistry> {
     registry(DemoAgent::new("claude".parse().unwrap()))
@@ -47,6 +49,27 @@ async fn a_running_command_is_cancelled() {
     assert!(matches!(cancelled, Cancellation::Accepted(_)));
     assert_eq!(scene.ended(id).await.state.status(), CommandStatus::Cancelled);
     runner.stop().await.unwrap();
+}
+
+/// The deletion has begun while no runner was there, as if the server had been killed after it.
+#[tokio::test]
+async fn a_project_is_deleted_with_its_commands_by_the_next_runner() {
+    let (scene, store, clock) = Scene::in_memory(demo()).await;
+    let runner = scene.start();
+    let running = scene.add(command(1, "Hello.\n/wait 1h")).await;
+    scene.until(running, |command| command.last_seq > 1).await;
+    runner.stop().await.unwrap();
+    let queued = scene.add(command(2, "Hello.")).await;
+    let project = PROJECT.parse().unwrap();
+    let begun = scene.ports.projects.begin_deletion(Access::everything(), &project, None).await.unwrap();
+    assert_eq!(begun, ProjectChange::Applied);
+    clock.advance(Duration::from_secs(60));
+    let runner = scene.start();
+    assert!(scene.ended(running).await.state.outcome().is_some());
+    assert_eq!(scene.ended(queued).await.state.status(), CommandStatus::Cancelled);
+    scene.until_no_project(&project).await;
+    runner.stop().await.unwrap();
+    assert!(!store.published().iter().any(|event| event.key == format!("{queued}:starting")));
 }
 
 #[tokio::test]

@@ -11,7 +11,7 @@ use rdev_runner_domain::ports::{
     CodeAgent, CommandQueue, CommandRepository, CommandSignals, CredentialRepository, ProjectRepository,
 };
 use rdev_runner_domain::{
-    Access, AgentEvent, Command, CommandId, Project, RequestDraft, SecretName, Timestamp,
+    Access, AgentEvent, Command, CommandId, Project, ProjectName, RequestDraft, SecretName, Timestamp,
 };
 use rdev_runner_store_sqlite::SqliteCommands;
 use rdev_runner_testkit::{ManualClock, MemoryStore, draft, project, request};
@@ -195,6 +195,17 @@ impl Scene {
             }
         };
         tokio::time::timeout(PATIENCE, waiting).await.expect("the command changes in time")
+    }
+
+    /// Waits until the project is deleted.
+    pub(super) async fn until_no_project(&self, name: &ProjectName) {
+        let mut looks = tokio::time::interval(Duration::from_millis(10));
+        let waiting = async {
+            while self.ports.projects.get(Access::everything(), name).await.unwrap().is_some() {
+                looks.tick().await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, waiting).await.expect("the project is deleted in time");
     }
 
     pub(super) async fn ended(&self, id: CommandId) -> Command {

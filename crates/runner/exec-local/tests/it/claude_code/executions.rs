@@ -22,7 +22,10 @@ async fn the_agent_gets_its_prompt_by_the_input_and_secrets_by_the_environment()
         init; message Done; result Done; until_end";
     let scene = Scene::playing(script);
     let text = "--help \"quoted\"\nand é";
-    let (result, _) = scene.execute_as(draft(1, text)).await;
+    let variable = |name: &str, value: &str| (name.parse().unwrap(), value.parse().unwrap());
+    // A secret takes precedence over a variable of the project.
+    let environment = [variable("RUST_LOG", "debug"), variable("ANTHROPIC_API_KEY", "none")].into();
+    let (result, _) = scene.execute_as(RequestDraft { environment, ..draft(1, text) }).await;
     assert_eq!((result.outcome, result.text.as_str()), (Outcome::Completed, "Done"));
     assert_eq!(scene.file("prompt"), rdev_runner_claude_code::input::prompt(text));
     let session = format!("--session-id={}", command_id(1).as_uuid());
@@ -30,7 +33,9 @@ async fn the_agent_gets_its_prompt_by_the_input_and_secrets_by_the_environment()
     assert!(arguments.lines().any(|line| line == session), "{arguments}");
     assert!(!arguments.contains("quoted") && !arguments.contains("sk-secret"), "{arguments}");
     let environment = scene.file("environment");
-    for variable in ["ANTHROPIC_API_KEY=sk-secret", "CLAUDE_CODE_MAX_RETRIES=3", "LANG=C.UTF-8"] {
+    for variable in
+        ["ANTHROPIC_API_KEY=sk-secret", "CLAUDE_CODE_MAX_RETRIES=3", "LANG=C.UTF-8", "RUST_LOG=debug"]
+    {
         assert!(environment.lines().any(|line| line == variable), "{environment}");
     }
     assert!(!environment.contains("CARGO"), "{environment}");
