@@ -23,6 +23,11 @@ ci:
 fmt:
     cargo fmt --all
 
+# Build the supervisor that runners put into pods: an executable without shared libraries
+supervisor:
+    rustup target add x86_64-unknown-linux-musl
+    cargo build --release --locked -p rdev-runner-exec-local --bin rdev-supervise --target x86_64-unknown-linux-musl
+
 # Look for what the compiler lets pass
 lint:
     cargo clippy --workspace --all-targets --all-features --locked -- -D warnings

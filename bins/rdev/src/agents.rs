@@ -3,19 +3,24 @@
 use std::error::Error;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use rdev_runner_app::{AgentRegistry, DemoAgent};
 use rdev_runner_claude_code::{ClaudeCodeAgent, ClaudeCodeSettings};
 use rdev_runner_domain::AgentProvider;
 use rdev_runner_domain::ports::{ExecBackend, ExecError};
+use rdev_runner_exec_kubernetes::{KubernetesBackend, KubernetesSettings};
 use rdev_runner_exec_local::{LocalBackend, LocalSettings, SupervisorCommand, runs_as_root};
 use rdev_runner_opencode::{DEFAULT_KEEP_IDLE, OpenCodeAgent, OpenCodeSettings};
 use rdev_webhooks::Ambient;
 
-use crate::options::AgentArgs;
+use crate::options::{AgentArgs, PodArgs};
 
 /// The name of the agent that needs no installation.
 const DEMO: &str = "demo";
+
+/// How long an operation tries to reach a pod again. An agent's run survives longer: it tries further operations.
+const POD_PATIENCE: Duration = Duration::from_secs(30);
 
 /// The agents of this host.
 pub(crate) struct Agents {
@@ -31,7 +36,7 @@ impl Agents {
     ///
     /// Fails if the folder cannot be used.
     pub(crate) fn new(options: &AgentArgs, folder: &Path, ambient: &Ambient) -> Result<Self, Box<dyn Error>> {
-        let backend: Arc<dyn ExecBackend> = Arc::new(LocalBackend::new(LocalSettings {
+        let local = LocalBackend::new(LocalSettings {
             root: folder.to_owned(),
             supervisor: SupervisorCommand {
                 // Also once an upgrade has replaced the file.
@@ -40,7 +45,9 @@ impl Agents {
             },
             path: std::env::var("PATH").unwrap_or_default(),
             agent_home: options.agent_home.clone(),
-        })?);
+        })?;
+        let pods = pod_settings(&options.pods, folder)?;
+        let backend: Arc<dyn ExecBackend> = Arc::new(KubernetesBackend::new(pods, Arc::new(local))?);
         let claude = ClaudeCodeSettings {
             program: options.claude_path.clone(),
             runs_as_root: runs_as_root(),
@@ -73,4 +80,18 @@ impl Agents {
     pub(crate) async fn close(&self) {
         self.opencode.close().await;
     }
+}
+
+fn pod_settings(options: &PodArgs, folder: &Path) -> Result<KubernetesSettings, Box<dyn Error>> {
+    let supervisor = match &options.pod_supervisor {
+        Some(path) => path.clone(),
+        None => std::env::current_exe()?.with_file_name("rdev-supervise"),
+    };
+    Ok(KubernetesSettings {
+        state: folder.join("pods"),
+        kubeconfig: options.kubeconfig.clone(),
+        supervisor,
+        has_programs: options.agents_in_pods,
+        patience: POD_PATIENCE,
+    })
 }

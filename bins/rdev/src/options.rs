@@ -110,6 +110,27 @@ pub(crate) struct AgentArgs {
     /// Home directory from which the agents' sign-in is copied into the home of each project
     #[arg(long, env = "RDEV_AGENT_HOME", value_name = "DIR")]
     pub(crate) agent_home: Option<PathBuf>,
+
+    #[command(flatten)]
+    pub(crate) pods: PodArgs,
+}
+
+// The cluster of workspaces in pods.
+#[derive(Debug, Args)]
+pub(crate) struct PodArgs {
+    /// File that names the Kubernetes cluster of workspaces in pods [default: the cluster in which this process runs, else
+    /// that of KUBECONFIG or ~/.kube/config]
+    #[arg(long, env = "RDEV_KUBECONFIG", value_name = "FILE")]
+    pub(crate) kubeconfig: Option<PathBuf>,
+
+    /// The executable rdev-supervise that is put into pods, built for their nodes without shared libraries [default:
+    /// rdev-supervise beside this program]
+    #[arg(long, env = "RDEV_POD_SUPERVISOR", value_name = "FILE")]
+    pub(crate) pod_supervisor: Option<PathBuf>,
+
+    /// Agents are installed in pods: one that this host lacks can run all the same
+    #[arg(long, env = "RDEV_AGENTS_IN_PODS")]
+    pub(crate) agents_in_pods: bool,
 }
 
 // The place of workspaces.

@@ -8,5 +8,8 @@
 )]
 
 mod claude_code;
+mod claude_code_in_pods;
+#[path = "../../../crates/runner/exec-kubernetes/tests/it/cluster.rs"]
+mod cluster;
 mod harness;
 mod opencode;

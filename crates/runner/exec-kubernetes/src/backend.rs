@@ -26,6 +26,9 @@ const WAIT_MS: u64 = 10_000;
 /// How long to wait before another attempt to reach a pod.
 const RETRY_INTERVAL: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(2));
 
+/// The version of a program that only pods have.
+const IN_PODS: &str = "in pods";
+
 /// The settings of the backend.
 #[derive(Debug, Clone)]
 pub struct KubernetesSettings {
@@ -35,6 +38,8 @@ pub struct KubernetesSettings {
     pub kubeconfig: Option<PathBuf>,
     /// The supervisor that is put into pods: a static executable for their nodes.
     pub supervisor: PathBuf,
+    /// Whether pods have programs that the backend beside this one may lack: one that it does not find counts as there.
+    pub has_programs: bool,
     /// How long an operation tries to reach a pod again that it cannot reach.
     pub patience: Duration,
 }
@@ -204,7 +209,10 @@ impl KubernetesBackend {
 impl ExecBackend for KubernetesBackend {
     /// The version is that of the backend beside this one: each pod has its own.
     async fn version(&self, program: &str) -> Result<String, ExecError> {
-        self.beside.version(program).await
+        match self.beside.version(program).await {
+            Err(ExecError::ProgramNotFound { .. }) if self.settings.has_programs => Ok(IN_PODS.to_owned()),
+            version => version,
+        }
     }
 
     async fn start(&self, run: &RunName, spec: &ExecSpec) -> Result<(), ExecError> {

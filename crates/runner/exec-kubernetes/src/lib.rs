@@ -5,9 +5,9 @@
 //! # One connection to each pod
 //!
 //! The backend executes the supervisor in the pod, which serves the runs of its folder over the standard streams of
-//! that one `exec` ([`rdev_runner_exec_local::remote`]), for all runs in the pod. The pod needs no other tools, except
-//! `sh`, `head`, `mkdir`, `chmod`, `wc`, `rm` and `uname` where its image has no supervisor, so that one is put there. Nothing of a run is in the
-//! command line or the URL of the `exec`: specifications, prompts and secrets go over its standard input.
+//! that one `exec` ([`rdev_runner_exec_local::remote`]), for all runs in the pod. Only the way of the supervisor into a pod
+//! needs a shell and some tools there. Nothing of a run is in the command line or the URL of the `exec`: specifications,
+//! prompts and secrets go over its standard input.
 //!
 //! # What a lost connection means
 //!

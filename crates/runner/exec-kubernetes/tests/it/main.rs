@@ -10,6 +10,8 @@
 mod cluster;
 mod connections;
 mod errors;
+mod manifests;
+mod observations;
 mod pods;
 
 use std::path::PathBuf;
@@ -21,6 +23,7 @@ use rdev_runner_domain::{PodWorkspace, Workspace};
 use rdev_runner_exec_kubernetes::{KubernetesBackend, KubernetesSettings};
 use rdev_runner_exec_local::{LocalBackend, LocalSettings, SupervisorCommand};
 use rdev_runner_testkit::exec::ExecHarness;
+use tempfile::TempDir;
 
 use cluster::{Cluster, Options};
 
@@ -28,15 +31,18 @@ use cluster::{Cluster, Options};
 struct Scene {
     cluster: Cluster,
     workspace: PathBuf,
+    /// Removes the folders at the end of the test.
+    _directory: TempDir,
 }
 
 impl Scene {
     fn new(options: Options) -> Self {
-        let cluster = Cluster::start(&options);
-        cluster.install("agent");
+        let directory = TempDir::new().unwrap();
+        let cluster = Cluster::start(&options, directory.path());
+        cluster.install("agent", &supervisor());
         let workspace = cluster.folder("agent").join("workspace");
         std::fs::create_dir_all(&workspace).unwrap();
-        Self { cluster, workspace }
+        Self { cluster, workspace, _directory: directory }
     }
 
     fn settings(&self) -> KubernetesSettings {
@@ -44,6 +50,7 @@ impl Scene {
             state: self.cluster.root().join("state"),
             kubeconfig: Some(self.cluster.kubeconfig()),
             supervisor: supervisor(),
+            has_programs: false,
             patience: Duration::from_secs(60),
         }
     }

@@ -111,6 +111,14 @@ async fn a_folder_that_a_pod_does_not_have_is_refused() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_program_may_be_in_pods_alone() {
+    let scene = Scene::new(Options::default());
+    let backend = scene.open(KubernetesSettings { has_programs: true, ..scene.settings() });
+    assert_eq!(backend.version("no-such-program").await.unwrap(), "in pods");
+    assert!(backend.version("env").await.unwrap().contains("env"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn other_workspaces_are_not_in_pods() {
     let scene = Scene::new(Options::default());
     let workspace = Workspace::Local { path: scene.workspace.to_str().unwrap().parse().unwrap() };
