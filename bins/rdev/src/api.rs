@@ -12,7 +12,7 @@ use secrecy::SecretString;
 use crate::agents::Agents;
 use crate::options::ApiArgs;
 use crate::server::Server;
-use crate::services;
+use crate::services::{self, Front};
 use crate::store::Store;
 
 /// What the API requires.
@@ -56,7 +56,7 @@ async fn serve(options: ApiArgs, required: Required) -> Result<(), Box<dyn Error
     let agents = Agents::new(&options.agents, &data_dir.path().join("agents"), system.ambient())?;
     let workspaces = services::workspaces(options.workspaces, data_dir.path())?;
     let source = process::source(&metrics);
-    let (router, watching) = services::router(
+    let Front { router, watching, .. } = services::front(
         &system,
         &store,
         &agents.registry,
@@ -64,7 +64,7 @@ async fn serve(options: ApiArgs, required: Required) -> Result<(), Box<dyn Error
         services::secrets(&store, system.ambient()),
         &options.limits,
         (api_key, source),
-    )?;
+    );
     let address = listener.local_addr()?;
     started.log(&system, address).await;
     cli::print(std::io::stdout(), format!("rdev api listens on http://{address}\n"));

@@ -14,7 +14,7 @@ use crate::agents::Agents;
 use crate::banner::banner;
 use crate::options::ServeArgs;
 use crate::server::Server;
-use crate::services;
+use crate::services::{self, Front};
 use crate::store::Store;
 
 /// Serves until it is stopped. Reports errors of the configuration before anything is opened (exit code 2),
@@ -57,7 +57,7 @@ async fn serve(
     let agents = Agents::new(&agents, &folder, system.ambient())?;
     let workspaces = services::workspaces(workspaces, data_dir.path())?;
     let source = process::source(&metrics);
-    let (router, watching) = services::router(
+    let Front { router, pages, watching } = services::front(
         &system,
         &store,
         &agents.registry,
@@ -65,9 +65,9 @@ async fn serve(
         services::runner_secrets(&store, system.ambient(), &runner),
         &limits,
         (keys.api.clone(), source),
-    )?;
+    );
     let (link, path) = SignInLink::new(system.ambient());
-    let console = ConsoleOptions::new(keys.api).with_sign_in_link(link);
+    let console = ConsoleOptions::new(keys.api).with_sign_in_link(link).with_pages(pages);
     let router = webhooks.console.mount(router, &system, console, address);
     let runner =
         services::runner(&system, &store, &agents, workspaces, data_dir.path(), &limits, &runner).await?;

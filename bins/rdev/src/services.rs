@@ -4,15 +4,15 @@ use std::error::Error;
 use std::path::Path;
 use std::sync::Arc;
 
-use rdev_runner_api::Services;
 use rdev_runner_app::{
     AgentRegistry, Commands, CredentialSecrets, Credentials, EnvironmentSecrets, Projects, Providers, Runner,
-    RunnerHost, RunnerOptions, RunnerPorts, Templates, WatchTask, Watches, Workspaces,
+    RunnerHost, RunnerOptions, RunnerPorts, Services, Templates, WatchTask, Watches, Workspaces,
 };
 use rdev_runner_domain::QueueLimits;
 use rdev_runner_domain::ports::{SecretSource, VersionControl};
 use rdev_runner_exec_local::LocalGit;
 use rdev_runner_templates::{Catalogue, LocalFiles};
+use rdev_webhooks::console::Pages;
 use rdev_webhooks::http_api::{ApiOptions, MetricsSource, Router};
 use rdev_webhooks::{Ambient, RdevWebhooks};
 use secrecy::SecretString;
@@ -51,8 +51,18 @@ pub(crate) fn runner_secrets(
     Arc::new(CredentialSecrets::new(credentials, clock).with_environment(environment))
 }
 
-/// Returns the API: that of the webhooks, and that of the runner at its side; and the task that must run for it.
-pub(crate) fn router(
+/// What a server shows to its callers.
+pub(crate) struct Front {
+    /// The API: that of the webhooks, and that of the runner at its side.
+    pub(crate) router: Router,
+    /// The pages of the runner for the console.
+    pub(crate) pages: Pages,
+    /// The task that must run for both.
+    pub(crate) watching: WatchTask,
+}
+
+/// Puts what a server shows together.
+pub(crate) fn front(
     system: &RdevWebhooks,
     store: &Store,
     agents: &Arc<AgentRegistry>,
@@ -60,7 +70,7 @@ pub(crate) fn router(
     secrets: Arc<dyn SecretSource>,
     limits: &LimitArgs,
     (api_key, metrics): (SecretString, MetricsSource),
-) -> Result<(Router, WatchTask), Box<dyn Error>> {
+) -> Front {
     let commands = Commands::new(
         Arc::clone(&store.commands),
         Arc::clone(&store.queue),
@@ -97,12 +107,14 @@ pub(crate) fn router(
         outages: system.outages().clone(),
     };
     let entropy = Arc::clone(&system.ambient().entropy);
+    let pages = rdev_runner_console::pages(services.clone());
     let runner =
         rdev_runner_api::router(services, entropy, rdev_runner_api::ApiOptions::new(api_key.clone()));
     let webhooks: Router = system.router(
         ApiOptions::new(api_key).with_metrics(metrics).with_description(rdev_runner_api::description()),
     );
-    Ok((webhooks.merge(runner), watching.with_outages(system.outages().clone())))
+    let watching = watching.with_outages(system.outages().clone());
+    Front { router: webhooks.merge(runner), pages, watching }
 }
 
 fn queue_limits(agents: &AgentRegistry, limits: &LimitArgs) -> QueueLimits {

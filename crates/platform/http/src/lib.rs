@@ -52,7 +52,7 @@ pub use idempotency::OperationIds;
 pub use members::kind;
 pub use observe::Observer;
 pub use page::{ListOf, ListQuery};
-pub use path::{PathId, PathIds, path_parameters};
+pub use path::{PathId, PathIds, path_parameters, segment};
 pub use problem::{Problem, ProblemBody, ProblemCode, Rendered};
 pub use query::Query;
 pub use response::{constant, created, json};

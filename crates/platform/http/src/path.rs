@@ -1,5 +1,6 @@
 //! Ids in paths.
 
+use std::fmt::Write;
 use std::str::FromStr;
 
 use axum::extract::{FromRequestParts, RawPathParams};
@@ -52,10 +53,35 @@ pub async fn path_parameters<const N: usize, S: Send + Sync>(
     all.last_chunk().cloned()
 }
 
+/// Returns a text as one segment of a path.
+#[must_use]
+pub fn segment(text: &str) -> String {
+    let mut segment = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        match byte {
+            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' => segment.push(byte.into()),
+            // Writing to a String cannot fail.
+            _ => drop(write!(segment, "%{byte:02X}")),
+        }
+    }
+    segment
+}
+
 fn not_utf8() -> Problem {
     Problem::not_found("The id in the path is not valid UTF-8.")
 }
 
 fn parse<T: FromStr<Err = IdError>>(text: &str) -> Result<T, Problem> {
     text.parse().map_err(|error: IdError| Problem::not_found(format!("The id in the path {error}.")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_is_one_segment() {
+        assert_eq!(segment("my-project_1.~"), "my-project_1.~");
+        assert_eq!(segment("a/b c?é"), "a%2Fb%20c%3F%C3%A9");
+    }
 }

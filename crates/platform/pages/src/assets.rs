@@ -21,7 +21,15 @@ pub(crate) struct Asset {
 pub(crate) static STYLE: LazyLock<Asset> =
     LazyLock::new(|| Asset::new("console", "css", "text/css", include_str!("../assets/console.css")));
 pub(crate) static SCRIPT: LazyLock<Asset> =
-    LazyLock::new(|| Asset::new("console", "mjs", "text/javascript", include_str!("../assets/console.mjs")));
+    LazyLock::new(|| Asset::new("console", "mjs", "text/javascript", MODULE));
+
+/// The script, one module of several files.
+const MODULE: &str = concat!(
+    include_str!("../assets/console.mjs"),
+    include_str!("../assets/live.mjs"),
+    include_str!("../assets/transcript.mjs"),
+    include_str!("../assets/start.mjs"),
+);
 
 const IMMUTABLE: HeaderValue = HeaderValue::from_static("public, max-age=31536000, immutable");
 

@@ -20,6 +20,8 @@ const MAX_ANONYMOUS_BYTES: usize = 16 * 1_024;
 
 /// The parameter with the id before which a page of a list begins.
 pub(crate) const BEFORE: &str = "before";
+/// The parameter with the name after which a page of a list begins.
+pub(crate) const AFTER: &str = "after";
 
 const MEDIA_TYPE: &str = "application/x-www-form-urlencoded";
 
@@ -84,6 +86,12 @@ impl Form {
     #[must_use]
     pub fn page<I: FromStr>(&self, limit: u32) -> PageRequest<I> {
         PageRequest { limit, before: self.given(BEFORE).and_then(|text| text.parse().ok()) }
+    }
+
+    /// Returns the name after which the page of a list that this query asks for begins.
+    #[must_use]
+    pub fn after<N: FromStr>(&self) -> Option<N> {
+        self.given(AFTER)?.parse().ok()
     }
 
     /// Returns whether a field was sent.

@@ -1,5 +1,6 @@
 //! The fields of forms: label, control, help and fault belong together.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use askama::Template;
@@ -8,8 +9,8 @@ use askama::Template;
 #[derive(Debug, Clone, Template)]
 #[template(path = "input.html")]
 pub struct Input {
-    name: &'static str,
-    label: &'static str,
+    name: Cow<'static, str>,
+    label: Cow<'static, str>,
     control: Control,
     value: Exact,
     fault: String,
@@ -39,27 +40,27 @@ impl fmt::Display for Exact {
 impl Input {
     /// Creates a field of one line.
     #[must_use]
-    pub fn line(name: &'static str, label: &'static str) -> Self {
+    pub fn line(name: impl Into<Cow<'static, str>>, label: impl Into<Cow<'static, str>>) -> Self {
         Self::new(name, label, Control::Line("text"))
     }
 
     /// Creates a field of one line whose value is not shown.
     #[must_use]
-    pub fn secret(name: &'static str, label: &'static str) -> Self {
+    pub fn secret(name: impl Into<Cow<'static, str>>, label: impl Into<Cow<'static, str>>) -> Self {
         Self::new(name, label, Control::Line("password"))
     }
 
     /// Creates a field of several lines.
     #[must_use]
-    pub fn area(name: &'static str, label: &'static str, rows: u8) -> Self {
+    pub fn area(name: impl Into<Cow<'static, str>>, label: impl Into<Cow<'static, str>>, rows: u8) -> Self {
         Self::new(name, label, Control::Area(rows))
     }
 
     /// Creates a choice: values with their labels.
     #[must_use]
     pub fn choice<V: Into<String>, L: Into<String>>(
-        name: &'static str,
-        label: &'static str,
+        name: impl Into<Cow<'static, str>>,
+        label: impl Into<Cow<'static, str>>,
         options: impl IntoIterator<Item = (V, L)>,
     ) -> Self {
         let options = options.into_iter().map(|(value, label)| (value.into(), label.into()));
@@ -68,15 +69,19 @@ impl Input {
 
     /// Creates a check box; it is sent as `on`.
     #[must_use]
-    pub fn check(name: &'static str, label: &'static str) -> Self {
+    pub fn check(name: impl Into<Cow<'static, str>>, label: impl Into<Cow<'static, str>>) -> Self {
         Self::new(name, label, Control::Check)
     }
 
-    fn new(name: &'static str, label: &'static str, control: Control) -> Self {
+    fn new(
+        name: impl Into<Cow<'static, str>>,
+        label: impl Into<Cow<'static, str>>,
+        control: Control,
+    ) -> Self {
         let (fault, help) = (String::new(), String::new());
         Self {
-            name,
-            label,
+            name: name.into(),
+            label: label.into(),
             control,
             value: Exact::default(),
             fault,

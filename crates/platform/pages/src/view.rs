@@ -17,7 +17,7 @@ use crate::assets::{SCRIPT, STYLE};
 use crate::base::{base_path, own_page};
 use crate::cookie::{CookieScope, SealedCookie};
 use crate::session::Session;
-use crate::site::Site;
+use crate::site::{Section, Site};
 use crate::time::Moment;
 use crate::token;
 
@@ -127,6 +127,19 @@ impl View {
     #[must_use]
     pub fn allows(&self, scope: &Scope) -> bool {
         self.session().is_some_and(|session| session.caller.access.allows(scope))
+    }
+
+    /// Returns whether the navigation has a section with this path, and the caller may see it.
+    #[must_use]
+    pub fn shows(&self, section: &str) -> bool {
+        self.visible().any(|known| known.path == section)
+    }
+
+    /// Leads to the first section that the caller has a scope for; without one, to the first that needs none.
+    #[must_use]
+    pub fn redirect_home(&self) -> Response {
+        let first = self.visible().find(|section| section.scope.is_some()).or_else(|| self.visible().next());
+        self.redirect(first.map_or("/sign-in", |section| section.path))
     }
 
     /// Returns the address of a path of the mount. The first page is the empty path or `/`.
@@ -291,13 +304,18 @@ impl View {
             path == section
                 || (section != "/" && path.strip_prefix(section).is_some_and(|rest| rest.starts_with('/')))
         };
-        let sections = self.0.site.sections.iter();
-        sections
-            .filter(|section| {
-                self.session().is_some() && section.scope.as_ref().is_none_or(|scope| self.allows(scope))
-            })
-            .map(|section| Link { path: section.path, label: section.label, is_current: is_in(section.path) })
-            .collect()
+        let link = |section: &Section| Link {
+            path: section.path,
+            label: section.label,
+            is_current: is_in(section.path),
+        };
+        self.visible().map(link).collect()
+    }
+
+    /// Returns the sections that the caller may see.
+    fn visible(&self) -> impl Iterator<Item = &Section> {
+        let may_see = |section: &&Section| section.scope.as_ref().is_none_or(|scope| self.allows(scope));
+        self.0.site.sections.iter().filter(|_| self.session().is_some()).filter(may_see)
     }
 
     fn notice(&self) -> Option<Notice> {

@@ -25,41 +25,16 @@ mod views;
 
 use std::sync::Arc;
 
-use rdev_access::{ApiKeys, Idempotency};
-use rdev_app::Outages;
 use rdev_core::Entropy;
 use rdev_http::auth::Gate;
 use rdev_http::limits::Limits;
 use rdev_http::{Observer, fallback};
-use rdev_runner_app::{Commands, Credentials, Projects, Providers, Templates, Watches};
 
 /// The router type, which [`router`] returns.
 pub use axum::Router;
 pub use openapi::{description, openapi_json};
 pub use options::ApiOptions;
-
-/// All services that the API needs. Cheap to clone.
-#[derive(Clone)]
-pub struct Services {
-    /// Manages projects.
-    pub projects: Projects,
-    /// Queues, shows, cancels and deletes commands.
-    pub commands: Commands,
-    /// Stores, shows and deletes credentials.
-    pub credentials: Credentials,
-    /// Shows the registered agents.
-    pub providers: Providers,
-    /// Renders templates and writes them into workspaces.
-    pub templates: Templates,
-    /// Follows the events of commands.
-    pub watches: Watches,
-    /// Authenticates callers.
-    pub api_keys: ApiKeys,
-    /// Executes requests under idempotency keys.
-    pub idempotency: Idempotency,
-    /// The current failures of the database.
-    pub outages: Outages,
-}
+pub use rdev_runner_app::Services;
 
 /// Builds the API as a service: all routes, authentication and error handling. It has no fallback.
 ///

@@ -3,6 +3,7 @@
 //! - [`Projects`], [`Commands`], [`Credentials`] and [`Providers`] are what an API needs. [`Workspaces`] has the rules for the folders of
 //!   local workspaces.
 //! - [`Templates`] renders templates and writes them into workspaces.
+//! - [`Services`] are all of these together.
 //! - [`Watches`] follows the events of commands, live.
 //! - [`AgentRegistry`] holds the agents and checks requests.
 //! - [`Redactor`] removes secrets from what agents report.
@@ -20,6 +21,7 @@ mod redactor;
 mod registry;
 mod runner;
 mod secrets;
+mod services;
 mod settings;
 mod templates;
 mod watch;
@@ -35,6 +37,7 @@ pub use redactor::{MIN_SECRET_CHARS, REDACTED, RedactedStream, Redactor};
 pub use registry::{AgentRegistry, DuplicateAgent};
 pub use runner::{Runner, RunnerHost, RunnerHostError, RunnerOptions, RunnerPorts};
 pub use secrets::EnvironmentSecrets;
+pub use services::Services;
 pub use settings::{LimitChanges, Setting};
 pub use templates::{RenderedTemplate, Templates, TemplatesError};
 pub use watch::{Watch, WatchError, WatchTask, Watched, Watches};

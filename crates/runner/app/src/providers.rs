@@ -46,6 +46,12 @@ impl Providers {
         Self { agents, probes: Arc::default() }
     }
 
+    /// Returns the names of all agents, the default first.
+    #[must_use]
+    pub fn names(&self) -> Vec<AgentProvider> {
+        self.agents.agents().iter().map(|agent| agent.provider().clone()).collect()
+    }
+
     /// Returns all agents, the default first. An agent is probed at most every 30 s, and a probe that takes more than
     /// 5 s counts as unavailable.
     pub async fn list(&self) -> Vec<ProviderStatus> {

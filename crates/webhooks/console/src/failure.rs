@@ -1,16 +1,9 @@
 //! Errors of use cases as problems, which the shell shows as pages.
 
-use rdev_http::{Problem, ProblemCode, StatusCode};
+use rdev_http::{Problem, ProblemCode};
+use rdev_pages::CONFLICT;
 use rdev_webhooks_app::WebhookError;
 use rdev_webhooks_app::feed::WatchError;
-
-/// The state of what was to be changed does not allow it.
-pub(crate) const CONFLICT: ProblemCode = ProblemCode::new(
-    "conflict",
-    StatusCode::CONFLICT,
-    "Not possible now",
-    "The state of what was to be changed does not allow it.",
-);
 
 /// Returns the problem of a failed operation on a webhook, whose violations a form shows.
 pub(crate) fn of_webhook(error: WebhookError) -> Problem {

@@ -15,7 +15,6 @@ mod options;
 mod overview;
 mod replays;
 mod routes;
-mod span;
 mod webhooks;
 mod words;
 
@@ -32,7 +31,7 @@ use rdev_webhooks_app::Services;
 pub use axum::Router;
 pub use options::ConsoleOptions;
 pub use rdev_http::auth::{Authorized, Refusal};
-pub use rdev_pages::{Hosts, SignInLink};
+pub use rdev_pages::{Hosts, Pages, SignInLink};
 
 /// The state of the routes.
 pub(crate) type Shared = Arc<Services>;
@@ -51,8 +50,9 @@ pub fn router(services: Services, keyring: Keyring, ambient: Ambient, options: C
     };
     Shell::new(gate, keyring, ambient)
         .with_sections(routes::sections())
+        .with_sections(options.others.sections)
         .with_sign_in_link(options.sign_in_link)
         .with_hosts(options.hosts)
-        .mount(routes::pages(), observer)
+        .mount(routes::pages().merge(options.others.routes.with_state(())), observer)
         .with_state(Arc::new(services))
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use http::request::Parts;
 use rdev_http::auth::{Authorized, AuthorizedBy, Hook, Refusal};
-use rdev_pages::{Hosts, SignInLink};
+use rdev_pages::{Hosts, Pages, SignInLink};
 use secrecy::SecretString;
 
 /// The options of the console besides its services.
@@ -14,6 +14,7 @@ pub struct ConsoleOptions {
     pub(crate) authorized_by: AuthorizedBy,
     pub(crate) sign_in_link: Option<SignInLink>,
     pub(crate) hosts: Hosts,
+    pub(crate) others: Pages,
     pub(crate) request_timeout: Duration,
 }
 
@@ -38,7 +39,13 @@ impl ConsoleOptions {
 
     fn with(authorized_by: AuthorizedBy) -> Self {
         let request_timeout = Duration::from_secs(10);
-        Self { authorized_by, sign_in_link: None, hosts: Hosts::any(), request_timeout }
+        Self {
+            authorized_by,
+            sign_in_link: None,
+            hosts: Hosts::any(),
+            others: Pages::default(),
+            request_timeout,
+        }
     }
 
     /// Sets a link that signs in as the administrator once.
@@ -52,6 +59,13 @@ impl ConsoleOptions {
     #[must_use]
     pub fn with_hosts(mut self, hosts: Hosts) -> Self {
         self.hosts = hosts;
+        self
+    }
+
+    /// Adds the pages of another domain, whose sections follow in the navigation.
+    #[must_use]
+    pub fn with_pages(mut self, pages: Pages) -> Self {
+        self.others = pages;
         self
     }
 }

@@ -9,11 +9,9 @@ pub(crate) use new::{begin, new};
 pub(crate) use show::{cancel, show};
 
 use rdev_http::Problem;
-use rdev_pages::{Badge, Icon, Tone};
+use rdev_pages::{Badge, CONFLICT, Icon, Tone};
 use rdev_webhooks_app::ReplayError;
 use rdev_webhooks_domain::{DeliveryOutcome, ReplayState, ReplayStatus};
-
-use crate::failure::CONFLICT;
 
 /// Returns the problem of a failed operation on a replay.
 fn failed(error: ReplayError) -> Problem {

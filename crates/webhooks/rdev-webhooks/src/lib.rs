@@ -216,7 +216,7 @@ pub mod http_api {
 /// The console: pages for browsers.
 #[cfg(feature = "console")]
 pub mod console {
-    pub use rdev_webhooks_console::{Authorized, ConsoleOptions, Hosts, Refusal, Router, SignInLink};
+    pub use rdev_webhooks_console::{Authorized, ConsoleOptions, Hosts, Pages, Refusal, Router, SignInLink};
 }
 
 /// Encryption of secrets at rest.

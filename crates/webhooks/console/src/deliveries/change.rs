@@ -4,14 +4,13 @@ use axum::extract::State;
 use axum::response::Response;
 use rdev_access::Ids;
 use rdev_http::{Caller, OperationIds, PathId, Problem};
-use rdev_pages::{Form, Notice, View};
+use rdev_pages::{CONFLICT, Form, Notice, View};
 use rdev_webhooks_app::Services;
 use rdev_webhooks_domain::DeliveryId;
 use rdev_webhooks_domain::ports::{Cancellation, Redelivery};
 
 use super::absent;
 use crate::Shared;
-use crate::failure::CONFLICT;
 
 /// Redelivers the delivery of a page.
 pub(crate) async fn redeliver(

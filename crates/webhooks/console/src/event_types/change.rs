@@ -5,13 +5,12 @@ use axum::extract::{Path, State};
 use axum::response::Response;
 use rdev_core::json::indented;
 use rdev_http::{Problem, StatusCode};
-use rdev_pages::{Form, FormFaults, Input, Notice, View};
+use rdev_pages::{CONFLICT, Form, FormFaults, Input, Notice, View};
 use rdev_webhooks_app::{EventData, NewEventType, RegistryError, Services};
 use rdev_webhooks_domain::EventType;
 
 use super::list::find;
 use crate::Shared;
-use crate::failure::CONFLICT;
 
 #[derive(Template)]
 #[template(path = "event_types/form.html")]

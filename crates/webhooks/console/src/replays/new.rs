@@ -7,13 +7,13 @@ use axum::extract::State;
 use axum::response::Response;
 use rdev_access::Ids;
 use rdev_http::{Caller, OperationIds, Problem};
-use rdev_pages::{Form, FormFaults, Input, Moment, Notice, PageQuery, View};
+use rdev_pages::{Form, FormFaults, Input, Moment, Notice, PageQuery, View, span};
 use rdev_webhooks_app::{NewReplay, ReplayError};
 use rdev_webhooks_domain::{ReplayStatus, Timestamp, Webhook, WebhookState};
 
 use super::{failed, what};
+use crate::Shared;
 use crate::webhooks::PathWebhook;
-use crate::{Shared, span};
 
 #[derive(Template)]
 #[template(path = "replays/new.html")]

@@ -4,15 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-use rdev_pages::{Form, FormFaults, Input};
+use rdev_pages::{Form, FormFaults, Input, span};
 use rdev_webhooks_app::WebhookViolation;
 use rdev_webhooks_domain::signing::{SigningScheme, SigningSecret};
 use rdev_webhooks_domain::{
     Access, BodyFormat, CustomHeaders, Metadata, REDACTED, RateLimit, RetryPolicy, Webhook, WebhookSettings,
     WebhookState,
 };
-
-use crate::span;
 
 const MAX_DESCRIPTION: usize = WebhookSettings::MAX_DESCRIPTION;
 const MIN_TIMEOUT: Duration = Duration::from_millis(WebhookSettings::MIN_TIMEOUT_MS as u64);

@@ -6,13 +6,13 @@ use askama::Template;
 use axum::extract::State;
 use axum::response::Response;
 use rdev_http::{Caller, OperationIds, Problem, StatusCode};
-use rdev_pages::{Form, FormFaults, Input, Notice, View};
+use rdev_pages::{Form, FormFaults, Input, Notice, View, span};
 use rdev_webhooks_app::WebhookError;
 use rdev_webhooks_domain::{SecretRotation, Timestamp, Webhook};
 use secrecy::ExposeSecret;
 
 use super::PathWebhook;
-use crate::{Shared, failure, span};
+use crate::{Shared, failure};
 
 #[derive(Template)]
 #[template(path = "webhooks/secret.html")]

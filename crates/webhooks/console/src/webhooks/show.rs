@@ -4,7 +4,7 @@ use askama::Template;
 use axum::extract::State;
 use axum::response::Response;
 use rdev_http::{Caller, Problem, ProblemCode};
-use rdev_pages::{Badge, Moment, PageQuery, View, duration};
+use rdev_pages::{Badge, Moment, PageQuery, View, duration, span};
 use rdev_webhooks_app::{Services, StatisticsError};
 use rdev_webhooks_domain::statistics::Statistics;
 use rdev_webhooks_domain::{
@@ -14,7 +14,7 @@ use rdev_webhooks_domain::{
 use super::PathWebhook;
 use crate::chart::{self, Chart, WINDOWS, Window, WindowLink};
 use crate::deliveries::{self, Row, Rows};
-use crate::{Shared, failure, span, words};
+use crate::{Shared, failure, words};
 
 /// The number of newest deliveries.
 const NEWEST: u32 = 10;

@@ -5,7 +5,11 @@ use std::time::Duration;
 const UNITS: [(&str, u64); 5] = [("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1_000), ("ms", 1)];
 
 /// Reads a duration.
-pub(crate) fn parse(text: &str) -> Result<Duration, &'static str> {
+///
+/// # Errors
+///
+/// Fails unless the text is a whole number with its unit.
+pub fn parse(text: &str) -> Result<Duration, &'static str> {
     const FAULT: &str = "must be a number with its unit, such as 500ms, 5s, 2m, 1h or 1d";
     let end = text.find(|char: char| !char.is_ascii_digit()).ok_or(FAULT)?;
     let (number, unit) = (text[..end].parse::<u64>().map_err(|_| FAULT)?, text[end..].trim());
@@ -14,7 +18,8 @@ pub(crate) fn parse(text: &str) -> Result<Duration, &'static str> {
 }
 
 /// Writes a duration in its largest unit that is exact.
-pub(crate) fn text(span: Duration) -> String {
+#[must_use]
+pub fn text(span: Duration) -> String {
     let total = u64::try_from(span.as_millis()).unwrap_or(u64::MAX);
     let (unit, millis) =
         UNITS.into_iter().find(|(_, millis)| total >= *millis && total % millis == 0).unwrap_or(("s", 1_000));

@@ -1,0 +1,19 @@
+//! Commands.
+
+mod change;
+mod entry;
+mod list;
+mod live;
+mod new;
+mod outcome;
+mod raw;
+mod row;
+mod show;
+mod transcript;
+
+pub(crate) use change::{cancel, confirm, delete, run_again};
+pub(crate) use list::list;
+pub(crate) use live::live;
+pub(crate) use new::{create, new};
+pub(crate) use raw::{diff, event, prompt, result_text};
+pub(crate) use show::show;

@@ -1,0 +1,18 @@
+//! The pages in the console of the webhooks, request by request, over a store in memory.
+
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test fails by panicking, in its helpers too"
+)]
+
+mod access;
+#[path = "../../../../webhooks/console/tests/it/browser.rs"]
+mod browser;
+mod commands;
+mod credentials;
+mod hostile;
+mod live;
+mod scene;
+mod templates;
