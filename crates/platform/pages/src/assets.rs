@@ -15,7 +15,7 @@ pub(crate) struct Asset {
     /// The name with the hash of the content.
     pub(crate) name: String,
     media_type: HeaderValue,
-    text: &'static str,
+    text: String,
 }
 
 pub(crate) static STYLE: LazyLock<Asset> =
@@ -34,7 +34,8 @@ const MODULE: &str = concat!(
 const IMMUTABLE: HeaderValue = HeaderValue::from_static("public, max-age=31536000, immutable");
 
 impl Asset {
-    fn new(stem: &str, suffix: &str, media_type: &'static str, text: &'static str) -> Self {
+    fn new(stem: &str, suffix: &str, media_type: &'static str, text: &str) -> Self {
+        let text = lean(text);
         let hash = hex(&Sha256::digest(text.as_bytes())[..8]);
         Self {
             name: format!("{stem}-{hash}.{suffix}"),
@@ -44,12 +45,20 @@ impl Asset {
     }
 }
 
+/// Returns a text without what only people need: its indentation, its blank lines and the lines of comments. No string of
+/// the files has more than one line.
+fn lean(text: &str) -> String {
+    let is_needed = |line: &&str| !line.is_empty() && !line.starts_with("//");
+    let lines: Vec<_> = text.lines().map(str::trim).filter(is_needed).collect();
+    lines.join("\n")
+}
+
 /// Serves an embedded file by its name.
 pub(crate) async fn serve(Path(name): Path<String>) -> Response {
     match [&*STYLE, &*SCRIPT].into_iter().find(|asset| asset.name == name) {
         Some(asset) => {
             let headers = [(CONTENT_TYPE, asset.media_type.clone()), (CACHE_CONTROL, IMMUTABLE)];
-            (headers, asset.text).into_response()
+            (headers, asset.text.as_str()).into_response()
         }
         None => StatusCode::NOT_FOUND.into_response(),
     }

@@ -12,6 +12,12 @@ pub(crate) fn of_command(error: CommandsError) -> Problem {
             Problem::not_found("The command does not exist, or its retention has passed.")
         }
         CommandsError::NoProject => Problem::new(CONFLICT, "The project of the command was deleted."),
+        CommandsError::Archived => {
+            Problem::new(CONFLICT, "The project of the command is archived, and takes no commands.")
+        }
+        CommandsError::Deleting => {
+            Problem::new(CONFLICT, "The project of the command is being deleted, and takes no commands.")
+        }
         CommandsError::Ended => Problem::new(CONFLICT, "The command has ended already."),
         CommandsError::NotEnded => {
             Problem::new(CONFLICT, "The command has not ended. Cancel it, or wait until it has ended.")

@@ -7,12 +7,14 @@ use rdev_core::ProjectName;
 use rdev_http::{Caller, OperationIds, Problem, StatusCode};
 use rdev_pages::{Form, FormFaults, Input, Notice, PageQuery, View, span};
 use rdev_runner_app::{CommandsError, LimitChanges, NewCommand, Services, Setting};
-use rdev_runner_domain::{PermissionProfile, Session};
+use rdev_runner_domain::{PermissionProfile, ProjectFilter, Session};
 
 use crate::{Shared, failure, words};
 
 /// The number of projects that the form offers; more are typed.
 const MAX_OFFERED: u32 = 100;
+/// Those that take commands.
+const IN_USE: ProjectFilter = ProjectFilter { is_archived: Some(false) };
 
 #[derive(Template)]
 #[template(path = "commands/new.html")]
@@ -53,6 +55,7 @@ pub(crate) async fn create(
                 return Ok(view.redirect_with(&format!("/commands/{}", command.id), &notice));
             }
             Err(CommandsError::NoProject) => faults.at("project", "is none of the projects that you see"),
+            Err(error @ (CommandsError::Archived | CommandsError::Deleting)) => faults.at("project", error),
             Err(CommandsError::Invalid(found)) => {
                 found.iter().for_each(|fault| faults.at(field(fault.fault.pointer()), fault));
             }
@@ -130,7 +133,7 @@ async fn page(
 ) -> Result<NewPage, Problem> {
     let filled = |input: Input, name: &str| input.value(form.text(name)).fault(faults.of(name));
     let line = |name: &'static str, label: &'static str| filled(Input::line(name, label), name);
-    let offered = services.projects.list(&caller.access, None, MAX_OFFERED).await?;
+    let offered = services.projects.list(&caller.access, IN_USE, None, MAX_OFFERED).await?;
     let project = match offered.has_more || offered.items.is_empty() {
         true => line("project", "Project"),
         false => {

@@ -7,7 +7,7 @@ use rdev_core::ProjectName;
 use rdev_http::{Caller, Problem, StatusCode};
 use rdev_pages::{Badge, Form, FormFaults, Icon, Input, PageQuery, Tone, View};
 use rdev_runner_app::{RenderedTemplate, TemplatesError};
-use rdev_runner_domain::{FileState, Template, TemplateError};
+use rdev_runner_domain::{FileState, ProjectFilter, Template, TemplateError};
 
 use super::variables;
 use crate::path::PathTemplate;
@@ -16,6 +16,8 @@ use crate::{Shared, failure};
 
 /// The number of projects that the form offers; more are typed.
 const MAX_OFFERED: u32 = 100;
+/// Those that are in use.
+const IN_USE: ProjectFilter = ProjectFilter { is_archived: Some(false) };
 /// The number of bytes of all files that the page shows.
 const MAX_SHOWN: usize = 256 * 1_024;
 
@@ -132,7 +134,7 @@ async fn project_input(
     form: &Form,
     faults: &FormFaults,
 ) -> Result<Input, Problem> {
-    let offered = services.projects.list(&caller.access, None, MAX_OFFERED).await?;
+    let offered = services.projects.list(&caller.access, IN_USE, None, MAX_OFFERED).await?;
     let input = match offered.has_more {
         true => Input::line("project", "Project"),
         false => {

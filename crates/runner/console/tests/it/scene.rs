@@ -99,7 +99,13 @@ impl Scene {
             ambient.clone(),
         );
         let services = Services {
-            projects: Projects::new(store.clone(), registry.clone(), workspaces.clone(), ambient.clone()),
+            projects: Projects::new(
+                store.clone(),
+                store.clone(),
+                registry.clone(),
+                workspaces.clone(),
+                ambient.clone(),
+            ),
             commands: commands.with_secrets(Arc::new(CredentialSecrets::new(store.clone(), clock.clone()))),
             credentials: Credentials::new(store.clone(), ambient),
             providers: Providers::new(registry),
