@@ -4,6 +4,7 @@ mod credentials;
 mod fleet;
 mod kills;
 mod output;
+mod pods;
 mod worktrees;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -37,9 +38,13 @@ async fn subscribe(client: &Client, receiver: &Receiver) -> String {
     created["secret"].as_str().unwrap().to_owned()
 }
 
+/// Returns the body that creates a project.
+fn new_project(name: &str) -> Value {
+    json!({"name": name, "provider": "demo", "max_running": 1_000})
+}
+
 async fn create_project(client: &Client, name: &str) -> Value {
-    let body = json!({"name": name, "provider": "demo", "max_running": 1_000});
-    client.post("/projects", &body.to_string()).await.expect(201)
+    client.post("/projects", &new_project(name).to_string()).await.expect(201)
 }
 
 async fn run(client: &Client, prompt: &str) -> String {

@@ -12,20 +12,32 @@ use rdev_webhooks_tests::{Client, Process};
 use serde_json::{Value, json};
 
 use super::fleet::Fleet;
-use super::{ALL, create_project, pages, serve, subscribe};
+use super::{ALL, new_project, pages, serve, subscribe};
 
 const KILLS: usize = 10;
 const CLIENTS: usize = 2;
 const COMMANDS_PER_CLIENT: usize = 4;
 const MESSAGES: usize = 10;
-const SEED: u64 = 20_261_129;
+pub(super) const SEED: u64 = 20_261_129;
 
 /// An agent that goes on without its runner.
-const AGENT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/it/rdev/surviving_agent.sh");
+pub(super) const AGENT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/it/rdev/surviving_agent.sh");
 const OPTIONS: [&str; 4] = ["--claude-path", AGENT, "--max-running", "16"];
 
 /// The processes of an installation.
-trait Installation: Sized {
+pub(super) trait Installation: Sized {
+    /// Returns the body that creates the project.
+    fn project(&self) -> Value {
+        new_project("my-project")
+    }
+    /// Returns the folder in which the agents work.
+    fn workspace(&self) -> PathBuf {
+        self.data_dirs()[0].join("workspaces/my-project")
+    }
+    /// Returns the folders that are empty without runs.
+    fn run_folders(&self) -> Vec<PathBuf> {
+        self.data_dirs().iter().map(|data_dir| data_dir.join("agents/runs")).collect()
+    }
     fn client(&self) -> Client;
     /// Kills a process and starts it again.
     async fn kill(self, entropy: &SeededEntropy) -> Self;
@@ -111,11 +123,11 @@ async fn each_command_ends_once_across_kills_of_the_processes_on_postgres() {
     }
 }
 
-async fn kill_often(seed: u64, mut installation: impl Installation) {
+pub(super) async fn kill_often(seed: u64, mut installation: impl Installation) {
     let entropy = SeededEntropy::new(seed);
     let receiver = Receiver::accepting().await;
     subscribe(&installation.client(), &receiver).await;
-    create_project(&installation.client(), "my-project").await;
+    installation.client().post("/projects", &installation.project().to_string()).await.expect(201);
     let (count, mut accepted) = (Arc::new(AtomicUsize::new(0)), BTreeMap::new());
     for _ in 0..KILLS {
         let clients: Vec<_> =
@@ -131,8 +143,7 @@ async fn kill_often(seed: u64, mut installation: impl Installation) {
     let client = installation.client();
     all_end(&client).await;
     let commands = commands(&client).await;
-    let data_dirs = installation.data_dirs();
-    let starts = starts(&data_dirs[0]);
+    let starts = starts(&installation.workspace());
     assert!(accepted.keys().all(|id| commands.contains_key(id)), "seed {seed}: {accepted:?} {commands:?}");
     assert!(starts.values().all(|count| *count == 1), "seed {seed}: {starts:?}");
     let mut lost = 0;
@@ -158,8 +169,8 @@ async fn kill_often(seed: u64, mut installation: impl Installation) {
         starts.len()
     );
     assert!(starts.len() > KILLS, "seed {seed}: {} agents: too few for the test", starts.len());
-    for data_dir in data_dirs {
-        nothing_is_left(&data_dir.join("agents/runs")).await;
+    for folder in installation.run_folders() {
+        nothing_is_left(&folder).await;
     }
     installation.stop().await;
 }
@@ -197,9 +208,9 @@ async fn commands(client: &Client) -> BTreeMap<String, String> {
 }
 
 /// Returns how often the agent was started with each prompt.
-fn starts(data_dir: &Path) -> BTreeMap<String, usize> {
+fn starts(workspace: &Path) -> BTreeMap<String, usize> {
     let mut starts = BTreeMap::new();
-    let lines = std::fs::read_to_string(data_dir.join("workspaces/my-project/starts")).unwrap();
+    let lines = std::fs::read_to_string(workspace.join("starts")).unwrap();
     for line in lines.lines() {
         *starts.entry(line.to_owned()).or_default() += 1;
     }

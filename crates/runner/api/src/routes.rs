@@ -22,7 +22,7 @@ use crate::Services;
 pub(crate) fn named_kinds() -> [(String, RefOr<Schema>); 3] {
     [
         kind::named::<limits::LimitsBody, _>(),
-        kind::named::<projects::request::WorkspaceBody, _>(),
+        kind::named::<projects::workspace::WorkspaceBody, _>(),
         kind::named::<commands::request::SessionBody, _>(),
     ]
 }

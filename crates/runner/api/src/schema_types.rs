@@ -46,6 +46,11 @@ rdev_http::named_types! {
     } => secrecy::SecretString;
     /// The folder of a workspace: an absolute path without `..`.
     WorkspacePath = text("^/", "/srv/my-project").max_length(Some(4_096)), parsed => domain::WorkspacePath;
+    /// The name of a Kubernetes namespace or container.
+    KubernetesName = text("^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$", "agents"), parsed => domain::KubernetesName;
+    /// A label selector of Kubernetes.
+    LabelSelector = text("^[A-Za-z0-9_./,=!() -]+$", "app=my-project").max_length(Some(1_024)),
+        parsed => domain::LabelSelector;
     /// What an agent may do without being asked: read the project (`read-only`); edit files, and use the allowed tools
     /// (`edit`); anything (`full`).
     PermissionProfile = one_of(domain::PermissionProfile::ALL.iter().map(|profile| profile.as_str())), |value, faults| {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use rdev_access::Ids;
 use rdev_app::Ambient;
-use rdev_core::ApiKeyId;
+use rdev_core::{ApiKeyId, Scope};
 use rdev_runner_domain::ports::{CommandRepository, ProjectChange, ProjectRepository, StoreError};
 use rdev_runner_domain::{
     Access, AgentRequestError, Page, Project, ProjectError, ProjectFilter, ProjectName, ProjectSettings,
@@ -40,6 +40,9 @@ pub enum ProjectFault {
     /// The workspace is refused.
     #[error(transparent)]
     Workspace(WorkspaceError),
+    /// The workspace is in a pod, which only an administrator may name.
+    #[error("must be local: only an administrator's API key may name a pod")]
+    PodForbidden,
 }
 
 impl ProjectFault {
@@ -52,6 +55,7 @@ impl ProjectFault {
             Self::Settings(fault) => fault.pointer(),
             Self::Workspace(WorkspaceError::Required) => "/workspace".into(),
             Self::Workspace(_) => "/workspace/path".into(),
+            Self::PodForbidden => "/workspace/kind".into(),
         }
     }
 }
@@ -127,10 +131,12 @@ impl Projects {
         let is_new = |is_same: fn(&ProjectSettings, &ProjectSettings) -> bool| {
             present.is_none_or(|present| !is_same(present, settings))
         };
-        if let Some(provider) = settings.provider.as_ref().filter(|_| is_new(|a, b| a.provider == b.provider))
-            && let Err(unknown) = self.agents.get(provider)
+        if let Some(provider) = &settings.provider
+            && is_new(|a, b| a.provider == b.provider && a.workspace == b.workspace)
         {
-            faults.push(ProjectFault::Provider(unknown));
+            let found = self.agents.get(provider);
+            let checked = found.and_then(|agent| AgentRegistry::check_place(&*agent, &settings.workspace));
+            faults.extend(checked.err().map(ProjectFault::Provider));
         }
         if let Err(found) = Project::new(name.clone(), settings.clone(), self.ambient.now()) {
             faults.extend(found.into_iter().map(ProjectFault::Settings));
@@ -138,6 +144,9 @@ impl Projects {
         if faults.first() != Some(&ProjectFault::NotYours) && is_new(|a, b| a.workspace == b.workspace) {
             let checked = self.on_folder(access, name, settings, Workspaces::check).await;
             faults.extend(checked.err().map(ProjectFault::Workspace));
+            if matches!(settings.workspace, Workspace::Kubernetes(_)) && !access.allows(&Scope::ADMIN) {
+                faults.push(ProjectFault::PodForbidden);
+            }
         }
         faults
     }

@@ -91,7 +91,9 @@ fn every_request_can_have_every_described_member() {
     document.writes("NewCredential", &credential);
     document.writes("RenderTemplate", &RenderTemplate { project: text(), ..RenderTemplate::default() });
     document.writes("ApplyTemplate", &ApplyTemplate::default());
-    document.writes("Workspace", &NewWorkspace::local("/x"));
+    let text = || "x".to_owned();
+    let pod = NewPod { namespace: text(), selector: text(), container: text() };
+    document.writes("Workspace", &NewWorkspace::in_pod("/x", pod));
     document.writes("NewProject", &NewProject { name: "x".to_owned(), settings });
 }
 

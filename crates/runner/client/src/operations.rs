@@ -11,7 +11,7 @@ use rdev_client::Operation;
 
 pub use commands::{CommandFilter, NewCommand, NewLimits, NewSession};
 pub use credentials::NewCredential;
-pub use projects::{NewProject, NewWorkspace, ProjectFilter, ProjectPatch};
+pub use projects::{NewPod, NewProject, NewWorkspace, ProjectFilter, ProjectPatch};
 pub use templates::{ApplyTemplate, RenderTemplate};
 
 /// Every operation that the client has.

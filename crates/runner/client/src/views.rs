@@ -56,10 +56,19 @@ pub struct Project {
 #[derive(Debug, Clone, Deserialize)]
 #[non_exhaustive]
 pub struct Workspace {
-    /// `local`, or another kind.
+    /// `local`, `kubernetes`, or another kind.
     pub kind: String,
     /// The folder.
     pub path: Option<String>,
+    /// The namespace of the pod of the kind `kubernetes`.
+    #[serde(default)]
+    pub namespace: Option<String>,
+    /// The labels of that pod.
+    #[serde(default)]
+    pub selector: Option<String>,
+    /// The container of that pod.
+    #[serde(default)]
+    pub container: Option<String>,
 }
 
 /// The limits of a run.

@@ -176,7 +176,7 @@ impl KubernetesBackend {
             Ok((Answer::Failed(failure), _)) => {
                 Err(failure.into_error(run, |fault| PodError::Host(fault).into()))
             }
-            Ok(_) => self.records.set_started(run, pod).map_err(host("record the pod of a run")),
+            Ok(_) => self.records.set_started(run).map_err(host("record the pod of a run")),
             Err(error) => Err(error.into()),
         }
     }
@@ -320,7 +320,11 @@ impl ExecBackend for KubernetesBackend {
     }
 
     async fn remove(&self, run: &RunName) -> Result<(), ExecError> {
-        let Some(record) = self.find(run)? else { return self.beside.remove(run).await };
+        let Some(record) = self.find(run)? else {
+            // There may be a record that is not whole.
+            self.records.remove(run).map_err(host("remove the record of a run"))?;
+            return self.beside.remove(run).await;
+        };
         let call = Call::Remove { run: run.to_string() };
         match self.ask_about(run, &record, &call, &[]).await {
             // It was removed by a request whose answer was lost, or never began.

@@ -26,14 +26,17 @@ impl fmt::Display for Pod {
 }
 
 /// Where a run is.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct RunRecord {
     pub(crate) pod: Pod,
     /// Whether the pod is known to have started the run. Without this a run that the pod does not know never began.
     pub(crate) has_started: bool,
 }
 
-/// The records, a file for each run.
+/// The second line of the record of a run that has started.
+const STARTED: &[u8] = b"started\n";
+
+/// The records, a file for each run. Its first line is the pod.
 #[derive(Debug)]
 pub(crate) struct Records(PathBuf);
 
@@ -45,23 +48,28 @@ impl Records {
 
     /// Adds a record. Fails if the run has one.
     pub(crate) fn add(&self, run: &RunName, pod: &Pod) -> io::Result<()> {
-        let unfinished = self.write_unfinished(run, &RunRecord { pod: pod.clone(), has_started: false })?;
-        let added = fs::hard_link(&unfinished, self.path(run));
-        fs::remove_file(unfinished)?;
-        added
+        let mut line = serde_json::to_vec(pod)?;
+        line.push(b'\n');
+        let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(self.path(run))?;
+        file.write_all(&line)?;
+        file.sync_all()
     }
 
-    pub(crate) fn set_started(&self, run: &RunName, pod: &Pod) -> io::Result<()> {
-        let unfinished = self.write_unfinished(run, &RunRecord { pod: pod.clone(), has_started: true })?;
-        fs::rename(unfinished, self.path(run))
+    pub(crate) fn set_started(&self, run: &RunName) -> io::Result<()> {
+        let mut file = OpenOptions::new().append(true).open(self.path(run))?;
+        file.write_all(STARTED)?;
+        file.sync_all()
     }
 
+    /// Returns the record of a run. One whose runner was killed before it was whole counts as none: the run never began.
     pub(crate) fn find(&self, run: &RunName) -> io::Result<Option<RunRecord>> {
-        match fs::read(self.path(run)) {
-            Ok(record) => Ok(Some(serde_json::from_slice(&record)?)),
-            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(error),
-        }
+        let record = match fs::read(self.path(run)) {
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+            record => record?,
+        };
+        let Some(end) = record.iter().position(|byte| *byte == b'\n') else { return Ok(None) };
+        let (pod, rest) = record.split_at(end + 1);
+        Ok(Some(RunRecord { pod: serde_json::from_slice(pod)?, has_started: rest == STARTED }))
     }
 
     pub(crate) fn remove(&self, run: &RunName) -> io::Result<()> {
@@ -73,19 +81,40 @@ impl Records {
 
     pub(crate) fn runs(&self) -> io::Result<Vec<RunName>> {
         let names = fs::read_dir(&self.0)?.flatten().filter_map(|entry| entry.file_name().into_string().ok());
-        Ok(names.filter_map(|name| name.strip_suffix(".json")?.parse().ok()).collect())
+        Ok(names.filter_map(|name| name.parse().ok()).collect())
     }
 
     fn path(&self, run: &RunName) -> PathBuf {
-        self.0.join(format!("{run}.json"))
+        self.0.join(run.as_str())
     }
+}
 
-    /// Writes a record beside its place, so that a reader of that finds all of it.
-    fn write_unfinished(&self, run: &RunName, record: &RunRecord) -> io::Result<PathBuf> {
-        let path = self.0.join(format!("{run}.new"));
-        let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&path)?;
-        file.write_all(&serde_json::to_vec(record)?)?;
-        file.sync_all()?;
-        Ok(path)
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_record_that_is_not_whole_is_none() {
+        let directory = tempfile::TempDir::new().unwrap();
+        let records = Records::open(directory.path()).unwrap();
+        let text = || "x".to_owned();
+        let pod = Pod { namespace: text(), name: text(), uid: text(), container: text() };
+        let run = "one".parse().unwrap();
+        records.add(&run, &pod).unwrap();
+        assert_eq!(records.find(&run).unwrap(), Some(RunRecord { pod: pod.clone(), has_started: false }));
+        assert_eq!(records.add(&run, &pod).unwrap_err().kind(), ErrorKind::AlreadyExists);
+        records.set_started(&run).unwrap();
+        assert_eq!(records.find(&run).unwrap(), Some(RunRecord { pod, has_started: true }));
+        let whole = fs::read(records.path(&run)).unwrap();
+        let pod_line = whole.len() - STARTED.len();
+        for length in 0..pod_line {
+            fs::write(records.path(&run), &whole[..length]).unwrap();
+            assert_eq!(records.find(&run).unwrap(), None, "{length}");
+        }
+        fs::write(records.path(&run), &whole[..pod_line + 3]).unwrap();
+        assert!(records.find(&run).unwrap().is_some_and(|record| !record.has_started));
+        assert_eq!(records.runs().unwrap(), std::slice::from_ref(&run));
+        records.remove(&run).unwrap();
+        assert_eq!(records.find(&run).unwrap(), None);
     }
 }

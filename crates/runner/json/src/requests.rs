@@ -4,9 +4,9 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use rdev_runner_domain::{
-    AgentProvider, AgentRequest, Capabilities, CommandId, Environment, LimitSettings, ModelName,
-    PermissionProfile, ProjectDescription, ProjectName, ProjectSettings, RequestDraft, SecretName, Session,
-    SessionRef, ToolRule, Workspace, WorkspacePath,
+    AgentProvider, AgentRequest, Capabilities, CommandId, Environment, KubernetesName, LabelSelector,
+    LimitSettings, ModelName, PermissionProfile, PodWorkspace, ProjectDescription, ProjectName,
+    ProjectSettings, RequestDraft, SecretName, Session, SessionRef, ToolRule, Workspace, WorkspacePath,
 };
 use serde::de::Error as _;
 use serde::{Deserialize, Serialize};
@@ -67,6 +67,16 @@ struct Request {
 #[serde(tag = "kind", rename_all = "snake_case")]
 enum WorkspaceForm {
     Local {
+        #[serde(with = "text")]
+        path: WorkspacePath,
+    },
+    Kubernetes {
+        #[serde(with = "text")]
+        namespace: KubernetesName,
+        #[serde(with = "text")]
+        selector: LabelSelector,
+        #[serde(with = "text")]
+        container: KubernetesName,
         #[serde(with = "text")]
         path: WorkspacePath,
     },
@@ -141,6 +151,9 @@ pub fn settings_to_json(settings: &ProjectSettings) -> Result<String, Error> {
     } = settings.clone();
     let workspace = match workspace {
         Workspace::Local { path } => WorkspaceForm::Local { path },
+        Workspace::Kubernetes(PodWorkspace { namespace, selector, container, path }) => {
+            WorkspaceForm::Kubernetes { namespace, selector, container, path }
+        }
         other => return Err(Error::custom(format_args!("no form of {other:?}"))),
     };
     serde_json::to_string(&Settings {
@@ -179,8 +192,12 @@ pub fn settings_from_json(json: &str) -> Result<ProjectSettings, Error> {
         max_running,
         is_archived,
     } = serde_json::from_str(json)?;
-    let WorkspaceForm::Local { path } = workspace;
-    let workspace = Workspace::Local { path };
+    let workspace = match workspace {
+        WorkspaceForm::Local { path } => Workspace::Local { path },
+        WorkspaceForm::Kubernetes { namespace, selector, container, path } => {
+            Workspace::Kubernetes(PodWorkspace { namespace, selector, container, path })
+        }
+    };
     Ok(ProjectSettings {
         description,
         provider,
@@ -195,4 +212,23 @@ pub fn settings_from_json(json: &str) -> Result<ProjectSettings, Error> {
         max_running,
         is_archived,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_workspace_in_a_pod_is_read_as_it_was_written() {
+        let settings = ProjectSettings::new(Workspace::Kubernetes(PodWorkspace {
+            namespace: "agents".parse().unwrap(),
+            selector: "app=my-project,tier in (dev)".parse().unwrap(),
+            container: "agent".parse().unwrap(),
+            path: "/home/agent/workspace".parse().unwrap(),
+        }));
+        let json = settings_to_json(&settings).unwrap();
+        let workspace = r#""workspace":{"kind":"kubernetes","namespace":"agents","selector":"app=my-project,tier in (dev)","container":"agent","path":"/home/agent/workspace"}"#;
+        assert!(json.contains(workspace), "{json}");
+        assert_eq!(settings_from_json(&json).unwrap(), settings);
+    }
 }

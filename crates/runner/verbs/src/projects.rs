@@ -6,7 +6,7 @@ use clap::{Args, Subcommand};
 use rdev_cli::body::Body;
 use rdev_cli::table::Column;
 use rdev_cli::{Failure, ListArgs, Outcome, Session};
-use rdev_runner_client::{Client, NewWorkspace, ProjectFilter, ProjectPatch};
+use rdev_runner_client::{Client, NewPod, NewWorkspace, ProjectFilter, ProjectPatch};
 
 use crate::settings::{LimitArgs, RightsArgs};
 
@@ -82,6 +82,30 @@ pub struct UpdateProjectArgs {
     unset: Vec<String>,
 }
 
+// The pod in which the folder of --path is.
+#[derive(Debug, Args)]
+struct PodArgs {
+    /// Namespace of the pod in which the agent works, for the administrator: --path is a folder there
+    #[arg(long, value_name = "NAMESPACE", requires_all = ["pod_selector", "pod_container", "path"])]
+    pod_namespace: Option<String>,
+    /// Labels of that pod, such as app=my-project
+    #[arg(long, value_name = "SELECTOR", requires = "pod_namespace")]
+    pod_selector: Option<String>,
+    /// Container of that pod
+    #[arg(long, value_name = "CONTAINER", requires = "pod_namespace")]
+    pod_container: Option<String>,
+}
+
+impl PodArgs {
+    fn pod(&self) -> Option<NewPod> {
+        Some(NewPod {
+            namespace: self.pod_namespace.clone()?,
+            selector: self.pod_selector.clone()?,
+            container: self.pod_container.clone()?,
+        })
+    }
+}
+
 // The settings of a project.
 #[derive(Debug, Args)]
 struct ProjectSettingsArgs {
@@ -97,6 +121,8 @@ struct ProjectSettingsArgs {
     /// Folder in which the agent works [default: a new one below the server's root of workspaces]
     #[arg(long, value_name = "DIR")]
     path: Option<PathBuf>,
+    #[command(flatten)]
+    pod: PodArgs,
     #[command(flatten)]
     rights: RightsArgs,
     /// Variable of the agent's environment, no secret; repeatable
@@ -155,7 +181,12 @@ fn body(settings: &ProjectSettingsArgs) -> Outcome<Body> {
     body.set_given(&["provider"], settings.provider.as_ref())?;
     body.set_given(&["model"], settings.model.as_ref())?;
     if let Some(path) = &settings.path {
-        body.set(&["workspace"], &NewWorkspace::local(absolute(path)?))?;
+        let workspace = match settings.pod.pod() {
+            // A folder of another machine.
+            Some(pod) => NewWorkspace::in_pod(text_of(path)?, pod),
+            None => NewWorkspace::local(absolute(path)?),
+        };
+        body.set(&["workspace"], &workspace)?;
     }
     body.set_given(&["permissions"], settings.rights.permissions.as_ref())?;
     body.set_list("allowed_tools", &settings.rights.allow)?;
@@ -187,6 +218,10 @@ pub(crate) fn absolute(path: &Path) -> Outcome<String> {
     let shown = path.display();
     let absolute = std::path::absolute(path);
     let absolute = absolute.map_err(|error| Failure::usage(format!("{shown} is not a folder: {error}")))?;
-    let text = absolute.to_str().map(str::to_owned);
-    text.ok_or_else(|| Failure::usage(format!("the name of the folder {shown} is not UTF-8")))
+    text_of(&absolute)
+}
+
+fn text_of(path: &Path) -> Outcome<String> {
+    let text = path.to_str().map(str::to_owned);
+    text.ok_or_else(|| Failure::usage(format!("the name of the folder {} is not UTF-8", path.display())))
 }

@@ -7,6 +7,7 @@ pub(crate) mod get;
 pub(crate) mod list;
 pub(crate) mod patch;
 pub(crate) mod request;
+pub(crate) mod workspace;
 
 pub(super) use create::create;
 pub(super) use delete::delete;

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use http::HeaderValue;
 use rdev_http::{Text, tag};
 use rdev_runner_domain::{
-    AgentProvider, Environment, ModelName, Project, ProjectDescription, ProjectName, SecretName, Timestamp,
-    ToolRule, Workspace, WorkspacePath,
+    AgentProvider, Environment, KubernetesName, LabelSelector, ModelName, Project, ProjectDescription,
+    ProjectName, SecretName, Timestamp, ToolRule, Workspace, WorkspacePath,
 };
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -69,6 +69,17 @@ enum WorkspaceView<'a> {
         #[schema(value_type = types::WorkspacePath)]
         path: Text<&'a WorkspacePath>,
     },
+    /// A folder in a pod of a Kubernetes cluster.
+    Kubernetes {
+        #[schema(value_type = types::KubernetesName)]
+        namespace: Text<&'a KubernetesName>,
+        #[schema(value_type = types::LabelSelector)]
+        selector: Text<&'a LabelSelector>,
+        #[schema(value_type = types::KubernetesName)]
+        container: Text<&'a KubernetesName>,
+        #[schema(value_type = types::WorkspacePath)]
+        path: Text<&'a WorkspacePath>,
+    },
     /// A kind that this version does not know.
     Other,
 }
@@ -94,6 +105,12 @@ impl<'a> From<&'a Project> for ProjectView<'a> {
             model: settings.model.as_ref().map(Text),
             workspace: match &settings.workspace {
                 Workspace::Local { path } => WorkspaceView::Local { path: Text(path) },
+                Workspace::Kubernetes(pod) => WorkspaceView::Kubernetes {
+                    namespace: Text(&pod.namespace),
+                    selector: Text(&pod.selector),
+                    container: Text(&pod.container),
+                    path: Text(&pod.path),
+                },
                 _ => WorkspaceView::Other,
             },
             limits: LimitsView::from(&settings.limits),

@@ -100,7 +100,7 @@ async fn every_fault_of_a_project_is_at_its_pointer() {
         ("name", json!(null), "/name"),
         ("provider", json!("unknown"), "/provider"),
         ("workspace", json!("/srv"), "/workspace"),
-        ("workspace", json!({ "kind": "kubernetes", "path": scene.root.join("x") }), "/workspace/kind"),
+        ("workspace", json!({ "kind": "pod", "path": scene.root.join("x") }), "/workspace/kind"),
         ("workspace", json!({ "kind": "local" }), "/workspace/path"),
         ("workspace", json!({ "path": scene.root.join("x") }), "/workspace/kind"),
         ("limits", json!({ "wall_ms": 0 }), "/limits/wall_ms"),

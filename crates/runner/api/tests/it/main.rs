@@ -17,6 +17,7 @@ mod events;
 mod idempotency;
 mod limited;
 mod openapi;
+mod pods;
 mod projects;
 mod providers;
 mod scene;

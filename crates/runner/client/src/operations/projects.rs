@@ -86,16 +86,35 @@ impl ProjectFilter {
 /// The place in which an agent works.
 #[derive(Debug, Clone, Serialize)]
 pub struct NewWorkspace {
-    /// `local`.
+    /// `local` or `kubernetes`.
     pub kind: String,
     /// The folder.
     pub path: String,
+    /// The pod of the kind `kubernetes`.
+    #[serde(flatten)]
+    pub pod: Option<NewPod>,
+}
+
+/// The pod of a workspace.
+#[derive(Debug, Clone, Serialize)]
+pub struct NewPod {
+    /// The namespace.
+    pub namespace: String,
+    /// The labels, such as `app=my-project`.
+    pub selector: String,
+    /// The container.
+    pub container: String,
 }
 
 impl NewWorkspace {
     /// Returns a folder of the runner's host.
     pub fn local(path: impl Into<String>) -> Self {
-        Self { kind: "local".to_owned(), path: path.into() }
+        Self { kind: "local".to_owned(), path: path.into(), pod: None }
+    }
+
+    /// Returns a folder of a pod in a Kubernetes cluster.
+    pub fn in_pod(path: impl Into<String>, pod: NewPod) -> Self {
+        Self { kind: "kubernetes".to_owned(), path: path.into(), pod: Some(pod) }
     }
 }
 

@@ -7,7 +7,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use rdev_runner_domain::ports::{ExecBackend, ExecError};
-use rdev_runner_domain::{ExecSpec, RunName};
+use rdev_runner_domain::{ExecSpec, ExecState, RunName};
 use tokio::time::{Instant, sleep};
 
 use crate::backend::{LocalBackend, failure, host};
@@ -31,6 +31,17 @@ pub(super) async fn start_once(
         Err(ExecError::NameTaken(_)) if has_token(&folder, START_TOKEN, token) => Ok(()),
         Ok(()) => folder.write(START_TOKEN, &token).map_err(use_folder),
         failed => failed,
+    }
+}
+
+/// Returns the state of a run. One that another connection starts is waited for.
+pub(super) async fn status(backend: &LocalBackend, run: &RunName) -> Result<ExecState, ExecError> {
+    match backend.status(run).await {
+        Err(ExecError::UnknownRun(_)) => {
+            let _no_other_start = lock(&backend.starts_lock()).await?;
+            backend.status(run).await
+        }
+        state => state,
     }
 }
 

@@ -168,10 +168,11 @@ async fn carry_out(backend: &LocalBackend, call: Call, body: Vec<u8>) -> Result<
         }
         Call::Status { run, wait_ms } => {
             let run = name(&run)?;
-            let state = match timeout(Duration::from_millis(wait_ms), backend.wait(&run)).await {
-                Ok(state) => state?,
-                Err(_) => backend.status(&run).await?,
-            };
+            let mut state = repetition::status(backend, &run).await?;
+            if state == ExecState::Running {
+                let waiting = timeout(Duration::from_millis(wait_ms), backend.wait(&run));
+                state = waiting.await.unwrap_or(Ok(state))?;
+            }
             Ok((Answer::State(state.into()), Vec::new()))
         }
         Call::Follow { run, stream, offset, wait_ms } => {

@@ -4,11 +4,12 @@ use rdev_core::{Access, ProjectName};
 use rdev_http::Faults;
 use rdev_http::body::Document;
 use rdev_http::kind::{Integer, Kind};
-use rdev_http::members::{Patch, Patched};
+use rdev_http::members::Patch;
 use rdev_runner_app::{ProjectFault, Projects, Setting};
-use rdev_runner_domain::{PermissionProfile, Project, ProjectSettings, Workspace, WorkspacePath};
+use rdev_runner_domain::{PermissionProfile, Project, ProjectSettings};
 
 use super::environment::{self, Variables};
+use super::workspace::{WorkspaceBody, workspace};
 use crate::failure::add_project_faults;
 use crate::routes::limits::{LimitsBody, limits, setting};
 use crate::routes::tools::{Secrets, Tools, elements};
@@ -44,23 +45,6 @@ rdev_http::members! {
         max_running: Patch<Integer<1, 1_000>> = 1,
         /// Whether the project takes no commands. Those that are queued still run.
         archived: Patch<bool> = false,
-    }
-}
-
-rdev_http::members! {
-    /// The place in which the agent works.
-    pub(in crate::routes) struct WorkspaceBody as NewWorkspace {
-        kind: WorkspaceKind,
-        /// A folder below the runner's root of workspaces, which is created if it does not exist. An administrator may
-        /// name an existing folder elsewhere.
-        path: types::WorkspacePath,
-    }
-}
-
-rdev_http::kind! {
-    /// The kind of a workspace: a folder of the runner's host (`local`).
-    pub(in crate::routes) WorkspaceKind: () = rdev_http::schema::one_of(["local"]), |value, faults| {
-        value.one_of([("local", ())], faults)
     }
 }
 
@@ -107,7 +91,7 @@ fn request(
         (name, None) => name?,
     };
     let default_workspace = || projects.default_workspace(&name);
-    let workspace = match (workspace(body.workspace, base), base) {
+    let workspace = match (workspace(body.workspace, base, faults), base) {
         (Setting::Value(workspace), _) => Ok(workspace),
         (Setting::Kept, Some(base)) => Ok(base.workspace.clone()),
         (Setting::Kept, None) | (Setting::Reset, _) => default_workspace(),
@@ -129,21 +113,4 @@ fn request(
         is_archived: setting(body.archived).over_or(base.is_archived, false),
     };
     Some(Request { name, settings })
-}
-
-/// Returns the workspace that a body names. Its members merge over those of the present one.
-fn workspace(member: Patched<WorkspaceBody>, base: Option<&ProjectSettings>) -> Setting<Workspace> {
-    let present: Option<WorkspacePath> = base.and_then(|base| match &base.workspace {
-        Workspace::Local { path } => Some(path.clone()),
-        _ => None,
-    });
-    match setting(member) {
-        Setting::Value(WorkspaceBody { path, .. }) => match path.or(present) {
-            Some(path) => Setting::Value(Workspace::Local { path }),
-            // The fault has been recorded.
-            None => Setting::Kept,
-        },
-        Setting::Reset => Setting::Reset,
-        Setting::Kept => Setting::Kept,
-    }
 }
