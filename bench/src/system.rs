@@ -17,6 +17,9 @@ pub(crate) const TO_ONE: &str = "command.started";
 /// The type of the events with a delivery to each of [`MANY`] webhooks.
 pub(crate) const TO_MANY: &str = "command.completed";
 pub(crate) const MANY: usize = 10;
+/// The type of the events with a delivery to each of [`CROWD`] webhooks.
+pub(crate) const TO_CROWD: &str = "command.failed";
+pub(crate) const CROWD: usize = 1_000;
 
 /// The number of connections that create webhooks.
 const SUBSCRIBERS: usize = 16;
@@ -137,6 +140,12 @@ pub(crate) async fn subscribe(api: SocketAddr, receiver: SocketAddr) -> Outcome<
         subscribe_one(api, receiver, number, TO_MANY).await?;
     }
     Ok(())
+}
+
+/// Creates the webhooks for [`TO_CROWD`].
+pub(crate) async fn subscribe_crowd(api: SocketAddr, receiver: SocketAddr) -> Outcome<()> {
+    let webhook = |number| format!(r#"{{"url":"http://{receiver}/{number}","events":["{TO_CROWD}"]}}"#);
+    subscribe_all(api, (0..CROWD).map(webhook).collect()).await
 }
 
 /// Creates webhook number `number` of a receiver.

@@ -24,7 +24,9 @@ use crate::ledger::Ledger;
 use crate::publisher::Publisher;
 use crate::receiver::Receiver;
 use crate::report::Report;
-use crate::system::{API_KEY, Deployment, MANY, TO_MANY, TO_ONE, subscribe};
+use crate::system::{
+    API_KEY, CROWD, Deployment, MANY, TO_CROWD, TO_MANY, TO_ONE, subscribe, subscribe_crowd,
+};
 use crate::{Outcome, say};
 
 /// Places in the ledger per second of a phase, more than this machine could ever use.
@@ -59,6 +61,8 @@ enum Phase {
     PublishIn,
     FanOut1,
     FanOut10,
+    FanOut1000,
+    Connections,
     Latency,
     Backlog,
     Sqlite,
@@ -92,12 +96,16 @@ struct Bench<'a> {
 }
 
 impl Bench<'_> {
-    /// Returns a publisher of events to one webhook, or to all ten.
+    /// Returns a publisher of events to one webhook, to ten, or to a crowd.
     fn publisher(&self, fan_out: usize) -> Publisher {
         Publisher {
             address: self.deployment.address,
             key: API_KEY.to_owned(),
-            event_type: if fan_out == 1 { TO_ONE } else { TO_MANY },
+            event_type: match fan_out {
+                1 => TO_ONE,
+                MANY => TO_MANY,
+                _ => TO_CROWD,
+            },
             fan_out,
             ledger: Arc::clone(&self.ledger),
         }
@@ -132,10 +140,17 @@ pub(crate) async fn run(options: &Options) -> Outcome<()> {
     bench.ledger.all_arrived(options.patience()).await?;
     bench.database.checkpoint().await?;
     let mut delivered = Vec::new();
-    for (phase, fan_out) in [(Phase::FanOut1, 1), (Phase::FanOut10, MANY)] {
+    let connections = options.connections;
+    let mut rates = vec![(Phase::FanOut1, 1, connections), (Phase::FanOut10, MANY, connections)];
+    rates.extend([64, 256].map(|connections| (Phase::Connections, 1, connections)));
+    for (phase, fan_out, connections) in rates {
         if options.wants(phase) {
-            delivered.push(deliver::measure(&mut bench, fan_out).await?);
+            delivered.push(deliver::measure(&mut bench, fan_out, connections).await?);
         }
+    }
+    if options.wants(Phase::FanOut1000) {
+        subscribe_crowd(bench.deployment.address, receiver.address).await?;
+        delivered.push(deliver::measure(&mut bench, CROWD, connections).await?);
     }
     let mut latencies = Vec::new();
     if options.wants(Phase::Latency) {
@@ -180,7 +195,7 @@ pub(crate) async fn run(options: &Options) -> Outcome<()> {
     let all_in_one = embedded.as_ref().map(|embedded| embedded.memory_mib);
     summary::memory(&mut report, &memory::Memory { api, worker, embedded: all_in_one });
     if let Some(embedded) = embedded {
-        let postgres = delivered.iter().find(|rate| rate.fan_out == 1);
+        let postgres = delivered.iter().find(|rate| rate.fan_out == 1 && rate.connections == connections);
         summary::embedded(&mut report, &embedded, &limits, postgres);
     }
     summary::books(&mut report, &ledger);

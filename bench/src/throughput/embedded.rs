@@ -23,6 +23,8 @@ pub(super) struct Embedded {
     /// The median latency at 200 events per second.
     pub(super) p50_us: u32,
     pub(super) p99_us: u32,
+    /// Processor seconds per delivery at that rate.
+    pub(super) low_load_cpu_seconds: f64,
 }
 
 impl Embedded {
@@ -49,20 +51,34 @@ pub(super) async fn measure(
     publisher.as_fast_as_answered(options.connections, options.duration() / 4, u64::MAX).await?;
     ledger.all_arrived(options.patience()).await?;
 
-    let (first, cpu) = (ledger.mark(), cpu_seconds(system.process.pid)?);
+    let (first, cpu) = (ledger.mark(), cpu_seconds_now(&system)?);
     let began_us = ledger.now_us();
     let published = publisher.as_fast_as_answered(options.connections, options.duration(), u64::MAX).await?;
     ledger.all_arrived(options.patience()).await?;
     let took = Duration::from_micros(ledger.last_arrival_us().saturating_sub(began_us));
-    let cpu_seconds = cpu_seconds(system.process.pid)? - cpu;
+    let cpu_seconds = cpu_seconds_now(&system)? - cpu;
     let deliveries = (ledger.mark() - first) as u64;
 
-    let first = ledger.mark();
+    let (first, cpu) = (ledger.mark(), cpu_seconds_now(&system)?);
     publisher.at_rate(options.connections, LATENCY_RATE, options.duration()).await?;
     ledger.all_arrived(options.patience()).await?;
     let (latencies, _) = ledger.latencies(first);
+    let low_load_cpu_seconds = (cpu_seconds_now(&system)? - cpu) / (ledger.mark() - first) as f64;
     let memory_mib = peak_memory_mib(system.process.pid)?;
     system.process.stop().await?;
     let (p50_us, p99_us) = (percentile(&latencies, 50.0), percentile(&latencies, 99.0));
-    Ok(Embedded { published, deliveries, took, cpu_seconds, memory_mib, p50_us, p99_us })
+    Ok(Embedded {
+        published,
+        deliveries,
+        took,
+        cpu_seconds,
+        memory_mib,
+        p50_us,
+        p99_us,
+        low_load_cpu_seconds,
+    })
+}
+
+fn cpu_seconds_now(system: &AllInOne) -> Outcome<f64> {
+    cpu_seconds(system.process.pid)
 }

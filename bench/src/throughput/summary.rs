@@ -76,7 +76,8 @@ pub(super) fn published_in(report: &mut Report, rate: &PublishRate, by_api: Opti
 
 pub(super) fn delivered(report: &mut Report, rate: &DeliveryRate, limits: &Limits) {
     let fan_out = rate.fan_out;
-    report.heading(&format!("publishing and delivering, fan-out {fan_out}"));
+    let connections = rate.connections;
+    report.heading(&format!("publishing on {connections} connections and delivering, fan-out {fan_out}"));
     let ratio = rate.per_second() / limits.mean();
     let deliveries = rate.deliveries as f64;
     let each = |seconds: f64| seconds / deliveries * 1e3;
@@ -104,6 +105,12 @@ pub(super) fn delivered(report: &mut Report, rate: &DeliveryRate, limits: &Limit
     );
     let (wal, transactions) =
         (rate.used.work.wal_bytes / deliveries, rate.used.work.transactions / deliveries);
+    let meanwhile = rate.meanwhile as f64 / fan_out as f64 / rate.published.events as f64;
+    report.row(
+        "end to end",
+        &format!("p50 {}", ms(rate.p50_us)),
+        &format!("p99 {}; {meanwhile:.2} of it was delivered while it was published", ms(rate.p99_us)),
+    );
     report.row("WAL per delivery", &format!("{} bytes", grouped(wal)), "");
     report.row(
         "statements per delivery",
@@ -124,8 +131,9 @@ pub(super) fn delivered(report: &mut Report, rate: &DeliveryRate, limits: &Limit
         statements.push(json!({"calls": calls, "total_ms": total, "name": statement.name}));
     }
     report.json(
-        &format!("deliver_{fan_out}"),
-        json!({"per_second": rate.per_second(), "ratio": ratio, "deliveries": rate.deliveries,
+        &format!("deliver_{fan_out}_from_{connections}"),
+        json!({"p50_us": rate.p50_us, "p99_us": rate.p99_us, "meanwhile": meanwhile,
+            "per_second": rate.per_second(), "ratio": ratio, "deliveries": rate.deliveries,
             "published_per_second": rate.published.per_second(),
             "cpu_ms": {"api": each(cpu.api), "worker": each(cpu.worker), "postgres": each(cpu.postgres),
                 "system": each(cpu.system()), "bench": each(cpu.bench)},
@@ -138,19 +146,26 @@ pub(super) fn latencies(report: &mut Report, latencies: &[Latency]) {
     let mut found = Vec::new();
     for latency in latencies {
         let Latency { rate, events, p50_us, p95_us, p99_us, max_us, used } = latency;
-        let busy = used.cpu.system() / used.seconds * 100.0;
+        let each = |seconds: f64| seconds / *events as f64 * 1e3;
+        let cpu = used.cpu;
         report.row(
             &format!("{} events/s", grouped(f64::from(*rate))),
             &format!("p50 {}", ms(*p50_us)),
             &format!(
-                "p95 {}, p99 {}, longest {}; the system takes {busy:.0} % of a core",
+                "p95 {}, p99 {}, longest {}; {:.2} ms of processor time each: api {:.2}, worker {:.2}, Postgres {:.2}",
                 ms(*p95_us),
                 ms(*p99_us),
-                ms(*max_us)
+                ms(*max_us),
+                each(cpu.system()),
+                each(cpu.api),
+                each(cpu.worker),
+                each(cpu.postgres)
             ),
         );
         found.push(json!({"rate": rate, "events": events, "p50_us": p50_us, "p95_us": p95_us,
-            "p99_us": p99_us, "max_us": max_us, "core_percent": busy}));
+            "p99_us": p99_us, "max_us": max_us,
+            "cpu_ms": {"api": each(cpu.api), "worker": each(cpu.worker), "postgres": each(cpu.postgres)},
+            "statements": used.work.transactions / *events as f64}));
     }
     report.json("latency", found);
 }
@@ -227,12 +242,13 @@ pub(super) fn embedded(
         ),
     );
     report.row("processor time per delivery", &format!("{cpu_ms:.3} ms"), "");
-    let note = format!("p99 {}", ms(found.p99_us));
+    let low_load_ms = found.low_load_cpu_seconds * 1e3;
+    let note = format!("p99 {}; {low_load_ms:.2} ms of processor time each", ms(found.p99_us));
     report.row("end to end at 200 events/s", &format!("p50 {}", ms(found.p50_us)), &note);
     report.json(
         "sqlite",
         json!({"per_second": found.per_second(), "ratio": ratio, "by_postgres": by_postgres, "cpu_ms": cpu_ms,
-            "p50_us": found.p50_us, "p99_us": found.p99_us}),
+            "p50_us": found.p50_us, "p99_us": found.p99_us, "low_load_cpu_ms": low_load_ms}),
     );
 }
 
