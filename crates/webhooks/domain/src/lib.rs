@@ -41,6 +41,7 @@ pub mod statistics;
 mod trace;
 mod visibility;
 mod waiting;
+mod wake_up;
 mod webhook;
 pub mod witness;
 
@@ -80,6 +81,7 @@ pub use secrets::{PreviousSecret, SecretRotation, SigningSecrets};
 pub use trace::{TraceParent, TraceParentError};
 pub use visibility::{scopes, sees_delivery, sees_webhook_of};
 pub use waiting::WaitingFor;
+pub use wake_up::WakeUp;
 pub use webhook::{DisabledReason, Metadata, MetadataError, Webhook, WebhookSettings, WebhookState};
 
 pub use rdev_core::{

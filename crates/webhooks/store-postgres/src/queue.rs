@@ -15,7 +15,7 @@ use async_trait::async_trait;
 use rdev_webhooks_domain::ports::{Cancellation, DeliveryQueue, Redelivery, StoreError};
 use rdev_webhooks_domain::{
     Access, Claim, DeliveryId, Discovery, LeaseRef, LeasedDelivery, QueueStats, RedeliveryRequest,
-    Settlement, WebhookId,
+    Settlement, WakeUp, WebhookId,
 };
 
 use crate::readiness;
@@ -56,8 +56,8 @@ impl DeliveryQueue for PostgresStore {
         cancel::cancel(&self.inner, access, id).await
     }
 
-    async fn wait_for_work(&self) {
-        self.inner.wakeups.wait().await;
+    async fn wait_for_work(&self) -> WakeUp {
+        self.inner.wakeups.wait().await
     }
 
     async fn check(&self) -> Result<(), StoreError> {

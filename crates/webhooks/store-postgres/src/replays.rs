@@ -9,7 +9,7 @@ use rdev_webhooks_domain::ports::{ReplayBegun, ReplayCancelled, ReplayRepository
 use rdev_webhooks_domain::replay::{Advance, COUNT_LIMIT};
 use rdev_webhooks_domain::{
     Access, CancelReason, DeliveryId, Matched, Page, PageRequest, Replay, ReplayId, ReplaySelection,
-    ReplayStatus, WebhookId,
+    ReplayStatus, WakeUp, WebhookId,
 };
 use sqlx::Connection;
 use uuid::Uuid;
@@ -135,7 +135,7 @@ impl ReplayRepository for PostgresStore {
             })
             .await?;
         if deliveries > 0 {
-            self.inner.wakeups.wake(deliveries);
+            self.inner.wakeups.wake(deliveries, WakeUp::Any);
         }
         Ok(begun)
     }

@@ -1,12 +1,14 @@
 //! Wake-ups of waiting workers, in this process and in others. All wake-ups are hints: polling suffices.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
+use rdev_webhooks_domain::{WakeUp, WebhookId};
+use rdev_webhooks_store::WakeUps;
 use sqlx::Executor;
 use sqlx::postgres::{PgListener, PgPool};
-use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -40,46 +42,46 @@ const TEST_TIMEOUT: Duration = Duration::from_secs(2);
 
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// The signal from publishing to waiting, in this process.
+/// The signal from publishing to waiting.
 #[derive(Debug, Default)]
 pub(crate) struct Wakeups {
-    /// Counts the signals.
-    raised: AtomicU64,
-    /// The value of `raised` up to which waits have resolved.
-    answered: AtomicU64,
-    here: Notify,
-    /// Wakes the task that notifies the other processes; `deliveries` has the number to announce.
-    elsewhere: Notify,
+    here: WakeUps,
+    /// What the task that notifies the other processes has to announce.
+    elsewhere: WakeUps,
+    /// The number of deliveries of that.
     deliveries: AtomicU64,
 }
 
 impl Wakeups {
     /// Wakes the waiting workers of this process, and soon after those of the others, and announces this
     /// number of deliveries.
-    pub(crate) fn wake(&self, deliveries: u64) {
-        self.wake_here();
+    pub(crate) fn wake(&self, deliveries: u64, wake_up: WakeUp) {
+        self.here.raise(wake_up.clone());
         self.deliveries.fetch_add(deliveries, Ordering::AcqRel);
-        self.elsewhere.notify_one();
-    }
-
-    fn wake_here(&self) {
-        self.raised.fetch_add(1, Ordering::AcqRel);
-        self.here.notify_waiters();
+        self.elsewhere.raise(wake_up);
     }
 
     /// Resolves at the first signal since it last resolved.
-    pub(crate) async fn wait(&self) {
-        let woken = self.here.notified();
-        tokio::pin!(woken);
-        // It registers before the check, so that no signal is lost between check and wait.
-        woken.as_mut().enable();
-        let raised = self.raised.load(Ordering::Acquire);
-        if self.answered.swap(raised, Ordering::AcqRel) == raised {
-            woken.await;
-            let raised = self.raised.load(Ordering::Acquire);
-            self.answered.store(raised, Ordering::Release);
+    pub(crate) async fn wait(&self) -> WakeUp {
+        self.here.wait().await
+    }
+}
+
+/// Returns the payload of a notification. An empty one announces deliveries of any webhook.
+fn payload(wake_up: &WakeUp) -> String {
+    match wake_up {
+        WakeUp::Any => String::new(),
+        WakeUp::Webhooks(webhooks) => {
+            let ids: Vec<_> = webhooks.iter().map(WebhookId::to_string).collect();
+            ids.join(" ")
         }
     }
+}
+
+/// Reads a payload. One that cannot be read, as of a later version, announces deliveries of any webhook.
+fn announced(payload: &str) -> WakeUp {
+    let ids: Option<BTreeSet<_>> = payload.split_whitespace().map(|id| id.parse().ok()).collect();
+    ids.filter(|ids| !ids.is_empty()).map_or(WakeUp::Any, WakeUp::of)
 }
 
 /// Starts to listen to the other processes, and to notify them.
@@ -131,12 +133,12 @@ async fn listen_once(
     listener.listen(CHANNEL).await?;
     *listened = true;
     // Notifications sent before the connection listened are lost: check once for work.
-    wakeups.wake_here();
+    wakeups.here.raise(WakeUp::Any);
     loop {
         match tokio::time::timeout(TEST_AFTER, listener.try_recv()).await {
             Ok(notification) => match notification? {
                 Some(notification) if notification.process_id() == own.load(Ordering::Relaxed) => {}
-                Some(_) => wakeups.wake_here(),
+                Some(notification) => wakeups.here.raise(announced(notification.payload())),
                 None => return Ok(()),
             },
             Err(_) => {
@@ -151,13 +153,14 @@ async fn listen_once(
 
 async fn notify_others(wakeups: Arc<Wakeups>, pool: Pool, own: Arc<AtomicU32>) {
     loop {
-        wakeups.elsewhere.notified().await;
+        let wake_up = wakeups.elsewhere.wait().await;
         let deliveries = wakeups.deliveries.swap(0, Ordering::AcqRel);
         let notification = pool
             .run(async |conn| {
                 // One round trip: the pid belongs to the connection, which may have been replaced.
-                let pid: i32 = sqlx::query_scalar("SELECT pg_backend_pid() FROM pg_notify($1, '')")
+                let pid: i32 = sqlx::query_scalar("SELECT pg_backend_pid() FROM pg_notify($1, $2)")
                     .bind(CHANNEL)
+                    .bind(payload(&wake_up))
                     .fetch_one(&mut **conn)
                     .await?;
                 own.store(u32::try_from(pid).unwrap_or(0), Ordering::Relaxed);
@@ -173,43 +176,20 @@ async fn notify_others(wakeups: Arc<Wakeups>, pool: Pool, own: Arc<AtomicU32>) {
 
 #[cfg(test)]
 mod tests {
-    use std::future::Future;
-    use std::pin::pin;
-    use std::task::{Context, Poll, Waker};
+    use rdev_webhooks_domain::Timestamp;
 
     use super::*;
 
-    fn poll(waiting: std::pin::Pin<&mut impl Future<Output = ()>>) -> Poll<()> {
-        waiting.poll(&mut Context::from_waker(Waker::noop()))
-    }
-
     #[test]
-    fn a_signal_without_a_waiter_is_kept_once() {
-        let wakeups = Wakeups::default();
-        wakeups.wake(1);
-        wakeups.wake(1);
-        assert!(poll(pin!(wakeups.wait())).is_ready());
-        assert!(poll(pin!(wakeups.wait())).is_pending());
-    }
-
-    #[test]
-    fn a_signal_wakes_all_who_wait() {
-        let wakeups = Wakeups::default();
-        let (mut one, mut two) = (pin!(wakeups.wait()), pin!(wakeups.wait()));
-        assert!(poll(one.as_mut()).is_pending() && poll(two.as_mut()).is_pending());
-        wakeups.wake(1);
-        assert!(poll(one).is_ready() && poll(two).is_ready());
-        assert!(poll(pin!(wakeups.wait())).is_pending());
-    }
-
-    #[test]
-    fn a_dropped_wait_consumes_no_signal() {
-        let wakeups = Wakeups::default();
-        {
-            let mut dropped = pin!(wakeups.wait());
-            assert!(poll(dropped.as_mut()).is_pending());
-            wakeups.wake(1);
+    fn a_payload_names_the_webhooks_again() {
+        let webhook = |n| WebhookId::from_parts(Timestamp::from_millis(1), [n; 10]);
+        for wake_up in [WakeUp::Any, WakeUp::of([webhook(1)]), WakeUp::of((0..32).map(webhook))] {
+            let payload = payload(&wake_up);
+            assert!(payload.len() < 8_000, "Postgres takes no longer one");
+            assert_eq!(announced(&payload), wake_up);
         }
-        assert!(poll(pin!(wakeups.wait())).is_ready());
+        for unknown in ["?", "wh_", "2 webhooks"] {
+            assert_eq!(announced(unknown), WakeUp::Any);
+        }
     }
 }

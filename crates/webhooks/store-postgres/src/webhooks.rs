@@ -13,8 +13,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use rdev_webhooks_domain::ports::{Rotated, StoreError, Updated, WebhookRepository};
 use rdev_webhooks_domain::{
-    Access, Health, Page, PageRequest, SecretRotation, SigningSecrets, Timestamp, Webhook, WebhookFilter,
-    WebhookId, WebhookState,
+    Access, Health, Page, PageRequest, SecretRotation, SigningSecrets, Timestamp, WakeUp, Webhook,
+    WebhookFilter, WebhookId, WebhookState,
 };
 use sqlx::{Connection, PgConnection};
 use uuid::Uuid;
@@ -152,7 +152,7 @@ impl WebhookRepository for PostgresStore {
             .await?;
         if updated == Updated::Applied {
             // The change may have enabled the webhook, with deliveries that waited for that.
-            self.inner.wakeups.wake(1);
+            self.inner.wakeups.wake(1, WakeUp::Any);
         }
         Ok(updated)
     }

@@ -142,7 +142,7 @@ pub(crate) async fn open(options: SqliteOptions) -> Result<SqliteStore, OpenErro
     let gate = Gate::default();
     let log = WriteAheadLog::new(lock.path(), Arc::clone(&gate), options.max_log_bytes);
     let listings = Listings::new(listings, gate, options.listing_timeout);
-    let wake = Arc::default();
+    let wake_ups = Arc::default();
     let options = writing(lock.path(), timeout);
     let checkpoints =
         SqliteConnection::connect_with(&checkpointing(lock.path(), timeout)).await.map_err(failed)?;
@@ -152,7 +152,7 @@ pub(crate) async fn open(options: SqliteOptions) -> Result<SqliteStore, OpenErro
         options,
         checkpoints,
         clock: Arc::clone(&clock),
-        wake: Arc::clone(&wake),
+        wake_ups: Arc::clone(&wake_ups),
         log,
         lock: Arc::clone(&lock),
     };
@@ -163,7 +163,7 @@ pub(crate) async fn open(options: SqliteOptions) -> Result<SqliteStore, OpenErro
         clock,
         keyring,
         endpoints: Arc::default(),
-        wake,
+        wake_ups,
         lock: Arc::downgrade(&lock),
         timeout,
     })

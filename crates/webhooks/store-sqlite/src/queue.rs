@@ -17,7 +17,7 @@ use async_trait::async_trait;
 use rdev_webhooks_domain::ports::{Cancellation, DeliveryQueue, Redelivery, StoreError};
 use rdev_webhooks_domain::{
     Access, Claim, DeliveryId, Discovery, LeaseRef, LeasedDelivery, QueueStats, RedeliveryRequest,
-    Settlement, WebhookId,
+    Settlement, WakeUp, WebhookId,
 };
 use sqlx::SqliteConnection;
 
@@ -91,8 +91,8 @@ impl DeliveryQueue for SqliteStore {
             .await
     }
 
-    async fn wait_for_work(&self) {
-        self.wake.notified().await;
+    async fn wait_for_work(&self) -> WakeUp {
+        self.wake_ups.wait().await
     }
 
     async fn check(&self) -> Result<(), StoreError> {

@@ -7,9 +7,9 @@ use rdev_keyring::Keyring;
 use rdev_webhooks_domain::Timestamp;
 use rdev_webhooks_domain::endpoint_cache::EndpointCache;
 use rdev_webhooks_domain::ports::StoreError;
+use rdev_webhooks_store::WakeUps;
 use sqlx::pool::PoolConnection;
 use sqlx::{Sqlite, SqliteConnection, SqlitePool, Transaction};
-use tokio::sync::Notify;
 
 use crate::clock::StoreClock;
 use crate::files::Lock;
@@ -29,7 +29,7 @@ pub struct SqliteStore {
     pub(crate) clock: Arc<StoreClock>,
     pub(crate) keyring: Arc<Keyring>,
     pub(crate) endpoints: Arc<EndpointCache>,
-    pub(crate) wake: Arc<Notify>,
+    pub(crate) wake_ups: Arc<WakeUps>,
     /// The writer's lock, which the writer releases when it ends.
     pub(crate) lock: Weak<Lock>,
     pub(crate) timeout: Duration,

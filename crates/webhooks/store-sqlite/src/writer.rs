@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::time::Duration;
 
 use rdev_webhooks_domain::ports::StoreError;
-use rdev_webhooks_domain::{NewEvent, PublishOutcome, Timestamp};
+use rdev_webhooks_domain::{NewEvent, PublishOutcome, Timestamp, WakeUp};
 use sqlx::SqliteConnection;
 use tokio::sync::{Mutex, mpsc, oneshot};
 use tokio::task::JoinHandle;
@@ -29,11 +29,8 @@ const QUEUE_LEN: usize = 1_024;
 /// The work of a job on the writing connection.
 pub(crate) type JobFuture<'c, T> = Pin<Box<dyn Future<Output = Result<T, DbError>> + Send + 'c>>;
 
-/// The response to a job's caller, after the group has committed or failed.
-type Answer = Box<dyn FnOnce(Result<(), StoreError>) -> Wake + Send>;
-
-/// Whether there is new work for a waiting worker.
-type Wake = bool;
+/// The response to a job's caller, after the group has committed or failed. Returns what to announce to the workers.
+type Answer = Box<dyn FnOnce(Result<(), StoreError>) -> Option<WakeUp> + Send>;
 
 /// The result of a job within its group.
 struct Outcome {
@@ -134,17 +131,17 @@ impl Writer {
         let job: Job = Box::new(move |conn, now| {
             Box::pin(async move {
                 if !begins.begin() {
-                    return Outcome { keep: false, answer: Box::new(|_| false) };
+                    return Outcome { keep: false, answer: Box::new(|_| None) };
                 }
                 let result = job(conn, now).await.map_err(StoreError::from);
                 Outcome {
                     keep: result.is_ok(),
                     answer: Box::new(move |committed| {
                         let result = committed.and(result);
-                        let wake = result.as_ref().is_ok_and(wakes);
+                        let wake_up = result.as_ref().is_ok_and(wakes).then_some(WakeUp::Any);
                         // If the caller has given up, it needs no response.
                         let _ = reply.send(result);
-                        wake
+                        wake_up
                     }),
                 }
             })
@@ -263,7 +260,7 @@ mod tests {
         let log = WriteAheadLog::new(&path, Arc::default(), u64::MAX);
         let clock = Arc::new(StoreClock::new(Arc::new(Epoch)));
         let checkpoints = SqliteConnection::connect_with(&options).await.unwrap();
-        let setup = Setup { conn, options, checkpoints, clock, wake: Arc::default(), log, lock };
+        let setup = Setup { conn, options, checkpoints, clock, wake_ups: Arc::default(), log, lock };
         let writer = Writer::start(setup, Duration::from_millis(500));
         write(&writer, "CREATE TABLE t (x)").await.unwrap();
         let (reached, release) = (Arc::new(tokio::sync::Notify::new()), Arc::new(tokio::sync::Notify::new()));
@@ -301,7 +298,7 @@ mod tests {
         let log = WriteAheadLog::new(&path, Arc::default(), u64::MAX);
         let clock = Arc::new(StoreClock::new(Arc::new(Epoch)));
         let checkpoints = SqliteConnection::connect_with(&options).await.unwrap();
-        let setup = Setup { conn, options, checkpoints, clock, wake: Arc::default(), log, lock };
+        let setup = Setup { conn, options, checkpoints, clock, wake_ups: Arc::default(), log, lock };
         let writer = Writer::start(setup, Duration::from_secs(30));
         write(&writer, "CREATE TABLE t (x)").await.unwrap();
         let (small, large, other) = tokio::join!(

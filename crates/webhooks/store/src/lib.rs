@@ -2,5 +2,7 @@
 
 pub mod damage;
 mod transition;
+mod wake_ups;
 
 pub use transition::Transition;
+pub use wake_ups::WakeUps;

@@ -19,7 +19,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rdev_webhooks_domain::Timestamp;
 use rdev_webhooks_domain::ports::Clock;
-use tokio::sync::Notify;
+use rdev_webhooks_store::WakeUps;
 
 use state::State;
 
@@ -31,14 +31,14 @@ use state::State;
 pub struct MemoryStore {
     clock: Arc<dyn Clock>,
     state: Mutex<State>,
-    work: Notify,
+    wake_ups: WakeUps,
 }
 
 impl MemoryStore {
     /// Creates an empty store.
     #[must_use]
     pub fn new(clock: Arc<dyn Clock>) -> Self {
-        Self { clock, state: Mutex::default(), work: Notify::new() }
+        Self { clock, state: Mutex::default(), wake_ups: WakeUps::default() }
     }
 
     /// Returns the locked state and the time of the step. The time is read under the lock, so that it never

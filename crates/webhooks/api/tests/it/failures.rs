@@ -15,7 +15,7 @@ use rdev_webhooks_domain::ports::{
 use rdev_webhooks_domain::{
     Access, ApiKeyId, Attempt, Claim, Delivery, DeliveryCounts, DeliveryFilter, DeliveryId, DeliveryRecord,
     Discovery, EventFilter, EventId, EventRecord, LastAttempt, LeaseRef, LeasedDelivery, NewEvent, Page,
-    PageRequest, PublishOutcome, QueueStats, RedeliveryRequest, Settlement, Timestamp, WebhookId,
+    PageRequest, PublishOutcome, QueueStats, RedeliveryRequest, Settlement, Timestamp, WakeUp, WebhookId,
 };
 
 use crate::scene::{EVENT, Scene, WEBHOOK, request};
@@ -160,7 +160,9 @@ impl DeliveryQueue for Broken {
         self.fail().await
     }
 
-    async fn wait_for_work(&self) {}
+    async fn wait_for_work(&self) -> WakeUp {
+        WakeUp::Any
+    }
 
     async fn check(&self) -> Result<(), StoreError> {
         self.fail().await

@@ -1,8 +1,9 @@
 //! The webhooks that the scheduler claims from without a discovery.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
-use rdev_webhooks_domain::DueWebhook;
+use rdev_webhooks_domain::{DueWebhook, WakeUp, WebhookId};
 use tokio::time::Instant;
 
 /// Longest time between two discoveries while active webhooks are served. A due delivery of another webhook
@@ -13,6 +14,10 @@ const ACTIVE_FOR: Duration = Duration::from_secs(1);
 /// Maximum number of active webhooks. Of more, most have nothing due at any moment, and a discovery costs less
 /// than to try each.
 const MAX_ACTIVE: usize = 64;
+/// How long the description of a webhook by a discovery is used for announced deliveries.
+const KNOWN_FOR: Duration = Duration::from_secs(10);
+/// Maximum number of known webhooks. Above it, all are forgotten, and discovered again when they have work.
+const MAX_KNOWN: usize = 4_096;
 
 /// The webhooks that yielded deliveries recently, as the last discovery described them. They may have changed
 /// since. The claim checks whether they may receive anything.
@@ -22,6 +27,17 @@ pub(super) struct ActiveWebhooks {
     discovered_at: Option<Instant>,
     /// When any of them last yielded a delivery.
     yielded_at: Option<Instant>,
+    known: HashMap<WebhookId, Known>,
+    /// The time until which only announced deliveries can be claimable: the last discovery left none, and none becomes
+    /// due.
+    quiet_until: Option<Instant>,
+}
+
+#[derive(Debug)]
+struct Known {
+    webhook: DueWebhook,
+    described_at: Instant,
+    yielded_at: Instant,
 }
 
 impl ActiveWebhooks {
@@ -36,6 +52,35 @@ impl ActiveWebhooks {
         Some((self.webhooks.iter().map(|(webhook, _)| *webhook).collect(), discover_at))
     }
 
+    /// Returns the webhooks that a wake-up announces and the time of the next discovery, or `None` if there may be more
+    /// to do than that.
+    pub(super) fn announced(&self, wake_up: &WakeUp, now: Instant) -> Option<(Vec<DueWebhook>, Instant)> {
+        let quiet_until = self.quiet_until.filter(|until| now < *until)?;
+        let WakeUp::Webhooks(announced) = wake_up else { return None };
+        let known = |webhook| {
+            let known = self.known.get(webhook)?;
+            (now < known.described_at + KNOWN_FOR).then_some(known.webhook)
+        };
+        Some((announced.iter().map(known).collect::<Option<_>>()?, quiet_until))
+    }
+
+    /// True if each of these webhooks yielded a delivery just now. One that did not may have changed.
+    pub(super) fn have_all_yielded(&self, webhooks: &[DueWebhook], now: Instant) -> bool {
+        webhooks.iter().all(|webhook| {
+            self.known.get(&webhook.id).is_some_and(|known| now < known.yielded_at + DISCOVERY_INTERVAL)
+        })
+    }
+
+    /// Records that only announced deliveries can be claimable until then.
+    pub(super) fn begin_quiet(&mut self, until: Instant) {
+        self.quiet_until = Some(until);
+    }
+
+    /// Records that a delivery may be claimable from then on.
+    pub(super) fn end_quiet(&mut self, at: Instant) {
+        self.quiet_until = self.quiet_until.map(|until| until.min(at));
+    }
+
     /// True if any webhook yielded a delivery since the last discovery or just before it.
     pub(super) fn has_recent_yield(&self, now: Instant) -> bool {
         self.yielded_at.is_some_and(|yielded_at| now < yielded_at + DISCOVERY_INTERVAL)
@@ -44,10 +89,16 @@ impl ActiveWebhooks {
     /// Records a discovery and the webhooks that it found.
     pub(super) fn record_discovery(&mut self, due: &[DueWebhook], now: Instant) {
         self.discovered_at = Some(now);
+        self.quiet_until = None;
         for (known, _) in &mut self.webhooks {
             // The search is cheap: `webhooks` is bounded, and a page is sorted.
             if let Ok(index) = due.binary_search_by_key(&known.id, |found| found.id) {
                 *known = due[index];
+            }
+        }
+        for found in due {
+            if let Some(known) = self.known.get_mut(&found.id) {
+                (known.webhook, known.described_at) = (*found, now);
             }
         }
     }
@@ -60,6 +111,18 @@ impl ActiveWebhooks {
             // One webhook above the maximum is enough to show that there are too many.
             None if self.webhooks.len() <= MAX_ACTIVE => self.webhooks.push((*webhook, now)),
             None => {}
+        }
+        if self.known.len() >= MAX_KNOWN && !self.known.contains_key(&webhook.id) {
+            self.known.clear();
+        }
+        let known = Known { webhook: *webhook, described_at: now, yielded_at: now };
+        self.known.entry(webhook.id).or_insert(known).yielded_at = now;
+    }
+
+    /// Forgets the description of webhooks, so that the next discovery describes them.
+    pub(super) fn forget(&mut self, webhooks: &[DueWebhook]) {
+        for webhook in webhooks {
+            self.known.remove(&webhook.id);
         }
     }
 }

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rdev_app::{Ambient, Outages};
-use rdev_webhooks_domain::WebhookId;
 use rdev_webhooks_domain::ports::{DeliveryQueue, StoreError};
+use rdev_webhooks_domain::{WakeUp, WebhookId};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -71,6 +71,8 @@ pub(super) struct Scheduler {
     shares: FairShares,
     pauses: Pauses,
     active: ActiveWebhooks,
+    /// What wake-ups have announced since the last look at it.
+    announced: Option<WakeUp>,
     /// The webhook after which the next round begins, so that the webhooks that the last round skipped get
     /// their turn.
     begin_after: Option<WebhookId>,
@@ -117,6 +119,7 @@ impl Scheduler {
             shares,
             pauses: Pauses::default(),
             active: ActiveWebhooks::default(),
+            announced: None,
             begin_after: None,
             taken_of_page: 0,
             looked_when_full: None,
@@ -154,6 +157,8 @@ impl Scheduler {
                 }
                 Err(error) => {
                     self.outages.store_failed("claim deliveries", &error);
+                    // What was announced may not be claimed.
+                    self.active.end_quiet(Instant::now());
                     self.pause(failing_wait, &mut progress, &drain).await;
                     failing_wait = (failing_wait * 2).min(MAX_RETRY_WAIT);
                     continue;
@@ -163,7 +168,8 @@ impl Scheduler {
         }
     }
 
-    /// Makes one claim: from the active webhooks, or else from a page of webhooks with due deliveries.
+    /// Makes one claim: from the webhooks that a wake-up announces, from the active webhooks, or else from a page of
+    /// webhooks with due deliveries.
     async fn pass(&mut self) -> Result<Next, StoreError> {
         let now = Instant::now();
         let poll_at = now + self.options.poll_interval;
@@ -173,10 +179,14 @@ impl Scheduler {
         {
             return Ok(Next { at: look_at.min(poll_at), when_freed: true });
         }
-        if !self.round.is_under_way
-            && !self.is_short
-            && let Some((active, discover_at)) = self.active.candidates(now)
+        let may_continue = !self.round.is_under_way && !self.is_short;
+        if may_continue
+            && let Some(wake_up) = self.announced.take()
+            && let Some(next) = self.take_announced(&wake_up, now).await?
         {
+            return Ok(next);
+        }
+        if may_continue && let Some((active, discover_at)) = self.active.candidates(now) {
             let taken = self.take(&active, usize::MAX, now).await?;
             // ActiveWebhooks webhooks at their caps continue as soon as they may. All other webhooks wait until
             // `discover_at` in either case.
@@ -189,6 +199,8 @@ impl Scheduler {
             self.round.is_under_way = true;
             self.round.after = self.begin_after;
             self.round.began_after = self.begin_after.take();
+            // The round finds that too.
+            self.announced = None;
         }
         let discovery = self.queue.discover(self.round.after, DISCOVERY_PAGE_SIZE).await?;
         let now = Instant::now();
@@ -222,7 +234,29 @@ impl Scheduler {
         if self.round.goes_on_after(last) {
             return Ok(Next { at: now, when_freed: true });
         }
-        Ok(self.end_of_round(now, poll_at))
+        let leaves_none = !self.round.more && !self.round.short_of_slots;
+        let next = self.end_of_round(now, poll_at);
+        if leaves_none {
+            self.active.begin_quiet(next.at);
+        }
+        Ok(next)
+    }
+
+    /// Claims what a wake-up announces, if nothing else can be claimable. Returns `None` if there may be more.
+    async fn take_announced(&mut self, wake_up: &WakeUp, now: Instant) -> Result<Option<Next>, StoreError> {
+        if let Some((webhooks, discover_at)) = self.active.announced(wake_up, now) {
+            self.take(&webhooks, usize::MAX, now).await?;
+            if self.active.have_all_yielded(&webhooks, now) {
+                let next = self.end_of_round(now, discover_at);
+                self.active.end_quiet(if next.when_freed { now } else { next.at });
+                return Ok(Some(next));
+            }
+            // A webhook that yields nothing has changed, or another worker was faster.
+            self.active.forget(&webhooks);
+            self.round = Round::default();
+        }
+        self.active.end_quiet(now);
+        Ok(None)
     }
 
     /// Returns the number of deliveries that may be claimed now.
@@ -278,6 +312,9 @@ impl Scheduler {
             }
         };
         self.metrics.unrecorded(self.unrecorded);
+        if let Some(due_in) = due_in {
+            self.active.end_quiet(Instant::now() + due_in);
+        }
         (frees && self.free_slots() > 0, due_in)
     }
 
@@ -307,7 +344,10 @@ impl Scheduler {
             tokio::select! {
                 () = drain.cancelled() => return,
                 () = tokio::time::sleep_until(until) => return,
-                () = &mut wake_up => return,
+                wake_up = &mut wake_up => {
+                    self.announced = Some(wake_up.after(self.announced.take()));
+                    return;
+                }
                 Some(step) = progress.recv() => {
                     let (frees, due_in) = self.note(step);
                     if next.when_freed && frees {

@@ -3,7 +3,7 @@ use async_trait::async_trait;
 use super::StoreError;
 use crate::{
     Access, Claim, Delivery, DeliveryId, Discovery, LeaseRef, LeasedDelivery, QueueStats, RedeliveryRequest,
-    Settlement, WebhookId,
+    Settlement, WakeUp, WebhookId,
 };
 
 /// The queue of unfinished deliveries. [`Progress`](crate::delivery::Progress) has the rules.
@@ -140,9 +140,12 @@ pub trait DeliveryQueue: Send + Sync + 'static {
     ///    (`who_sees_no_delivery_changes_none`)
     async fn cancel(&self, access: &Access, id: DeliveryId) -> Result<Option<Cancellation>, StoreError>;
 
-    /// Resolves when there may be new work since the last time it resolved. This is only a hint: polling must
-    /// suffice. A wake-up without a waiting caller is kept for the next call. Safe to drop.
-    async fn wait_for_work(&self);
+    /// Resolves when there may be new work since the last time it resolved, and returns what. This is only a hint:
+    /// polling must suffice. A wake-up without a waiting caller is kept for the next call. Safe to drop.
+    ///
+    /// 1. MUST NOT name webhooks if deliveries of others became claimable too, or deliveries that were queued before.
+    ///    (`a_wake_up_covers_all_that_is_new`)
+    async fn wait_for_work(&self) -> WakeUp;
 
     /// Checks that the database responds.
     async fn check(&self) -> Result<(), StoreError>;

@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use rdev_webhooks_domain::ports::StoreError;
 use rdev_webhooks_domain::{
     EventKey, EventType, MAX_EVENT_DELIVERIES, NewEvent, OperationalEvent, ProjectName, PublishOutcome,
-    Published, Target, WebhookId,
+    Published, Target, WakeUp, WebhookId,
 };
 use sqlx::PgConnection;
 use uuid::Uuid;
@@ -39,18 +39,18 @@ pub(crate) async fn publish(
         // The connection broke before the response arrived. Events that were stored are found by their ids
         // and stay unchanged; the others are stored now.
         match insert(store, events, &plan, &sent).await {
-            Ok(Inserted::Answers(answers)) => inserted = Ok(Inserted::Answers(answers)),
+            Ok(Inserted::Answers(answers, wake_up)) => inserted = Ok(Inserted::Answers(answers, wake_up)),
             Ok(Inserted::TooLarge(_)) | Err(_) => {}
         }
     }
-    let answers = match inserted? {
-        Inserted::Answers(answers) => answers,
+    let (answers, wake_up) = match inserted? {
+        Inserted::Answers(answers, wake_up) => (answers, wake_up),
         Inserted::TooLarge(counts) => return Ok(PublishOutcome::TooLarge(plan.spread_counts(&counts))),
     };
     let fresh = answers.iter().filter(|answer| !answer.duplicate);
     let deliveries: u64 = fresh.map(|answer| u64::from(answer.deliveries)).sum();
     if deliveries > 0 {
-        store.wakeups.wake(deliveries);
+        store.wakeups.wake(deliveries, wake_up);
     }
     Ok(PublishOutcome::Stored(plan.spread(&answers)))
 }
@@ -105,14 +105,17 @@ async fn insert_in(
 ) -> Result<Option<u64>, sqlx::Error> {
     let plan = Plan::except(events, except, MAX_EVENT_DELIVERIES);
     Ok(match general::insert_on(tx, store.key_lifetime, events, &plan).await? {
-        Inserted::Answers(answers) => Some(answers.iter().map(|answer| u64::from(answer.deliveries)).sum()),
+        Inserted::Answers(answers, _) => {
+            Some(answers.iter().map(|answer| u64::from(answer.deliveries)).sum())
+        }
         Inserted::TooLarge(_) => None,
     })
 }
 
 /// The result for the events that a plan stores, in the order of [`Plan::firsts`].
 enum Inserted {
-    Answers(Vec<Published>),
+    /// And what to announce to the workers, once the transaction is committed.
+    Answers(Vec<Published>, WakeUp),
     /// Nothing was stored; the number of deliveries that each event would have.
     TooLarge(Vec<u32>),
 }

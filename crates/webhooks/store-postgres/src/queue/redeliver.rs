@@ -1,7 +1,7 @@
 //! Redelivery on request.
 
 use rdev_webhooks_domain::ports::{DeliveryHistory, Redelivery, StoreError};
-use rdev_webhooks_domain::{Access, DeliveryId, RedeliveryRequest, Trigger};
+use rdev_webhooks_domain::{Access, DeliveryId, RedeliveryRequest, Trigger, WakeUp};
 use sqlx::{Connection, PgConnection};
 use uuid::Uuid;
 
@@ -58,7 +58,7 @@ pub(crate) async fn redeliver(
             Found::Disabled => Redelivery::WebhookDisabled,
             Found::Deleted => Redelivery::WebhookDeleted,
             Found::Queued(row) => {
-                store.inner.wakeups.wake(1);
+                store.inner.wakeups.wake(1, WakeUp::Any);
                 Redelivery::Queued(to_delivery(row)?)
             }
         }));

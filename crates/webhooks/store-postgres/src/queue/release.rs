@@ -1,7 +1,7 @@
 //! Release of claims.
 
 use rdev_webhooks_domain::ports::StoreError;
-use rdev_webhooks_domain::{CancelReason, DeliveryStatus, LeaseRef};
+use rdev_webhooks_domain::{CancelReason, DeliveryStatus, LeaseRef, WakeUp};
 
 use crate::store::Inner;
 
@@ -53,7 +53,7 @@ pub(crate) async fn release(store: &Inner, leases: &[LeaseRef]) -> Result<(), St
             .await
         })
         .await?;
-    store.wakeups.wake(1);
+    store.wakeups.wake(1, WakeUp::Any);
     Ok(())
 }
 

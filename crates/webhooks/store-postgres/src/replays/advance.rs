@@ -7,8 +7,8 @@ use rdev_webhooks_domain::replay::{
     Advance, FinishedCounts, FinishedStep, ReplayStep, SCAN_LIMIT, Scan, WebhookStatus,
 };
 use rdev_webhooks_domain::{
-    DeliveryId, DeliveryOutcome, RateLimit, Replay, ReplayId, ReplayState, ReplayStatus, Trigger, WebhookId,
-    completed_replay,
+    DeliveryId, DeliveryOutcome, RateLimit, Replay, ReplayId, ReplayState, ReplayStatus, Trigger, WakeUp,
+    WebhookId, completed_replay,
 };
 use sqlx::{Connection, PgConnection};
 
@@ -53,7 +53,7 @@ pub(super) async fn advance(store: &Inner, id: ReplayId) -> Result<Option<Advanc
         .await?;
     let deliveries = stepped.map_or(0, |(step, reported)| u64::from(step.queued) + reported);
     if deliveries > 0 {
-        store.wakeups.wake(deliveries);
+        store.wakeups.wake(deliveries, WakeUp::Any);
     }
     Ok(stepped.map(|(step, _)| step))
 }

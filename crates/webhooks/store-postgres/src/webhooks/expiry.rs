@@ -1,7 +1,7 @@
 //! Disabling of expired webhooks.
 
 use rdev_webhooks_domain::ports::StoreError;
-use rdev_webhooks_domain::{DisabledReason, WebhookId};
+use rdev_webhooks_domain::{DisabledReason, WakeUp, WebhookId};
 use sqlx::Connection;
 
 use super::health::publish_disabled;
@@ -52,7 +52,7 @@ pub(super) async fn disable_expired(store: &Inner, limit: u32) -> Result<Vec<Web
         })
         .await?;
     if deliveries > 0 {
-        store.wakeups.wake(deliveries);
+        store.wakeups.wake(deliveries, WakeUp::Any);
     }
     Ok(ids.into_iter().map(WebhookId::from_uuid).collect())
 }

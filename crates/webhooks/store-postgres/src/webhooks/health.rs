@@ -5,7 +5,9 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use rdev_webhooks_domain::ports::StoreError;
-use rdev_webhooks_domain::{DisabledReason, DisabledWebhook, Health, OperationalEvent, Timestamp, WebhookId};
+use rdev_webhooks_domain::{
+    DisabledReason, DisabledWebhook, Health, OperationalEvent, Timestamp, WakeUp, WebhookId,
+};
 use sqlx::{Connection, PgConnection};
 use uuid::Uuid;
 
@@ -117,7 +119,7 @@ pub(crate) async fn disable_failing(
         })
         .await?;
     if deliveries > 0 {
-        store.wakeups.wake(deliveries);
+        store.wakeups.wake(deliveries, WakeUp::Any);
     }
     let disabled = rows.into_iter();
     let mut disabled: Vec<_> =

@@ -58,7 +58,7 @@ async fn add_within_savepoint(
     sqlx::raw_sql(begin).execute(&mut *conn).await?;
     let outcomes = publish(conn, &[Call::new([event], max_deliveries)], now).await?;
     sqlx::raw_sql("RELEASE rdev_webhooks_event").execute(conn).await?;
-    Ok(outcomes.and_then(|mut outcomes| match outcomes.pop()? {
+    Ok(outcomes.and_then(|(mut outcomes, _)| match outcomes.pop()? {
         PublishOutcome::Stored(published) => published.first().copied(),
         PublishOutcome::TooLarge(_) => None,
     }))

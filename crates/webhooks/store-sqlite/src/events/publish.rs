@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use rdev_webhooks_domain::delivery::Progress;
 use rdev_webhooks_domain::{
     DeliveryId, EventId, MAX_EVENT_DELIVERIES, NewEvent, OperationalEvent, PublishOutcome, Published,
-    Timestamp, WebhookId,
+    Timestamp, WakeUp, WebhookId,
 };
 use serde::Serialize;
 use sqlx::SqliteConnection;
@@ -46,13 +46,13 @@ impl<'a> Call<'a> {
 }
 
 /// Stores the events and deliveries of several callers, and returns a result for each, in a few statements
-/// for any number of callers. Stores nothing of a caller whose deliveries exceed its limit. Returns `None`,
-/// and stores nothing, if that cannot be decided for all callers at once.
+/// for any number of callers, and what to announce to the workers after the commit. Stores nothing of a caller whose
+/// deliveries exceed its limit. Returns `None`, and stores nothing, if that cannot be decided for all callers at once.
 pub(crate) async fn publish(
     conn: &mut SqliteConnection,
     calls: &[Call<'_>],
     now: Timestamp,
-) -> Result<Option<Vec<PublishOutcome>>, DbError> {
+) -> Result<Option<(Vec<PublishOutcome>, WakeUp)>, DbError> {
     publish_except(conn, calls, None, now).await
 }
 
@@ -61,7 +61,7 @@ async fn publish_except(
     calls: &[Call<'_>],
     except: Except,
     now: Timestamp,
-) -> Result<Option<Vec<PublishOutcome>>, DbError> {
+) -> Result<Option<(Vec<PublishOutcome>, WakeUp)>, DbError> {
     let events: Vec<_> = calls.iter().flat_map(|call| call.events.iter().copied()).collect();
     let mut known = published_before(conn, &events).await?;
     let is_known = |event: &&NewEvent| key(event).is_some_and(|key| known.contains_key(&key));
@@ -114,8 +114,9 @@ async fn publish_except(
         }
         outcomes.push(PublishOutcome::Stored(answers));
     }
+    let wake_up = WakeUp::of(batch.deliveries.iter().map(|delivery| delivery.webhook));
     batch.insert(conn, now).await?;
-    Ok(Some(outcomes))
+    Ok(Some((outcomes, wake_up)))
 }
 
 /// Stores an event of the service itself with its deliveries, and returns their number; 0 if nothing is stored
@@ -127,7 +128,7 @@ pub(crate) async fn publish_in(
 ) -> Result<u64, DbError> {
     let calls = [Call::new([&event], MAX_EVENT_DELIVERIES)];
     let outcomes = publish_except(conn, &calls, except, now).await?;
-    match outcomes.and_then(|mut outcomes| outcomes.pop()) {
+    match outcomes.and_then(|(mut outcomes, _)| outcomes.pop()) {
         Some(PublishOutcome::Stored(published)) => {
             Ok(published.iter().map(|one| u64::from(one.deliveries)).sum())
         }
@@ -154,7 +155,7 @@ pub(crate) async fn publish_missing(
         there.entry(event.id).and_modify(|published| published.visible_deliveries = count);
     }
     let outcomes = publish(conn, &[Call::new(missing, call.max_deliveries)], now).await?;
-    let outcome = outcomes.and_then(|mut outcomes| outcomes.pop());
+    let outcome = outcomes.and_then(|(mut outcomes, _)| outcomes.pop());
     match outcome.ok_or_else(|| error::internal("a call got no result"))? {
         PublishOutcome::Stored(published) => {
             let mut published = published.into_iter();

@@ -4,7 +4,7 @@ use sqlx::{Connection, SqliteConnection};
 
 use super::{Answer, Job, Message, Outcome, Publication};
 use crate::events::publish::{self, Call};
-use rdev_webhooks_domain::{PublishOutcome, Timestamp};
+use rdev_webhooks_domain::{PublishOutcome, Timestamp, WakeUp};
 
 /// Maximum number of calls that share a transaction.
 const MAX_CALLS: usize = 256;
@@ -85,10 +85,10 @@ async fn publish_together(
     let calls: Vec<_> = publications.iter().map(|one| Call::new(&one.events, one.max_deliveries)).collect();
     let mut savepoint = conn.begin().await?;
     let together = publish::publish(&mut savepoint, &calls, now).await;
-    if let Ok(Some(outcomes)) = together {
+    if let Ok(Some((outcomes, wake_up))) = together {
         savepoint.commit().await?;
         for (publication, outcome) in publications.into_iter().zip(outcomes) {
-            answers.push(answer(Ok(outcome), publication.reply));
+            answers.push(answer(Ok(outcome), wake_up.clone(), publication.reply));
         }
         return Ok(());
     }
@@ -102,23 +102,27 @@ async fn publish_together(
         } else {
             savepoint.rollback().await?;
         }
-        answers.push(answer(outcome.map_err(Into::into), reply));
+        answers.push(answer(outcome.map_err(Into::into), WakeUp::Any, reply));
     }
     Ok(())
 }
 
 type PublishResult = Result<PublishOutcome, super::StoreError>;
 
-fn answer(result: PublishResult, reply: tokio::sync::oneshot::Sender<PublishResult>) -> Answer {
+fn answer(
+    result: PublishResult,
+    wake_up: WakeUp,
+    reply: tokio::sync::oneshot::Sender<PublishResult>,
+) -> Answer {
     Box::new(move |committed| {
         let result = committed.and(result);
-        let wake = match &result {
+        let is_new = match &result {
             Ok(PublishOutcome::Stored(published)) => {
                 published.iter().any(|one| !one.duplicate && one.deliveries > 0)
             }
             _ => false,
         };
         let _ = reply.send(result);
-        wake
+        is_new.then_some(wake_up)
     })
 }

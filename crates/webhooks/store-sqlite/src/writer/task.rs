@@ -3,10 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use rdev_webhooks_domain::WakeUp;
 use rdev_webhooks_domain::ports::{PublicCause, StoreError};
+use rdev_webhooks_store::WakeUps;
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{Connection, SqliteConnection};
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::mpsc;
 
 use super::added::Added;
 use super::checkpoint::Checkpoints;
@@ -24,7 +26,7 @@ pub(crate) struct Setup {
     /// The connection that copies the log.
     pub(crate) checkpoints: SqliteConnection,
     pub(crate) clock: Arc<StoreClock>,
-    pub(crate) wake: Arc<Notify>,
+    pub(crate) wake_ups: Arc<WakeUps>,
     pub(crate) log: WriteAheadLog,
     /// Held until the connection is closed.
     pub(crate) lock: Arc<Lock>,
@@ -36,7 +38,7 @@ pub(super) async fn run(
     mut messages: mpsc::Receiver<Message>,
     begun: Begun,
 ) -> Result<(), StoreError> {
-    let Setup { conn, options, checkpoints, clock, wake, mut log, lock } = setup;
+    let Setup { conn, options, checkpoints, clock, wake_ups, mut log, lock } = setup;
     let checkpoints = Checkpoints::start(checkpoints);
     let mut conn = Some(conn);
     let mut time = Time::new(clock);
@@ -98,8 +100,8 @@ pub(super) async fn run(
                 }
             }
         }
-        if answer(answers, written) {
-            wake.notify_one();
+        if let Some(wake_up) = answer(answers, written) {
+            wake_ups.raise(wake_up);
         }
     }
     checkpoints.stop().await;
@@ -161,18 +163,20 @@ async fn look(
     added.surface(conn, time).await
 }
 
-/// Responds to all callers, and returns whether there is new work.
-fn answer(answers: Vec<Answer>, written: Result<(), sqlx::Error>) -> bool {
+/// Responds to all callers, and returns what to announce to the workers.
+fn answer(answers: Vec<Answer>, written: Result<(), sqlx::Error>) -> Option<WakeUp> {
     let failure = written.err().map(|cause| cause.to_string());
-    let mut wake = false;
+    let mut announced: Option<WakeUp> = None;
     for answer in answers {
         let committed = match &failure {
             Some(cause) => Err(StoreError::unavailable(PublicCause::new(cause.clone()))),
             None => Ok(()),
         };
-        wake |= answer(committed);
+        if let Some(wake_up) = answer(committed) {
+            announced = Some(wake_up.after(announced));
+        }
     }
-    wake
+    announced
 }
 
 async fn close(mut conn: SqliteConnection) -> Result<(), sqlx::Error> {

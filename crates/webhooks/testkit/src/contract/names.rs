@@ -38,6 +38,7 @@ macro_rules! contract_test_names {
             publish_to_one_webhook_reaches_it_alone
             publish_to_a_version_reaches_no_other
             publishing_wakes_a_waiting_worker
+            a_wake_up_covers_all_that_is_new
             // webhooks
             a_webhook_is_kept_exactly
             a_webhook_is_created_once

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use rdev_webhooks_domain::{
     Access, DeliveryFilter, DeliveryId, DeliveryState, DisabledReason, Event, NewEvent, PageRequest,
-    PublishOutcome, Published, Target, Webhook, WebhookState,
+    PublishOutcome, Published, Target, WakeUp, Webhook, WebhookId, WebhookState,
 };
 
 use super::Harness;
@@ -296,4 +296,31 @@ pub async fn publishing_wakes_a_waiting_worker(harness: &dyn Harness) {
         scene.publish().await;
     };
     scene.expect_wake_ups(publish).await;
+}
+
+/// A wake-up that names webhooks names all that have new deliveries since the last one, and is not for anything but new
+/// deliveries.
+pub async fn a_wake_up_covers_all_that_is_new(harness: &dyn Harness) {
+    let scene = Scene::new(harness);
+    let (one, other) = (scene.webhook().await, scene.webhook().await);
+    let covers = |wake_up: &WakeUp, expected: &[WebhookId]| match wake_up {
+        WakeUp::Any => true,
+        WakeUp::Webhooks(named) => expected.iter().all(|webhook| named.contains(webhook)),
+    };
+    scene.quieten().await;
+    let only_one = NewEvent { target: Target::Webhook(one), ..scene.new_event().await };
+    scene.publish_one(&only_one).await;
+    let wake_up = scene.wakes().await;
+    assert!(covers(&wake_up, &[one]), "{wake_up:?}");
+
+    scene.publish_one(&NewEvent { id: scene.new_event().await.id, ..only_one.clone() }).await;
+    scene.publish().await;
+    let wake_up = scene.wakes().await;
+    assert!(covers(&wake_up, &[one, other]), "{wake_up:?}");
+
+    // What was queued before is claimable again.
+    let leased = scene.claim(one, 1).await;
+    scene.quieten().await;
+    scene.queue.release(&[leased[0].lease]).await.unwrap();
+    assert_eq!(scene.wakes().await, WakeUp::Any);
 }

@@ -12,7 +12,7 @@ use rdev_webhooks_domain::ports::{
 use rdev_webhooks_domain::{
     Access, Attempt, Claim, ClaimShare, Delivery, DeliveryFilter, DeliveryId, DeliveryStatus, EventId,
     FailureReason, HealthEffect, LeasedDelivery, NewEvent, Page, PageRequest, Published, Settled, Settlement,
-    Target, Timestamp, Webhook, WebhookId,
+    Target, Timestamp, WakeUp, Webhook, WebhookId,
 };
 
 use super::{Harness, TOLERANCE};
@@ -265,7 +265,7 @@ impl<'a> Scene<'a> {
         for _ in 0..100 {
             let quiet = tokio::select! {
                 biased;
-                () = self.queue.wait_for_work() => false,
+                _ = self.queue.wait_for_work() => false,
                 () = std::future::ready(()) => true,
             };
             if quiet {
@@ -275,9 +275,9 @@ impl<'a> Scene<'a> {
         panic!("wait_for_work keeps resolving although nothing happens");
     }
 
-    /// Fails unless [`DeliveryQueue::wait_for_work`] resolves soon.
-    pub(super) async fn wakes(&self) {
-        tokio::time::timeout(WAKE_UP, self.queue.wait_for_work()).await.expect("a waiting worker is woken");
+    /// Returns what [`DeliveryQueue::wait_for_work`] announces; fails unless it resolves soon.
+    pub(super) async fn wakes(&self) -> WakeUp {
+        tokio::time::timeout(WAKE_UP, self.queue.wait_for_work()).await.expect("a waiting worker is woken")
     }
 
     /// Fails unless `work` wakes a worker, whether it waits already or begins to wait later.

@@ -7,7 +7,8 @@ use rdev_webhooks_domain::delivery::Progress;
 use rdev_webhooks_domain::ports::{EventRepository, StoreError};
 use rdev_webhooks_domain::{
     Access, CommandId, DeliveryCounts, DeliveryId, Event, EventFilter, EventId, EventRecord, MAX_LISTED_BODY,
-    NewEvent, OperationalEvent, Page, PageRequest, PublishOutcome, Published, Target, Timestamp, WebhookId,
+    NewEvent, OperationalEvent, Page, PageRequest, PublishOutcome, Published, Target, Timestamp, WakeUp,
+    WebhookId,
 };
 
 use super::MemoryStore;
@@ -26,9 +27,11 @@ impl EventRepository for MemoryStore {
             return Ok(PublishOutcome::TooLarge(counts));
         }
         let published: Vec<_> = events.iter().map(|event| publish_one(&mut state, event, now)).collect();
+        let new = published.iter().filter(|one| !one.duplicate);
+        let new: Vec<_> = new.flat_map(|one| receivers_of(&state, one.id)).collect();
         drop(state);
-        if published.iter().any(|one| !one.duplicate && one.deliveries > 0) {
-            self.work.notify_one();
+        if !new.is_empty() {
+            self.wake_ups.raise(WakeUp::of(new));
         }
         Ok(PublishOutcome::Stored(published))
     }
@@ -91,6 +94,12 @@ fn number(count: usize) -> u32 {
 
 pub(super) fn publish_one(state: &mut State, event: &NewEvent, now: Timestamp) -> Published {
     publish_to(state, event, receivers(state, event), now)
+}
+
+/// Returns the webhooks that have a delivery of an event.
+fn receivers_of(state: &State, event: EventId) -> impl Iterator<Item = WebhookId> {
+    let deliveries = state.events.get(&event).into_iter().flat_map(|stored| &stored.deliveries);
+    deliveries.filter_map(|id| state.deliveries.get(id)).map(|delivery| delivery.webhook)
 }
 
 /// Publishes an event of the service itself. Returns whether that created deliveries.

@@ -11,7 +11,7 @@ use rdev_webhooks_domain::ports::{Cancellation, DeliveryQueue, Redelivery, Store
 use rdev_webhooks_domain::{
     Access, Attempt, CancelReason, Circuit, Claim, ClaimShare, DeliveryId, DeliveryState, DeliveryTarget,
     DisabledReason, DisabledWebhook, Discovery, DueWebhook, LastFailure, LeaseRef, LeaseToken,
-    LeasedDelivery, QueueStats, RedeliveryRequest, Settlement, Timestamp, WebhookId, WebhookState,
+    LeasedDelivery, QueueStats, RedeliveryRequest, Settlement, Timestamp, WakeUp, WebhookId, WebhookState,
 };
 
 use super::MemoryStore;
@@ -111,7 +111,7 @@ impl DeliveryQueue for MemoryStore {
         published |= reports.publish(&mut state, now);
         drop(state);
         if published {
-            self.work.notify_one();
+            self.wake_ups.raise(WakeUp::Any);
         }
         Ok(recorded)
     }
@@ -154,7 +154,7 @@ impl DeliveryQueue for MemoryStore {
         }
         let queued = state.delivery(id, now).map(Redelivery::Queued);
         drop(state);
-        self.work.notify_one();
+        self.wake_ups.raise(WakeUp::Any);
         Ok(queued)
     }
 
@@ -194,8 +194,8 @@ impl DeliveryQueue for MemoryStore {
         Ok(state.delivery(id, now).map(Cancellation::Cancelled))
     }
 
-    async fn wait_for_work(&self) {
-        self.work.notified().await;
+    async fn wait_for_work(&self) -> WakeUp {
+        self.wake_ups.wait().await
     }
 
     async fn check(&self) -> Result<(), StoreError> {

@@ -13,7 +13,7 @@ use rdev_webhooks_domain::replay::{
 };
 use rdev_webhooks_domain::{
     Access, CancelReason, DeliveryId, DeliveryOutcome, DeliveryState, EventId, Matched, Page, PageRequest,
-    Replay, ReplayId, ReplaySelection, ReplayState, ReplayStatus, Timestamp, Trigger, WebhookId,
+    Replay, ReplayId, ReplaySelection, ReplayState, ReplayStatus, Timestamp, Trigger, WakeUp, WebhookId,
     completed_replay,
 };
 
@@ -78,7 +78,7 @@ impl ReplayRepository for MemoryStore {
         let reported = report_completed(&mut state, replay, now);
         drop(state);
         if reported {
-            self.work.notify_one();
+            self.wake_ups.raise(WakeUp::Any);
         }
         Ok(ReplayBegun::Started)
     }
@@ -139,7 +139,7 @@ impl ReplayRepository for MemoryStore {
         state.replays.insert(id, stored);
         drop(state);
         if reported || step.is_some_and(|step| step.queued > 0) {
-            self.work.notify_one();
+            self.wake_ups.raise(WakeUp::Any);
         }
         Ok(step)
     }

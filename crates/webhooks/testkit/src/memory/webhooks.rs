@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use rdev_webhooks_domain::ports::{Rotated, StoreError, Updated, WebhookRepository};
 use rdev_webhooks_domain::{
     Access, CancelReason, DeliveryId, DeliveryState, DisabledReason, Health, Page, PageRequest,
-    SecretRotation, SigningSecrets, Timestamp, Webhook, WebhookFilter, WebhookId, WebhookState,
+    SecretRotation, SigningSecrets, Timestamp, WakeUp, Webhook, WebhookFilter, WebhookId, WebhookState,
 };
 
 use super::MemoryStore;
@@ -81,7 +81,7 @@ impl WebhookRepository for MemoryStore {
         state.make_replays_due(webhook.id, now);
         drop(state);
         // The webhook may just have been enabled, with waiting deliveries.
-        self.work.notify_one();
+        self.wake_ups.raise(WakeUp::Any);
         Ok(Updated::Applied)
     }
 
@@ -170,7 +170,7 @@ impl WebhookRepository for MemoryStore {
         let published = publish_disabled(&mut state, failing.iter().map(|(id, _)| *id).collect());
         drop(state);
         if published {
-            self.work.notify_one();
+            self.wake_ups.raise(WakeUp::Any);
         }
         Ok(failing)
     }
@@ -188,7 +188,7 @@ impl WebhookRepository for MemoryStore {
         let published = publish_disabled(&mut state, ids.clone());
         drop(state);
         if published {
-            self.work.notify_one();
+            self.wake_ups.raise(WakeUp::Any);
         }
         Ok(ids)
     }

@@ -4,13 +4,16 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use chrono::{DateTime, Utc};
 use rdev_webhooks_domain::ports::StoreError;
-use rdev_webhooks_domain::{CommandId, NewEvent, ProjectName, Published};
+use rdev_webhooks_domain::{CommandId, NewEvent, ProjectName, Published, WakeUp, WebhookId};
 use uuid::Uuid;
 
 use super::{Inserted, Plan};
 use crate::convert::{to_sql_time, to_u32};
 use crate::error::unless_taken;
 use crate::store::Inner;
+
+/// The number of webhooks of an event from which on they are not named.
+const MAX_NAMED: i64 = WakeUp::MAX_WEBHOOKS as i64;
 
 /// The columns of the events; every event has a route.
 #[derive(Default)]
@@ -82,6 +85,7 @@ pub(super) async fn insert(
                 plan.max_deliveries,
                 plan.max_matches,
                 &command_ids as &[Option<&str>],
+                MAX_NAMED,
             )
             .fetch_all(&mut **conn)
             .await;
@@ -103,6 +107,10 @@ pub(super) async fn insert(
                 duplicate: false,
             }
         };
-        Inserted::Answers(plan.firsts.iter().zip(&columns.route).map(answer).collect())
+        let named = counts.iter().map(|row| row.webhooks.as_deref()).collect::<Option<Vec<_>>>();
+        let wake_up = named.map_or(WakeUp::Any, |named| {
+            WakeUp::of(named.into_iter().flatten().copied().map(WebhookId::from_uuid))
+        });
+        Inserted::Answers(plan.firsts.iter().zip(&columns.route).map(answer).collect(), wake_up)
     }))
 }

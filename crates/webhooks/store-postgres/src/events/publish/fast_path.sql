@@ -9,7 +9,8 @@ WITH receivers AS MATERIALIZED (
     ) m GROUP BY m.route, m.webhook_id
 ),
 fanout AS MATERIALIZED (
-    SELECT route, count(*)::int4 AS deliveries, sum(matches)::int8 AS matches
+    SELECT route, count(*)::int4 AS deliveries, sum(matches)::int8 AS matches,
+        CASE WHEN count(*) <= $15::int8 THEN array_agg(webhook_id) END AS webhooks
     FROM receivers GROUP BY route
 ),
 verdict AS MATERIALIZED (
@@ -32,5 +33,5 @@ queued AS (
     JOIN receivers r ON r.route = g.route
     WHERE (SELECT fits FROM verdict)
 )
-SELECT f.route AS "route!", f.deliveries AS "deliveries!", v.fits AS "fits!"
+SELECT f.route AS "route!", f.deliveries AS "deliveries!", v.fits AS "fits!", f.webhooks AS "webhooks?"
 FROM fanout f, verdict v

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use rdev_webhooks_domain::ports::StoreError;
-use rdev_webhooks_domain::{EventId, NewEvent, Published, Target};
+use rdev_webhooks_domain::{EventId, NewEvent, Published, Target, WakeUp};
 use sqlx::PgConnection;
 use uuid::Uuid;
 
@@ -125,5 +125,5 @@ pub(super) async fn insert_on(
             duplicate: !row.stored,
         }
     });
-    Ok(Inserted::Answers(answers.collect()))
+    Ok(Inserted::Answers(answers.collect(), WakeUp::Any))
 }

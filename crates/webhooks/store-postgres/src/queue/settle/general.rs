@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use rdev_webhooks_domain::ports::StoreError;
 use rdev_webhooks_domain::{
     Attempt, CancelReason, DeliveryStatus, DisabledReason, FailureReason, HealthEffect, Settled, Settlement,
-    WantedReports, health,
+    WakeUp, WantedReports, health,
 };
 use sqlx::{Connection, PgConnection};
 use uuid::Uuid;
@@ -141,7 +141,7 @@ pub(super) async fn apply(store: &Inner, settlements: &[&Settlement]) -> Result<
         })
         .await?;
     if deliveries > 0 {
-        store.wakeups.wake(deliveries);
+        store.wakeups.wake(deliveries, WakeUp::Any);
     }
     Ok(recorded)
 }
