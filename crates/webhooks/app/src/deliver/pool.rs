@@ -34,12 +34,25 @@ pub(super) struct Job {
     pub(super) lease_ends: Instant,
     /// The number of its flight.
     pub(super) flight: u64,
+    /// True if the webhook has a rate or a cap of its own.
+    pub(super) is_limited: bool,
 }
 
 /// The end of a job, and what the settler must do with its delivery.
 pub(super) struct Outcome {
     pub(super) webhook: WebhookId,
     pub(super) action: Action,
+    /// True if the webhook has a rate or a cap of its own.
+    pub(super) is_limited: bool,
+}
+
+impl Outcome {
+    /// True if nothing depends on when it is recorded: the delivery has succeeded, and the store counts it for no limit.
+    pub(super) fn may_wait(&self) -> bool {
+        !self.is_limited
+            && matches!(&self.action, Action::Settle(settlement)
+                if settlement.settled == Settled::Succeeded && settlement.health == HealthEffect::Succeeded)
+    }
 }
 
 pub(super) enum Action {
@@ -108,7 +121,7 @@ impl PoolTask {
     async fn attempt(&self, job: Job, cut_off: &CancellationToken) -> (u64, Outcome) {
         let webhook = job.leased.target.webhook_id;
         let lease = job.leased.lease;
-        let flight = job.flight;
+        let (flight, is_limited) = (job.flight, job.is_limited);
         let span = span(&job.leased);
         let sending = self.send(job, cut_off, &span).instrument(span.clone());
         // A panic in one attempt must not end the task and its other deliveries.
@@ -118,7 +131,7 @@ impl PoolTask {
             tracing::error!(delivery, "attempt panicked; delivery will be retried when its lease expires");
             Action::Forget
         });
-        (flight, Outcome { webhook, action })
+        (flight, Outcome { webhook, action, is_limited })
     }
 
     async fn send(&self, mut job: Job, cut_off: &CancellationToken, span: &Span) -> Action {

@@ -7,7 +7,7 @@ use rdev_app::Outages;
 use rdev_webhooks_domain::ports::{DeliveryQueue, StoreError};
 use rdev_webhooks_domain::{LeaseRef, Settled, Settlement, WebhookId};
 use tokio::sync::mpsc;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
 use tracing::{Instrument, Span, field};
 
@@ -21,12 +21,17 @@ use crate::spans::record_duration;
 
 /// Maximum number of outcomes per transaction.
 const MAX_BATCH: usize = 256;
+/// How long a few successes wait for more. Nobody waits for them, and one commit for several costs less than one for
+/// each. If this process is killed meanwhile, they are sent again.
+const LINGER: Duration = Duration::from_millis(10);
+/// Number of successes that do not wait for more.
+const FEW: usize = 8;
 /// Shortest and longest wait between two tries while the database is unavailable.
 const MIN_RETRY_WAIT: Duration = Duration::from_millis(50);
 const MAX_RETRY_WAIT: Duration = Duration::from_secs(2);
 
-/// The settler, which records outcomes. A batch begins as soon as the previous one ends, or under load a moment
-/// later. The scheduler bounds the number of unrecorded outcomes.
+/// The settler, which records outcomes. A batch begins as soon as the previous one ends, or a moment later under load
+/// and if it holds only few successes. The scheduler bounds the number of unrecorded outcomes.
 pub(super) struct Settler {
     queue: Arc<dyn DeliveryQueue>,
     progress: mpsc::Sender<Progress>,
@@ -59,11 +64,12 @@ impl Settler {
         let mut batch = Vec::with_capacity(MAX_BATCH);
         let mut batcher = Batcher::default();
         while batcher.next(&mut outcomes, &mut batch, MAX_BATCH).await > 0 {
+            wait_for_more(&mut outcomes, &mut batch).await;
             let mut settlements = Vec::with_capacity(batch.len());
             let mut webhooks = Vec::with_capacity(batch.len());
             let mut releases = Vec::new();
             let mut recorded = Recorded::with_capacity(batch.len());
-            for Outcome { webhook, action } in batch.drain(..) {
+            for Outcome { webhook, action, .. } in batch.drain(..) {
                 let due_in = match action {
                     Action::Settle(settlement) => {
                         let due_in = due_in(settlement.settled);
@@ -207,5 +213,18 @@ fn due_in(settled: Settled) -> Option<Duration> {
         Settled::RetryAfter(wait) => Some(wait),
         Settled::Resumed | Settled::Interrupted => Some(Duration::ZERO),
         Settled::Succeeded | Settled::Failed(_) => None,
+    }
+}
+
+/// Lets a few successes wait for more outcomes, until one comes that should not wait.
+async fn wait_for_more(outcomes: &mut mpsc::Receiver<Outcome>, batch: &mut Vec<Outcome>) {
+    let until = Instant::now() + LINGER;
+    let mut seen = 0;
+    while batch.len() < FEW && batch[seen..].iter().all(Outcome::may_wait) {
+        seen = batch.len();
+        match timeout_at(until, outcomes.recv_many(batch, MAX_BATCH - seen)).await {
+            Ok(more) if more > 0 => {}
+            _ => return,
+        }
     }
 }

@@ -1,4 +1,4 @@
-//! The worker while the database is unavailable.
+//! The calls of the worker to the database: while it is unavailable, and at low load.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
@@ -9,7 +9,7 @@ use rdev_webhooks_app::deliver::WorkerOptions;
 use rdev_webhooks_domain::ports::{Cancellation, DeliveryQueue, Redelivery, StoreError};
 use rdev_webhooks_domain::{
     Access, Claim, DeliveryId, DeliveryStatus, Discovery, LeaseRef, LeasedDelivery, QueueStats,
-    RedeliveryRequest, Settlement, WebhookId,
+    RedeliveryRequest, Settlement, WakeUp, WebhookId,
 };
 use rdev_webhooks_testkit::MemoryStore;
 
@@ -28,12 +28,23 @@ struct Faulty {
     held: Mutex<()>,
     silent: bool,
     calls: AtomicU32,
+    discoveries: AtomicU32,
+    settlings: AtomicU32,
 }
 
 impl Faulty {
     fn around(inner: Arc<MemoryStore>, silent: bool) -> Arc<Self> {
         let (away, defective) = (AtomicBool::new(false), AtomicBool::new(false));
-        Arc::new(Self { inner, away, defective, held: Mutex::default(), silent, calls: AtomicU32::new(0) })
+        Arc::new(Self {
+            inner,
+            away,
+            defective,
+            held: Mutex::default(),
+            silent,
+            calls: AtomicU32::new(0),
+            discoveries: AtomicU32::new(0),
+            settlings: AtomicU32::new(0),
+        })
     }
 
     fn call(&self) -> Result<&MemoryStore, StoreError> {
@@ -48,6 +59,7 @@ impl Faulty {
 #[async_trait]
 impl DeliveryQueue for Faulty {
     async fn discover(&self, after: Option<WebhookId>, limit: u32) -> Result<Discovery, StoreError> {
+        self.discoveries.fetch_add(1, Ordering::Relaxed);
         self.call()?.discover(after, limit).await
     }
 
@@ -62,6 +74,7 @@ impl DeliveryQueue for Faulty {
     async fn settle(&self, settlements: &[Settlement]) -> Result<Vec<bool>, StoreError> {
         let _held = self.held.lock().await;
         assert!(!self.defective.load(Ordering::Relaxed), "settling panics by order of the test");
+        self.settlings.fetch_add(1, Ordering::Relaxed);
         self.call()?.settle(settlements).await
     }
 
@@ -82,17 +95,51 @@ impl DeliveryQueue for Faulty {
         self.call()?.cancel(access, id).await
     }
 
-    async fn wait_for_work(&self) {
-        if self.silent {
-            std::future::pending::<()>().await;
-        } else {
-            self.inner.wait_for_work().await;
-        }
+    async fn wait_for_work(&self) -> WakeUp {
+        if self.silent { std::future::pending().await } else { self.inner.wait_for_work().await }
     }
 
     async fn check(&self) -> Result<(), StoreError> {
         self.call()?.check().await
     }
+}
+
+/// A wake-up names the webhooks that have work, so that only the polls and unknown webhooks need a discovery.
+#[tokio::test(start_paused = true)]
+async fn announced_deliveries_need_no_discovery() {
+    let world = World::new(|_, _| Answer::Status(200));
+    let webhooks = [world.webhook(|_| {}).await, world.webhook(|_| {}).await];
+    let queue = Faulty::around(world.store.clone(), false);
+    let options = WorkerOptions::default().with_poll_interval(Duration::from_secs(5));
+    let worker = world.start_worker_on(queue.clone(), options);
+    world.publish().await;
+    pass(Duration::from_millis(100)).await;
+    let before = queue.discoveries.load(Ordering::Relaxed);
+    for n in 2..40 {
+        world.publish().await;
+        pass(Duration::from_millis(100)).await;
+        assert_eq!(world.dispatcher.sent().len(), n * webhooks.len(), "each is sent at once");
+    }
+    let discoveries = queue.discoveries.load(Ordering::Relaxed) - before;
+    assert!(discoveries <= 1, "{discoveries} in 4 s");
+    worker.stop().await;
+}
+
+/// The record of a success waits a moment for others, but not that of a failure.
+#[tokio::test(start_paused = true)]
+async fn a_few_successes_are_recorded_together() {
+    let world = World::new(|_, _| Answer::Status(200));
+    world.webhook(|_| {}).await;
+    let queue = Faulty::around(world.store.clone(), false);
+    let worker = world.start_worker_on(queue.clone(), WorkerOptions::default());
+    for _ in 0..4 {
+        world.publish().await;
+        pass(Duration::from_millis(2)).await;
+    }
+    assert_eq!((world.dispatcher.sent().len(), queue.settlings.load(Ordering::Relaxed)), (4, 0));
+    pass(Duration::from_millis(10)).await;
+    assert_eq!(queue.settlings.load(Ordering::Relaxed), 1);
+    worker.stop().await;
 }
 
 #[tokio::test(start_paused = true)]

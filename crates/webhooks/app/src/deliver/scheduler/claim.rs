@@ -112,15 +112,13 @@ impl Scheduler {
         let span = Span::current();
         span.record("deliveries", claimed.len());
         record_duration(&span, claimed_at.elapsed());
-        let lease_for: HashMap<_, _> =
-            claim.shares.iter().map(|share| (share.webhook, share.lease_for)).collect();
+        let shares: HashMap<_, _> = claim.shares.iter().map(|share| (share.webhook, share)).collect();
         let mut counts: HashMap<WebhookId, u32> = HashMap::with_capacity(claim.shares.len());
         let mut refused = Vec::new();
         for leased in claimed {
             let webhook = leased.target.webhook_id;
-            let lease_for = lease_for.get(&webhook).copied().unwrap_or(LEASE_MARGIN);
             *counts.entry(webhook).or_default() += 1;
-            match self.hand_out(leased, claimed_at, lease_for) {
+            match self.hand_out(leased, claimed_at, shares.get(&webhook).copied()) {
                 Ok(()) => self.shares.claimed(webhook),
                 Err(lease) => refused.push(lease),
             }
@@ -144,14 +142,15 @@ impl Scheduler {
         &mut self,
         leased: LeasedDelivery,
         claimed: Instant,
-        lease_for: Duration,
+        share: Option<&ClaimShare>,
     ) -> Result<(), LeaseRef> {
         let (lease, webhook) = (leased.lease, leased.target.webhook_id);
         let (index, task) =
             self.tasks.iter_mut().enumerate().min_by_key(|(_, task)| task.in_flight).ok_or(lease)?;
         let flight = self.flights.next();
-        let lease_ends = claimed + lease_for;
-        let job = Job { leased, claimed, lease_ends, flight };
+        let lease_ends = claimed + share.map_or(LEASE_MARGIN, |share| share.lease_for);
+        let is_limited = share.is_some_and(|share| share.is_limited);
+        let job = Job { leased, claimed, lease_ends, flight, is_limited };
         task.jobs.try_send(job).map_err(|_| lease)?;
         task.in_flight += 1;
         self.flights.begin(Flight { webhook, task: index, begun: Instant::now() });
