@@ -6,7 +6,7 @@ use std::sync::{Mutex, PoisonError};
 use rdev_webhooks_domain::WakeUp;
 use tokio::sync::Notify;
 
-/// The wake-ups of this process. One that finds nobody waiting is kept for the next wait.
+/// The wake-ups of this process. One without a waiter is kept for the next wait.
 #[derive(Debug, Default)]
 pub struct WakeUps {
     kept: Mutex<Option<WakeUp>>,

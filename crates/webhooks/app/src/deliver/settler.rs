@@ -21,8 +21,8 @@ use crate::spans::record_duration;
 
 /// Maximum number of outcomes per transaction.
 const MAX_BATCH: usize = 256;
-/// How long a few successes wait for more. Nobody waits for them, and one commit for several costs less than one for
-/// each. If this process is killed meanwhile, they are sent again.
+/// How long a few successes wait for more. No caller waits for their record, and one commit for several costs less than
+/// one for each. If this process is killed meanwhile, they are sent again.
 const LINGER: Duration = Duration::from_millis(10);
 /// Number of successes that do not wait for more.
 const FEW: usize = 8;
