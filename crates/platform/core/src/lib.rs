@@ -16,6 +16,7 @@ mod page;
 mod project;
 mod store_error;
 mod timestamp;
+mod window;
 
 pub use access::{Access, Scope, ScopeError};
 pub use causes::with_causes;
@@ -28,3 +29,4 @@ pub use page::{Damaged, Page, PageRequest};
 pub use project::{ProjectName, ProjectNameError};
 pub use store_error::{PublicCause, StoreError};
 pub use timestamp::{Timestamp, TimestampError};
+pub use window::parse_window;

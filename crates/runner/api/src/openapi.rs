@@ -20,6 +20,7 @@ use utoipa::openapi::{Components, OpenApi};
     crate::routes::projects::get::get,
     crate::routes::projects::patch::patch,
     crate::routes::projects::delete::delete,
+    crate::routes::projects::stats::stats,
     crate::routes::commands::create::create,
     crate::routes::commands::list::list,
     crate::routes::commands::get::get,

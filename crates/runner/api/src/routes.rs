@@ -44,6 +44,7 @@ pub(crate) fn guarded() -> Routes {
             "/projects/{name}",
             read(get(projects::get)).merge(manage(patch(projects::patch).delete(projects::delete))),
         )
+        .route("/projects/{name}/stats", read(get(projects::stats)))
         .route("/projects/{name}/commands", takes_batch(run(post(commands::create))))
         .route("/commands", read(get(commands::list)))
         .route("/commands/{id}", read(get(commands::get)).merge(run(delete(commands::delete))))

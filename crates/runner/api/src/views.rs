@@ -8,6 +8,7 @@ mod project;
 mod provider;
 mod request;
 mod result;
+mod statistics;
 mod template;
 
 pub(crate) use command::{CommandDetail, CommandView};
@@ -18,6 +19,7 @@ pub(crate) use project::ProjectView;
 pub(crate) use provider::ProviderView;
 pub(crate) use request::RequestView;
 pub(crate) use result::{ResultView, UsageView};
+pub(crate) use statistics::ProjectStatisticsView;
 pub(crate) use template::{AppliedTemplateView, RenderedTemplateView, TemplateView};
 
 use rdev_http::ListOf;

@@ -9,7 +9,7 @@ use rdev_core::{ApiKeyId, Scope};
 use rdev_runner_domain::ports::{CommandRepository, ProjectChange, ProjectRepository, StoreError};
 use rdev_runner_domain::{
     Access, AgentRequestError, Page, Project, ProjectError, ProjectFilter, ProjectName, ProjectSettings,
-    Workspace,
+    ProjectStatistics, StatisticsWindow, Workspace,
 };
 
 use crate::deletions::ProjectDeletions;
@@ -208,6 +208,20 @@ impl Projects {
         limit: u32,
     ) -> Result<Page<Project>, StoreError> {
         self.repository.list(access, filter, after, limit).await
+    }
+
+    /// Returns the statistics of a project for a window that ends now.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the caller does not see the project.
+    pub async fn statistics(
+        &self,
+        access: &Access,
+        name: &ProjectName,
+        window: StatisticsWindow,
+    ) -> Result<ProjectStatistics, ProjectsError> {
+        self.repository.statistics(access, name, window).await?.ok_or(ProjectsError::NotFound)
     }
 
     /// Replaces the settings of a project that still has the version of `present`. They apply to later commands.

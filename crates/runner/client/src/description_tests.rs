@@ -3,7 +3,7 @@
 use rdev_client::Query;
 use rdev_client::description::ApiDescription;
 
-use crate::operations::ALL;
+use crate::operations::{ALL, statistics_query};
 use crate::*;
 
 fn description() -> ApiDescription {
@@ -19,6 +19,8 @@ fn every_operation_is_described_and_every_described_one_exists() {
 fn every_view_has_exactly_the_described_members() {
     let document = description();
     document.reads::<Project>("Project");
+    document.reads::<ProjectStatistics>("ProjectStatistics");
+    document.reads::<RunDurations>("RunDurations");
     document.reads::<Workspace>("Workspace");
     document.reads::<Limits>("Limits");
     document.reads::<Command>("CommandDetail");
@@ -105,6 +107,7 @@ fn every_filter_has_the_described_parameters() {
     let pages = &["limit", "cursor"];
     document.asks("/commands", &commands.query(), pages);
     document.asks("/projects", &ProjectFilter { archived: Some(true) }.query(), pages);
+    document.asks("/projects/{name}/stats", &statistics_query(Some("24h")), &[]);
     document.asks("/credentials", &Query::default(), pages);
     document.asks("/credentials/{name}/uses", &Query::default(), pages);
     document.asks("/commands/{id}/events", &Query::default(), pages);

@@ -11,6 +11,8 @@ use rdev_client::Operation;
 
 pub use commands::{CommandFilter, NewCommand, NewLimits, NewSession};
 pub use credentials::NewCredential;
+#[cfg(test)]
+pub(crate) use projects::statistics_query;
 pub use projects::{NewPod, NewProject, NewWorkspace, ProjectFilter, ProjectPatch};
 pub use templates::{ApplyTemplate, RenderTemplate};
 

@@ -52,6 +52,40 @@ pub struct Project {
     pub updated_at: String,
 }
 
+/// What became of the commands of a project.
+#[derive(Debug, Clone, Deserialize)]
+#[non_exhaustive]
+pub struct ProjectStatistics {
+    /// The project.
+    pub project: String,
+    /// The beginning of the window.
+    pub since: String,
+    /// Its end.
+    pub until: String,
+    /// The number of commands by status: of those that have ended, the ones that did in the window.
+    pub commands: BTreeMap<String, u64>,
+    /// The number of commands that have started, and ended in the window.
+    pub runs: u64,
+    /// The share of completed commands in those that ended otherwise than by a cancellation.
+    pub success_ratio: Option<f64>,
+    /// From the start to the end of a run.
+    pub duration_ms: RunDurations,
+    /// The tokens of the runs.
+    pub usage: Usage,
+    /// The cost in US dollars of the runs whose agents report one.
+    pub cost_usd: f64,
+}
+
+/// Durations of runs in milliseconds; `None` without one.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[non_exhaustive]
+pub struct RunDurations {
+    /// Half of the runs did not take longer.
+    pub p50: Option<u64>,
+    /// Of 100 runs 95 did not take longer.
+    pub p95: Option<u64>,
+}
+
 /// The place in which an agent works.
 #[derive(Debug, Clone, Deserialize)]
 #[non_exhaustive]

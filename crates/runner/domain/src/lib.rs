@@ -38,6 +38,7 @@ mod result;
 mod run;
 mod run_secrets;
 mod running;
+mod statistics;
 mod surrogates;
 mod template;
 mod template_error;
@@ -85,6 +86,7 @@ pub use result::{AgentResult, Denial, FailureReason, Outcome};
 pub use run::AgentRun;
 pub use run_secrets::{RunSecrets, SECRETS_FOLDER};
 pub use running::{RunningCommand, RunningCommands};
+pub use statistics::{ProjectStatistics, StatisticsWindow, StatisticsWindowError};
 pub use surrogates::mend_surrogates;
 pub use template::{
     MAX_VARIABLES, Template, TemplateDefinitionError, TemplateName, TemplateNameError, TemplateVariable,

@@ -19,6 +19,7 @@ mod relay;
 mod resealing;
 mod rows;
 mod schema;
+mod statistics;
 mod store;
 
 pub use rdev_runner_store::SchemaError;

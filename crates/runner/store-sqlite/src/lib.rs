@@ -17,6 +17,7 @@ mod queue;
 mod resealing;
 mod rows;
 mod schema;
+mod statistics;
 mod store;
 
 pub use rdev_runner_store::SchemaError;

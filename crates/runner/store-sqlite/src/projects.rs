@@ -2,7 +2,9 @@
 
 use async_trait::async_trait;
 use rdev_runner_domain::ports::{ProjectChange, ProjectRepository, Signal, StoreError};
-use rdev_runner_domain::{Access, CommandId, Page, Project, ProjectFilter, ProjectName};
+use rdev_runner_domain::{
+    Access, CommandId, Page, Project, ProjectFilter, ProjectName, ProjectStatistics, StatisticsWindow,
+};
 use rdev_runner_json::settings_to_json;
 use rdev_runner_store::internal;
 use rdev_runner_store::rows::{self, number, signed};
@@ -80,6 +82,18 @@ impl ProjectRepository for SqliteCommands {
         .await
         .map_err(DbError::from)?;
         Page::read(rows, limit, |row| row.name.clone(), ProjectRow::read)
+    }
+
+    async fn statistics(
+        &self,
+        access: &Access,
+        name: &ProjectName,
+        window: StatisticsWindow,
+    ) -> Result<Option<ProjectStatistics>, StoreError> {
+        match ProjectRepository::get(self, access, name).await? {
+            Some(_) => Ok(Some(self.add_up(name.as_str(), window).await?)),
+            None => Ok(None),
+        }
     }
 
     async fn update(&self, project: &Project) -> Result<ProjectChange, StoreError> {

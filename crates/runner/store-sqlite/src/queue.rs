@@ -10,6 +10,7 @@ use rdev_runner_domain::{
 };
 use rdev_runner_json::event_to_json;
 use rdev_runner_store::rows::{self, number, reason, signed};
+use rdev_runner_store::statistics::StoredUsage;
 use rdev_runner_store::{internal, report as changes};
 use sqlx::SqliteConnection;
 
@@ -244,10 +245,13 @@ async fn update(
     let (last_seq, stored_bytes, is_truncated) =
         (signed(log.last_seq), signed(log.stored_bytes), log.is_truncated);
     let (result, diff) = changes::result(report)?;
+    let usage = StoredUsage::of(report);
     sqlx::query!(
         "UPDATE runner_commands
          SET status = ?2, reason = ?3, ended_at = ?4, session = coalesce(?5, session), last_seq = ?6,
-           stored_bytes = ?7, is_truncated = ?8, checkpoint = coalesce(?9, checkpoint), result = ?10, diff = ?11
+           stored_bytes = ?7, is_truncated = ?8, checkpoint = coalesce(?9, checkpoint), result = ?10, diff = ?11,
+           input_tokens = ?12, output_tokens = ?13, cache_read_tokens = ?14, cache_write_tokens = ?15,
+           cost_nanos = ?16
          WHERE id = ?1",
         uuid,
         status,
@@ -259,7 +263,12 @@ async fn update(
         is_truncated,
         report.checkpoint,
         result,
-        diff
+        diff,
+        usage.input_tokens,
+        usage.output_tokens,
+        usage.cache_read_tokens,
+        usage.cache_write_tokens,
+        usage.cost_nanos
     )
     .execute(conn)
     .await?;

@@ -3,6 +3,7 @@
 //! - [`Signals`] wakes the readers of a store in its process.
 //! - [`rows`] reads what is stored, and [`report`] decides what a report of a runner changes.
 //! - [`credentials`] decides what a change of a credential writes and what a run gets, and encrypts the values.
+//! - [`statistics`] adds up what the commands of a project were and cost.
 //! - [`Occupancy`] explains why a command waits.
 //! - [`publish_change`] publishes the webhook event of a change, in its transaction.
 //! - [`DbError`] sorts the errors of a database, [`SchemaError`] says which migrations it lacks, and
@@ -17,6 +18,7 @@ mod resealing;
 pub mod rows;
 mod schema;
 mod signals;
+pub mod statistics;
 
 pub use error::{DbError, Dialect, corrupt, internal};
 pub use occupancy::Occupancy;

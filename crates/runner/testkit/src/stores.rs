@@ -80,6 +80,7 @@ suite! {$
     archived_projects_are_filtered
     a_project_is_gone_once_its_commands_have_ended
     a_begun_deletion_needs_the_version
+    a_projects_commands_are_counted_in_a_window
     a_credential_is_kept_exactly
     a_replaced_version_is_kept_for_the_overlap
     the_same_value_is_no_new_version

@@ -40,6 +40,15 @@ pub enum ProjectsVerb {
     /// Change a project; commands that are queued already keep their settings
     #[command(visible_alias = "set")]
     Update(Box<UpdateProjectArgs>),
+    /// Show what became of the commands of a project: counts, durations, tokens and cost
+    Stats {
+        /// Name of the project
+        #[arg(value_name = "PROJECT")]
+        name: String,
+        /// How far to look back: 30m, 24h, 7d [default: 30d]
+        #[arg(long, value_name = "WINDOW")]
+        window: Option<String>,
+    },
     /// Archive projects: they take no commands, and those that are queued still run
     Archive(NamesArgs),
     /// Let archived projects take commands again
@@ -158,6 +167,9 @@ pub(crate) async fn run(session: Session, verb: ProjectsVerb) -> Outcome {
                 return Err(Failure::usage("there is nothing to change"));
             }
             session.show(client.update_project(&args.name, &body, None).await)
+        }
+        ProjectsVerb::Stats { name, window } => {
+            session.show(client.get_project_statistics(&name, window.as_deref()).await)
         }
         ProjectsVerb::Archive(NamesArgs { names }) => archive(&session, &client, &names, true).await,
         ProjectsVerb::Unarchive(NamesArgs { names }) => archive(&session, &client, &names, false).await,

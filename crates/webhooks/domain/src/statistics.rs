@@ -230,24 +230,9 @@ impl std::str::FromStr for StatisticsWindow {
     type Err = StatisticsWindowError;
 
     fn from_str(text: &str) -> Result<Self, StatisticsWindowError> {
-        // The last character may have several bytes.
-        let (number, unit) =
-            text.split_at_checked(text.len().wrapping_sub(1)).ok_or(StatisticsWindowError)?;
-        let seconds: u64 = match unit {
-            "m" => 60,
-            "h" => 60 * 60,
-            "d" => 24 * 60 * 60,
-            _ => return Err(StatisticsWindowError),
-        };
-        if !number.bytes().all(|byte| byte.is_ascii_digit()) {
-            return Err(StatisticsWindowError);
-        }
-        let number: u64 = number.parse().map_err(|_| StatisticsWindowError)?;
-        let seconds = number.checked_mul(seconds).ok_or(StatisticsWindowError)?;
-        if seconds < Bucket::FiveMinutes.seconds().into() {
-            return Err(StatisticsWindowError);
-        }
-        Ok(Self(Duration::from_secs(seconds)))
+        let least = Duration::from_secs(Bucket::FiveMinutes.seconds().into());
+        let window = rdev_core::parse_window(text).filter(|window| *window >= least);
+        window.map(Self).ok_or(StatisticsWindowError)
     }
 }
 

@@ -7,6 +7,7 @@ pub(crate) mod get;
 pub(crate) mod list;
 pub(crate) mod patch;
 pub(crate) mod request;
+pub(crate) mod stats;
 pub(crate) mod workspace;
 
 pub(super) use create::create;
@@ -14,3 +15,4 @@ pub(super) use delete::delete;
 pub(super) use get::get;
 pub(super) use list::list;
 pub(super) use patch::patch;
+pub(super) use stats::stats;

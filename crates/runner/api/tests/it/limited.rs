@@ -16,12 +16,13 @@ impl Scene {
     }
 }
 
-const ROUTES: [(&str, &str, Scope); 22] = [
+const ROUTES: [(&str, &str, Scope); 23] = [
     ("GET", "/projects", COMMANDS_READ),
     ("POST", "/projects", PROJECTS_WRITE),
     ("GET", "/projects/x", COMMANDS_READ),
     ("PATCH", "/projects/x", PROJECTS_WRITE),
     ("DELETE", "/projects/x", PROJECTS_WRITE),
+    ("GET", "/projects/x/stats", COMMANDS_READ),
     ("POST", "/projects/x/commands", COMMANDS_WRITE),
     ("GET", "/commands", COMMANDS_READ),
     ("GET", "/commands/x", COMMANDS_READ),

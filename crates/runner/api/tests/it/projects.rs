@@ -253,3 +253,30 @@ async fn a_forced_deletion_cancels_and_waits_for_the_commands() {
     scene.post("/projects", json!({ "name": "idle" })).await.expect(201);
     scene.call("DELETE", "/projects/idle?force=true", &[]).await.expect(204);
 }
+
+#[tokio::test]
+async fn statistics_count_the_commands_of_a_window() {
+    let scene = Scene::with_project().await;
+    let path = "/projects/my-project/stats";
+    let nothing = scene.get(path).await.expect(200).json();
+    assert_eq!((&nothing["runs"], &nothing["success_ratio"]), (&json!(0), &json!(null)));
+    assert_eq!(nothing["duration_ms"], json!({ "p50": null, "p95": null }));
+    scene.command("x").await;
+    let leased = scene.claim().await;
+    scene.clock.advance(std::time::Duration::from_secs(5));
+    scene.complete(&leased, 0).await;
+    scene.command("y").await;
+    let found = scene.get(&format!("{path}?window=1h")).await.expect(200).json();
+    let counts = ["queued", "running", "completed", "lost"].map(|status| found["commands"][status].clone());
+    assert_eq!(counts, [1, 0, 1, 0].map(Value::from));
+    assert_eq!((&found["runs"], &found["success_ratio"]), (&json!(1), &json!(1.0)));
+    assert_eq!(found["duration_ms"], json!({ "p50": 5_000, "p95": 5_000 }));
+    scene.clock.advance(std::time::Duration::from_secs(2 * 60 * 60));
+    assert_eq!(scene.get(&format!("{path}?window=1h")).await.expect(200).json()["runs"], 0);
+    assert_eq!(scene.get(path).await.expect(200).json()["runs"], 1);
+    for window in ["0d", "367d", "1w", ""] {
+        let refused = scene.get(&format!("{path}?window={window}")).await.refused(422, "validation_failed");
+        assert_eq!(refused.places(), ["?window"], "{window:?}");
+    }
+    scene.get("/projects/other/stats").await.refused(404, "not_found");
+}

@@ -7,15 +7,17 @@ use rdev_client::{Call, Error, Operation, Page, PageRequest, Query, Reply};
 use serde::Serialize;
 
 use super::NewLimits;
-use crate::{Client, Project};
+use crate::{Client, Project, ProjectStatistics};
 
 const LIST: Operation = Operation { id: "listProjects", method: Method::GET, path: "/projects" };
 const CREATE: Operation = Operation { id: "createProject", method: Method::POST, path: "/projects" };
 const GET: Operation = Operation { id: "getProject", method: Method::GET, path: "/projects/{name}" };
 const UPDATE: Operation = Operation { id: "updateProject", method: Method::PATCH, path: "/projects/{name}" };
 const DELETE: Operation = Operation { id: "deleteProject", method: Method::DELETE, path: "/projects/{name}" };
+const STATISTICS: Operation =
+    Operation { id: "getProjectStatistics", method: Method::GET, path: "/projects/{name}/stats" };
 #[cfg(test)]
-pub(crate) const ALL: &[&Operation] = &[&LIST, &CREATE, &GET, &UPDATE, &DELETE];
+pub(crate) const ALL: &[&Operation] = &[&LIST, &CREATE, &GET, &UPDATE, &DELETE, &STATISTICS];
 
 /// A project to create. What is not set has the service's default.
 #[derive(Debug, Clone, Default, Serialize)]
@@ -118,6 +120,12 @@ impl NewWorkspace {
     }
 }
 
+pub(crate) fn statistics_query(window: Option<&str>) -> Query {
+    let mut query = Query::default();
+    query.add("window", window.as_ref());
+    query
+}
+
 impl Client {
     /// Lists projects in the order of their names.
     ///
@@ -158,6 +166,18 @@ impl Client {
         tag: Option<&str>,
     ) -> Result<Reply<Project>, Error> {
         self.0.send(Call::new(&UPDATE, &[name])?.json(patch)?.if_match(tag)).await
+    }
+
+    /// Returns the statistics of a project for a window such as `24h` that ends now; without one for 30 days.
+    ///
+    /// # Errors
+    /// Fails as [`Error`] says.
+    pub async fn get_project_statistics(
+        &self,
+        name: &str,
+        window: Option<&str>,
+    ) -> Result<Reply<ProjectStatistics>, Error> {
+        self.0.send(Call::new(&STATISTICS, &[name])?.query(&statistics_query(window))).await
     }
 
     /// Deletes a project whose commands have ended. With an entity tag only that version.

@@ -1,7 +1,9 @@
 use async_trait::async_trait;
 
 use super::StoreError;
-use crate::{Access, CommandId, Page, Project, ProjectFilter, ProjectName};
+use crate::{
+    Access, CommandId, Page, Project, ProjectFilter, ProjectName, ProjectStatistics, StatisticsWindow,
+};
 
 /// The stored projects.
 #[async_trait]
@@ -39,6 +41,18 @@ pub trait ProjectRepository: Send + Sync + 'static {
     /// 2. MUST apply to all later claims. (`a_changed_limit_applies_to_later_claims`)
     /// 3. MUST let no command in once the project is archived. (`an_archived_project_takes_no_commands`)
     async fn update(&self, project: &Project) -> Result<ProjectChange, StoreError>;
+
+    /// Returns the statistics of a visible project for a window that ends now.
+    ///
+    /// 1. MUST count unfinished commands, and those that ended in the window, by their status, and add up the runs of
+    ///    the latter. (`a_projects_commands_are_counted_in_a_window`)
+    /// 2. MUST NOT find a project that the caller cannot see. (`a_projects_commands_are_counted_in_a_window`)
+    async fn statistics(
+        &self,
+        access: &Access,
+        name: &ProjectName,
+        window: StatisticsWindow,
+    ) -> Result<Option<ProjectStatistics>, StoreError>;
 
     /// Deletes a visible project; with `versions`, only one of these versions.
     ///

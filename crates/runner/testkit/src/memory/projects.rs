@@ -2,7 +2,11 @@
 
 use async_trait::async_trait;
 use rdev_runner_domain::ports::{ProjectChange, ProjectRepository, Signal, StoreError};
-use rdev_runner_domain::{Access, CommandId, CommandStatus, Page, Project, ProjectFilter, ProjectName};
+use rdev_runner_domain::{
+    Access, CommandId, CommandStatus, Page, Project, ProjectFilter, ProjectName, ProjectStatistics,
+    StatisticsWindow,
+};
+use rdev_runner_store::statistics::{StatusCount, StoredUsage, rank, statistics};
 
 use super::{MemoryStore, State};
 
@@ -41,6 +45,49 @@ impl ProjectRepository for MemoryStore {
                 && filter.is_archived.is_none_or(|is_archived| project.settings().is_archived == is_archived)
         });
         Ok(Page::of(visible.take(limit as usize + 1).cloned().collect(), limit))
+    }
+
+    async fn statistics(
+        &self,
+        access: &Access,
+        name: &ProjectName,
+        window: StatisticsWindow,
+    ) -> Result<Option<ProjectStatistics>, StoreError> {
+        let (until, state) = (self.now(), self.state());
+        if !access.sees_project(Some(name)) || !state.projects.contains_key(name) {
+            return Ok(None);
+        }
+        let since = until - window.as_duration();
+        let of_project = state.commands.values().map(|entry| &entry.command);
+        let of_project = of_project.filter(|command| command.project == *name);
+        let (mut counts, mut durations) = (Vec::new(), Vec::new());
+        for command in of_project {
+            let status = command.state.status().as_str().to_owned();
+            let mut count = StatusCount::unfinished(status, 1);
+            let (started_at, ended_at) = command.state.times();
+            if ended_at.is_some_and(|ended_at| ended_at < since) {
+                continue;
+            }
+            if let (Some(started_at), Some(ended_at)) = (started_at, ended_at) {
+                durations.push(ended_at.since(started_at));
+                count.runs = 1;
+            }
+            if let Some(result) = &command.result {
+                let stored = StoredUsage::of_result(result);
+                count.input_tokens = stored.input_tokens;
+                count.output_tokens = stored.output_tokens;
+                count.cache_read_tokens = stored.cache_read_tokens;
+                count.cache_write_tokens = stored.cache_write_tokens;
+                count.cost_nanos = stored.cost_nanos;
+            }
+            counts.push(count);
+        }
+        durations.sort_unstable();
+        let at = |percent| {
+            let rank = rank(i64::try_from(durations.len()).unwrap_or(i64::MAX), percent);
+            usize::try_from(rank).ok().and_then(|rank| durations.get(rank).copied())
+        };
+        statistics(window, until, counts, [at(50), at(95)]).map(Some)
     }
 
     async fn update(&self, project: &Project) -> Result<ProjectChange, StoreError> {

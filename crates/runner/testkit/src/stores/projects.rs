@@ -4,11 +4,12 @@ use std::time::Duration;
 
 use rdev_runner_domain::ports::{CommandRefusal, ProjectChange};
 use rdev_runner_domain::{
-    Access, LimitSettings, PermissionProfile, Project, ProjectFilter, ProjectName, ProjectSettings, Workspace,
+    Access, AgentResult, CommandStatus, LimitSettings, Outcome, PermissionProfile, Progress, Project,
+    ProjectFilter, ProjectName, ProjectSettings, StatisticsWindow, Usage, Usd, Workspace,
 };
 
 use super::StoreHarness;
-use super::scene::{add, add_project, claim, claim_with, complete, limits};
+use super::scene::{add, add_project, claim, claim_with, complete, limits, record, report, result};
 use crate::{command_id, draft, project, request};
 
 fn name(text: &str) -> ProjectName {
@@ -295,4 +296,57 @@ pub async fn a_begun_deletion_needs_the_version(harness: &dyn StoreHarness) {
     assert!(!stored.is_deleting);
     let begun = projects.begin_deletion(Access::everything(), &name("p"), Some(&[1])).await;
     assert_eq!(begun.expect("answered"), ProjectChange::Applied);
+}
+
+/// Commands count by their status, and those that ended before the window do not.
+pub async fn a_projects_commands_are_counted_in_a_window(harness: &dyn StoreHarness) {
+    let day: StatisticsWindow = "24h".parse().expect("a window");
+    let projects = harness.projects();
+    for project in ["my-project", "other"] {
+        add_project(harness, project, 100).await;
+    }
+    let read = async || {
+        let found = projects.statistics(Access::everything(), &name("my-project"), day).await;
+        found.expect("read").expect("the project exists")
+    };
+    let nothing = read().await;
+    assert_eq!((&nothing.commands, nothing.runs), (&[].into(), 0));
+    assert_eq!((nothing.median_duration, nothing.p95_duration), (None, None));
+    add(harness, 1).await;
+    complete(harness, &claim(harness).await).await;
+    harness.advance(Duration::from_secs(2 * 24 * 60 * 60)).await;
+    let ended = |outcome| {
+        let usage =
+            Usage { input_tokens: 1, output_tokens: 20, cache_read_tokens: 300, cache_write_tokens: 4_000 };
+        Progress::Ended(Box::new(AgentResult { usage, cost: Some(Usd::from_nanos(5)), ..result(outcome) }))
+    };
+    for (n, outcome) in [(2, Outcome::Completed), (3, Outcome::Lost), (4, Outcome::Completed)] {
+        add(harness, n).await;
+        let leased = claim(harness).await;
+        record(harness, leased.lease, report(0, &[], ended(outcome))).await;
+    }
+    for n in [5, 6, 7] {
+        add(harness, n).await;
+    }
+    harness.commands().cancel(Access::everything(), command_id(5)).await.expect("answered");
+    claim(harness).await;
+    let found = read().await;
+    let counted = [
+        (CommandStatus::Queued, 1),
+        (CommandStatus::Starting, 1),
+        (CommandStatus::Completed, 2),
+        (CommandStatus::Cancelled, 1),
+        (CommandStatus::Lost, 1),
+    ];
+    assert_eq!((&found.commands, found.runs), (&counted.into(), 3));
+    let usage =
+        Usage { input_tokens: 3, output_tokens: 60, cache_read_tokens: 900, cache_write_tokens: 12_000 };
+    assert_eq!((found.usage, found.cost), (usage, Usd::from_nanos(15)));
+    assert!(found.median_duration.expect("runs have ended") <= found.p95_duration.expect("runs have ended"));
+    assert_eq!(found.until.since(found.since), day.as_duration());
+    let of_other = projects.statistics(Access::everything(), &name("other"), day).await.expect("read");
+    assert_eq!(of_other.expect("the project exists").commands, [].into());
+    let stranger = Access::new([]).with_projects([name("other")]);
+    assert_eq!(projects.statistics(&stranger, &name("my-project"), day).await.expect("read"), None);
+    assert_eq!(projects.statistics(Access::everything(), &name("none"), day).await.expect("read"), None);
 }

@@ -1,0 +1,66 @@
+//! The statistics of projects.
+
+use std::time::Duration;
+
+use rdev_runner_domain::ports::StoreError;
+use rdev_runner_domain::{ProjectStatistics, StatisticsWindow};
+use rdev_runner_store::statistics::{StatusCount, rank, statistics};
+
+use crate::PostgresCommands;
+use crate::error::DbError;
+use crate::rows::{time, timestamp};
+
+impl PostgresCommands {
+    pub(crate) async fn add_up(
+        &self,
+        project: &str,
+        window: StatisticsWindow,
+    ) -> Result<ProjectStatistics, StoreError> {
+        let mut conn = self.pool.acquire().await.map_err(DbError::from)?;
+        let now = sqlx::query_scalar!(r#"SELECT rdev_runner.now() AS "now!""#).fetch_one(&mut *conn).await;
+        let until = timestamp(now.map_err(DbError::from)?);
+        let since = time(until - window.as_duration());
+        let mut counts = sqlx::query_as!(
+            StatusCount,
+            r#"SELECT status, count(*) AS "commands!", count(started_at) AS "runs!",
+               coalesce(sum(input_tokens), 0)::bigint AS "input_tokens!",
+               coalesce(sum(output_tokens), 0)::bigint AS "output_tokens!",
+               coalesce(sum(cache_read_tokens), 0)::bigint AS "cache_read_tokens!",
+               coalesce(sum(cache_write_tokens), 0)::bigint AS "cache_write_tokens!",
+               coalesce(sum(cost_nanos), 0)::bigint AS "cost_nanos!"
+             FROM rdev_runner.commands WHERE project = $1 AND ended_at >= $2 GROUP BY status"#,
+            project,
+            since
+        )
+        .fetch_all(&mut *conn)
+        .await
+        .map_err(DbError::from)?;
+        let runs = counts.iter().map(|count| count.runs).sum();
+        let mut durations = [None; 2];
+        for (duration, percent) in durations.iter_mut().zip([50, 95]) {
+            let rank = rank(runs, percent);
+            let found = sqlx::query_scalar!(
+                r#"SELECT extract(epoch FROM ended_at - started_at)::double precision * 1e6 AS "micros!"
+                 FROM rdev_runner.commands WHERE project = $1 AND ended_at >= $2 AND started_at IS NOT NULL
+                 ORDER BY ended_at - started_at LIMIT 1 OFFSET $3"#,
+                project,
+                since,
+                rank
+            )
+            .fetch_optional(&mut *conn)
+            .await
+            .map_err(DbError::from)?;
+            *duration = found.map(|micros| Duration::from_micros(micros.max(0.0) as u64));
+        }
+        let unfinished = sqlx::query!(
+            r#"SELECT status, count(*) AS "commands!" FROM rdev_runner.commands
+             WHERE project = $1 AND status IN ('queued', 'starting', 'running', 'cancelling') GROUP BY status"#,
+            project
+        )
+        .fetch_all(&mut *conn)
+        .await
+        .map_err(DbError::from)?;
+        counts.extend(unfinished.into_iter().map(|row| StatusCount::unfinished(row.status, row.commands)));
+        statistics(window, until, counts, durations)
+    }
+}
