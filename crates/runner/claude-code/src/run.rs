@@ -224,7 +224,7 @@ impl<'a> Run<'a> {
                 if is_known {
                     return Finding::Known(result);
                 }
-                let detail = "The supervisor of the run was killed.".to_owned();
+                let detail = "The supervisor of the run was killed, or its pod is gone.".to_owned();
                 Finding::Lost(AgentResult { outcome: Outcome::Lost, detail: Some(detail), ..result })
             }
             Ok(ExecState::Running) => {
