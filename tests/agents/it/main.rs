@@ -6,10 +6,9 @@
     clippy::unwrap_used,
     reason = "a test fails by panicking, its helpers too"
 )]
+#![allow(clippy::duplicate_mod, reason = "the same tests over another backend")]
 
 mod claude_code;
 mod claude_code_in_pods;
-#[path = "../../../crates/runner/exec-kubernetes/tests/it/cluster.rs"]
-mod cluster;
 mod harness;
 mod opencode;

@@ -2,16 +2,13 @@
 
 use std::path::PathBuf;
 
+use rdev_runner_testkit::{Cluster, ClusterOptions};
 use rdev_webhooks_testkit::{SeededEntropy, soak};
 use rdev_webhooks_tests::{Client, Process, binary};
 use serde_json::{Value, json};
 
 use super::kills::{AGENT, Installation, SEED, kill_often};
 use super::serve;
-use cluster::{Cluster, Options};
-
-#[path = "../../../crates/runner/exec-kubernetes/tests/it/cluster.rs"]
-mod cluster;
 
 /// `rdev serve` on SQLite, with a cluster.
 struct InPods {
@@ -26,7 +23,7 @@ impl InPods {
         let folder = tempfile::tempdir().unwrap();
         let root = folder.path().join("cluster");
         std::fs::create_dir(&root).unwrap();
-        let options = Options { is_secure: true, drop_seed: Some(seed), ..Options::default() };
+        let options = ClusterOptions { is_secure: true, drop_seed: Some(seed), ..ClusterOptions::default() };
         let cluster = Cluster::start(&options, &root);
         cluster.install("agent", &binary("rdev-supervise"));
         std::fs::create_dir(cluster.folder("agent").join("workspace")).unwrap();

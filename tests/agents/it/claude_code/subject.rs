@@ -11,12 +11,11 @@ use rdev_runner_domain::{
 };
 use rdev_runner_exec_kubernetes::{KubernetesBackend, KubernetesSettings};
 use rdev_runner_exec_local::{LocalBackend, LocalSettings, SupervisorCommand};
-use rdev_runner_testkit::{RecordingSink, draft, request};
+use rdev_runner_testkit::{Cluster, ClusterOptions, RecordingSink, draft, request};
 use rdev_runner_tests::{PATIENCE, Scene, ScriptedModel, claude, eventually};
 use rdev_webhooks_tests::binary;
 
 use super::IS_IN_POD;
-use crate::cluster::{Cluster, Options};
 
 /// The agent of a test, with a model and folders of its own, and in a pod if the tests are of such.
 pub(crate) struct Subject {
@@ -30,7 +29,7 @@ impl Subject {
     pub(crate) async fn new() -> Self {
         let scene = Scene::new();
         // Every connection breaks within half a second.
-        let options = Options { is_secure: true, drop_seed: Some(5), ..Options::default() };
+        let options = ClusterOptions { is_secure: true, drop_seed: Some(5), ..ClusterOptions::default() };
         let cluster = IS_IN_POD.then(|| Cluster::start(&options, &scene.folder("cluster")));
         if let Some(cluster) = &cluster {
             cluster.install("agent", &binary("rdev-supervise"));

@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use rdev_runner_domain::{ExecSpec, ExecState};
+use rdev_runner_testkit::ClusterOptions;
 use rdev_runner_testkit::exec::{ExecHarness, spec, start, start_as};
 
-use crate::{Options, Scene};
+use crate::Scene;
 
 /// The names of the runs of a test.
 fn names(count: usize) -> impl Iterator<Item = String> {
@@ -15,7 +16,7 @@ fn names(count: usize) -> impl Iterator<Item = String> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_write_arrives_once_while_connections_break() {
-    let scene = Scene::new(Options { drop_seed: Some(11), ..Options::default() });
+    let scene = Scene::new(ClusterOptions { drop_seed: Some(11), ..ClusterOptions::default() });
     let run = start(&scene, "one", "cat; echo end").await;
     let mut expected = String::new();
     for number in 0..120 {
@@ -37,7 +38,7 @@ async fn every_write_arrives_once_while_connections_break() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_start_takes_effect_once_while_connections_break() {
-    let scene = Scene::new(Options { drop_seed: Some(3), ..Options::default() });
+    let scene = Scene::new(ClusterOptions { drop_seed: Some(3), ..ClusterOptions::default() });
     let backend = scene.backend();
     for name in names(20) {
         let run = name.parse().unwrap();
@@ -54,7 +55,7 @@ async fn every_start_takes_effect_once_while_connections_break() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_run_goes_on_while_its_cluster_is_away() {
-    let scene = Scene::new(Options::default());
+    let scene = Scene::new(ClusterOptions::default());
     let script =
         "echo begun; until [ -e away ]; do sleep 0.01; done; seq 1 100000; echo end; touch over; exec cat";
     let run = start(&scene, "one", script).await;
@@ -81,7 +82,7 @@ async fn a_run_goes_on_while_its_cluster_is_away() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn neither_prompts_nor_secrets_are_in_urls_and_command_lines() {
-    let scene = Scene::new(Options::default());
+    let scene = Scene::new(ClusterOptions::default());
     let private = ["sk-of-a-variable", "sk-of-a-file", "a private prompt", "a private line"];
     let spec = ExecSpec {
         env: BTreeMap::from([("VARIABLE".to_owned(), private[0].into())]),
@@ -106,7 +107,7 @@ async fn neither_prompts_nor_secrets_are_in_urls_and_command_lines() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_serves_in_a_pod_ends_with_its_runner() {
-    let scene = Scene::new(Options::default());
+    let scene = Scene::new(ClusterOptions::default());
     let run = start(&scene, "one", "true").await;
     run.end().await;
     assert!(!scene.cluster.processes("agent").is_empty());

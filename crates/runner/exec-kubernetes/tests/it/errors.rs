@@ -5,9 +5,10 @@ use std::time::Duration;
 use rdev_runner_domain::ports::{ExecBackend, ExecError};
 use rdev_runner_domain::{ExecSpec, PodWorkspace, Workspace};
 use rdev_runner_exec_kubernetes::{KubernetesSettings, PodError};
+use rdev_runner_testkit::ClusterOptions;
 use rdev_runner_testkit::exec::{ExecHarness, spec, start};
 
-use crate::{Options, Scene};
+use crate::Scene;
 
 /// Starts a run, and returns why it was refused.
 async fn refusal(scene: &Scene, backend: &dyn ExecBackend, place: PodWorkspace) -> (PodError, String) {
@@ -20,7 +21,8 @@ async fn refusal(scene: &Scene, backend: &dyn ExecBackend, place: PodWorkspace) 
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_refusal_says_what_is_wrong_with_the_pod() {
-    let scene = Scene::new(Options { pods: &["agent", "pending", "forbidden"], ..Options::default() });
+    let scene =
+        Scene::new(ClusterOptions { pods: &["agent", "pending", "forbidden"], ..ClusterOptions::default() });
     let place = |pod: &str| scene.place(pod);
     let backend = scene.backend();
     let refused = async |place| refusal(&scene, &*backend, place).await;
@@ -49,7 +51,7 @@ async fn a_refusal_says_what_is_wrong_with_the_pod() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_refusal_says_what_is_wrong_with_the_cluster() {
-    let scene = Scene::new(Options { is_secure: true, ..Options::default() });
+    let scene = Scene::new(ClusterOptions { is_secure: true, ..ClusterOptions::default() });
     let good = std::fs::read_to_string(scene.cluster.kubeconfig()).unwrap();
     let with = |kubeconfig: Option<String>| {
         let path = scene.cluster.root().join("other");
@@ -84,7 +86,7 @@ async fn a_refusal_says_what_is_wrong_with_the_cluster() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_connection_that_stays_broken_is_reported() {
-    let scene = Scene::new(Options::default());
+    let scene = Scene::new(ClusterOptions::default());
     let run = start(&scene, "one", "exec cat").await;
     scene.cluster.order("refuse");
     let backend = scene.open(KubernetesSettings { patience: Duration::ZERO, ..scene.settings() });

@@ -7,11 +7,9 @@
     reason = "a test fails by panicking, its helpers too"
 )]
 
-mod cluster;
 mod connections;
 mod errors;
 mod manifests;
-mod observations;
 mod pods;
 
 use std::path::PathBuf;
@@ -23,9 +21,8 @@ use rdev_runner_domain::{PodWorkspace, Workspace};
 use rdev_runner_exec_kubernetes::{KubernetesBackend, KubernetesSettings};
 use rdev_runner_exec_local::{LocalBackend, LocalSettings, SupervisorCommand};
 use rdev_runner_testkit::exec::ExecHarness;
+use rdev_runner_testkit::{Cluster, ClusterOptions};
 use tempfile::TempDir;
-
-use cluster::{Cluster, Options};
 
 /// A cluster with a pod `agent`, and a runner's host.
 struct Scene {
@@ -36,7 +33,7 @@ struct Scene {
 }
 
 impl Scene {
-    fn new(options: Options) -> Self {
+    fn new(options: ClusterOptions) -> Self {
         let directory = TempDir::new().unwrap();
         let cluster = Cluster::start(&options, directory.path());
         cluster.install("agent", &supervisor());
@@ -95,23 +92,25 @@ fn supervisor() -> PathBuf {
 
 /// The port's contract.
 mod contract {
-    rdev_runner_testkit::exec_contract_tests!(crate::Scene::new(crate::Options::default()));
+    rdev_runner_testkit::exec_contract_tests!(crate::Scene::new(
+        rdev_runner_testkit::ClusterOptions::default()
+    ));
 }
 
 /// The port's contract over TLS, with a token and the older protocol.
 mod contract_over_tls {
-    rdev_runner_testkit::exec_contract_tests!(crate::Scene::new(crate::Options {
+    rdev_runner_testkit::exec_contract_tests!(crate::Scene::new(rdev_runner_testkit::ClusterOptions {
         is_secure: true,
         protocol: "v4",
-        ..crate::Options::default()
+        ..rdev_runner_testkit::ClusterOptions::default()
     }));
 }
 
 /// The port's contract while every connection breaks within half a second.
 mod contract_with_drops {
-    rdev_runner_testkit::exec_contract_tests!(crate::Scene::new(crate::Options {
+    rdev_runner_testkit::exec_contract_tests!(crate::Scene::new(rdev_runner_testkit::ClusterOptions {
         is_secure: true,
         drop_seed: Some(7),
-        ..crate::Options::default()
+        ..rdev_runner_testkit::ClusterOptions::default()
     }));
 }

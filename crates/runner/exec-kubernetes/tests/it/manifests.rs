@@ -6,12 +6,13 @@ use std::fmt::Debug;
 use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::core::v1::ServiceAccount;
 use k8s_openapi::api::rbac::v1::{Role, RoleBinding};
+use rdev_runner_testkit::ClusterOptions;
 use rdev_runner_testkit::exec::start;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use crate::{Options, Scene};
+use crate::Scene;
 
 const RUNNER: &str = include_str!("../../../../../deploy/kubernetes/runner.yaml");
 const PROJECT: &str = include_str!("../../../../../deploy/kubernetes/project.yaml");
@@ -42,7 +43,7 @@ fn the_manifests_are_whole() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_role_has_the_rights_that_are_used() {
-    let scene = Scene::new(Options::default());
+    let scene = Scene::new(ClusterOptions::default());
     start(&scene, "one", "true").await.end().await;
     let uses = |line: &str| {
         let request: Value = serde_json::from_str(line).unwrap();

@@ -7,9 +7,10 @@ use std::path::PathBuf;
 use rdev_runner_domain::ports::ExecError;
 use rdev_runner_domain::{ExecSpec, ExecState, OutputStream, Workspace};
 use rdev_runner_exec_kubernetes::KubernetesSettings;
+use rdev_runner_testkit::ClusterOptions;
 use rdev_runner_testkit::exec::{ExecHarness, TestRun, spec, start};
 
-use crate::{Options, Scene};
+use crate::Scene;
 
 /// Returns the files in the folder that the backend has in a pod.
 fn installed(scene: &Scene, pod: &str) -> Vec<PathBuf> {
@@ -37,7 +38,8 @@ async fn output_in(scene: &Scene, pod: &str, name: &str) -> String {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_supervisor_is_put_into_a_pod_once() {
     for protocol in ["v5", "v4"] {
-        let scene = Scene::new(Options { pods: &["agent", "bare"], protocol, ..Options::default() });
+        let scene =
+            Scene::new(ClusterOptions { pods: &["agent", "bare"], protocol, ..ClusterOptions::default() });
         assert_eq!(output_in(&scene, "bare", "one").await, "hello\n");
         let [file] = installed(&scene, "bare").try_into().unwrap();
         let metadata = fs::metadata(&file).unwrap();
@@ -52,18 +54,18 @@ async fn the_supervisor_is_put_into_a_pod_once() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_supervisor_of_an_image_is_found() {
     let pods = &["agent", "image", "shellless"];
-    let scene = Scene::new(Options { pods, ..Options::default() });
-    scene.cluster.install_in_image("image");
+    let scene = Scene::new(ClusterOptions { pods, ..ClusterOptions::default() });
+    scene.cluster.install_in_image("image", &crate::supervisor());
     assert_eq!(output_in(&scene, "image", "one").await, "hello\n");
     assert!(installed(&scene, "image").is_empty());
     // Its only program is the supervisor.
-    scene.cluster.install_in_image("shellless");
+    scene.cluster.install_in_image("shellless", &crate::supervisor());
     assert_eq!(output_in(&scene, "shellless", "two").await, "hello\n");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_supervisor_for_another_machine_is_refused() {
-    let scene = Scene::new(Options { pods: &["agent", "bare"], ..Options::default() });
+    let scene = Scene::new(ClusterOptions { pods: &["agent", "bare"], ..ClusterOptions::default() });
     let supervisor = scene.cluster.root().join("supervisor");
     let mut elf = b"\x7fELF".to_vec();
     elf.resize(64, 0);
@@ -79,7 +81,7 @@ async fn a_supervisor_for_another_machine_is_refused() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_run_is_lost_with_its_pod() {
     for order in ["delete agent", "replace agent"] {
-        let scene = Scene::new(Options::default());
+        let scene = Scene::new(ClusterOptions::default());
         let run = start(&scene, "one", "echo begun; exec cat").await;
         run.output_with("begun\n").await;
         let (state, ()) = tokio::join!(run.backend.wait(&run.name), async { scene.cluster.order(order) });
@@ -101,7 +103,7 @@ async fn a_run_is_lost_with_its_pod() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_folder_that_a_pod_does_not_have_is_refused() {
-    let scene = Scene::new(Options::default());
+    let scene = Scene::new(ClusterOptions::default());
     let mut place = scene.place("agent");
     place.path = "/no/such/folder".parse().unwrap();
     let spec = ExecSpec { workspace: Workspace::Kubernetes(place), ..spec(&scene, "true") };
@@ -112,7 +114,7 @@ async fn a_folder_that_a_pod_does_not_have_is_refused() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_program_may_be_in_pods_alone() {
-    let scene = Scene::new(Options::default());
+    let scene = Scene::new(ClusterOptions::default());
     let backend = scene.open(KubernetesSettings { has_programs: true, ..scene.settings() });
     assert_eq!(backend.version("no-such-program").await.unwrap(), "in pods");
     assert!(backend.version("env").await.unwrap().contains("env"));
@@ -120,7 +122,7 @@ async fn a_program_may_be_in_pods_alone() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn other_workspaces_are_not_in_pods() {
-    let scene = Scene::new(Options::default());
+    let scene = Scene::new(ClusterOptions::default());
     let workspace = Workspace::Local { path: scene.workspace.to_str().unwrap().parse().unwrap() };
     let run = TestRun { backend: scene.backend(), name: "one".parse().unwrap() };
     run.backend.start(&run.name, &ExecSpec { workspace, ..spec(&scene, "echo here") }).await.unwrap();
