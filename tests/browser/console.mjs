@@ -120,6 +120,32 @@ const publish = (event = "command.completed") => api("POST", "/events", { event,
 
 const once = { retry: { max_attempts: 1 }, events: ["command.*"] };
 
+const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
+
+/** axe-core on a page, light and dark, wide and narrow; nothing scrolls sideways. */
+async function isAccessible(reader, page) {
+  // A window of 1280 px at 400 % has 320 px.
+  for (const [width, deviceScaleFactor] of [[1280, 1], [360, 1], [320, 4]]) {
+    for (const mode of width === 320 ? ["light"] : ["light", "dark"]) {
+      await reader.driver.sendDevToolsCommand("Emulation.setDeviceMetricsOverride", { width, height: 900, deviceScaleFactor, mobile: false });
+      await reader.driver.sendDevToolsCommand("Emulation.setEmulatedMedia", { features: [{ name: "prefers-color-scheme", value: mode }] });
+      await reader.open(page);
+      // Everything that can be unfolded.
+      await reader.driver.executeScript("document.querySelectorAll('details').forEach((it) => { it.open = true; })");
+      // The driver's scripts are not those of the page, so its policy does not forbid them.
+      await reader.driver.executeScript(axe);
+      const found = await reader.driver.executeAsyncScript(`const done = arguments[arguments.length - 1];
+        axe.run(document, { runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"] })
+          .then(({ violations }) => done(violations.map(({ id, nodes }) => id + ": " + nodes.map(({ html, any }) => html.slice(0, 160) + " " + (any[0]?.message ?? "")).join(" | "))));`);
+      assert.deepEqual(found, [], `${page} at ${width} px, ${mode}`);
+      const ids = await reader.driver.executeScript("return [...document.querySelectorAll('[id]')].map(({ id }) => id)");
+      assert.deepEqual(ids.filter((id, place) => ids.indexOf(id) !== place), [], `${page} has an id twice`);
+      const wide = await reader.driver.executeScript("return document.documentElement.scrollWidth");
+      assert.ok(wide <= width, `${page} scrolls sideways: ${wide} of ${width} px`);
+    }
+  }
+}
+
 const scenarios = {
   /** A new user's path from the first page to a mended, redelivered failure. */
   async flows(reader) {
@@ -327,9 +353,8 @@ const scenarios = {
     target.close();
   },
 
-  /** axe-core on every page, light and dark, wide and narrow; nothing scrolls sideways. */
+  /** Every page of the webhooks is accessible. */
   async accessibility(reader) {
-    const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
     const target = await receiver();
     const webhook = await api("POST", "/webhooks", { url: target.url, ...once, description: "Billing" });
     const event = await publish();
@@ -347,32 +372,100 @@ const scenarios = {
       `/deliveries/${delivery}?attempt=1&sign=now`, "/replays", "/events", "/events/feed", `/events/${event.id}`, "/events/new", "/event-types", "/event-types/command.completed",
       "/event-types/new", "/api-keys", "/api-keys/new", `/api-keys/${key.id}/delete`, "/nothing",
     ];
-    const check = async (page) => {
-      // A window of 1280 px at 400 % has 320 px.
-      for (const [width, deviceScaleFactor] of [[1280, 1], [360, 1], [320, 4]]) {
-        for (const mode of width === 320 ? ["light"] : ["light", "dark"]) {
-          await reader.driver.sendDevToolsCommand("Emulation.setDeviceMetricsOverride", { width, height: 900, deviceScaleFactor, mobile: false });
-          await reader.driver.sendDevToolsCommand("Emulation.setEmulatedMedia", { features: [{ name: "prefers-color-scheme", value: mode }] });
-          await reader.open(page);
-          // Everything that can be unfolded.
-          await reader.driver.executeScript("document.querySelectorAll('details').forEach((it) => { it.open = true; })");
-          // The driver's scripts are not those of the page, so its policy does not forbid them.
-          await reader.driver.executeScript(axe);
-          const found = await reader.driver.executeAsyncScript(`const done = arguments[arguments.length - 1];
-            axe.run(document, { runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"] })
-              .then(({ violations }) => done(violations.map(({ id, nodes }) => id + ": " + nodes.map(({ html, any }) => html.slice(0, 160) + " " + (any[0]?.message ?? "")).join(" | "))));`);
-          assert.deepEqual(found, [], `${page} at ${width} px, ${mode}`);
-          const ids = await reader.driver.executeScript("return [...document.querySelectorAll('[id]')].map(({ id }) => id)");
-          assert.deepEqual(ids.filter((id, place) => ids.indexOf(id) !== place), [], `${page} has an id twice`);
-          const wide = await reader.driver.executeScript("return document.documentElement.scrollWidth");
-          assert.ok(wide <= width, `${page} scrolls sideways: ${wide} of ${width} px`);
-        }
-      }
-    };
-    for (const page of strangers) await check(page);
+    for (const page of strangers) await isAccessible(reader, page);
     await reader.signIn();
-    for (const page of pages) await check(page);
+    for (const page of pages) await isAccessible(reader, page);
     target.close();
+  },
+
+  /** A project, commands with their transcripts, a template and a credential, by the console of the runner alone. */
+  async runner(reader) {
+    await reader.signIn();
+    await reader.open("/projects/new");
+    await reader.type("name", "shop");
+    await reader.press("Create project");
+    await reader.shows("The project was created.");
+
+    const queue = async (prompt) => {
+      await reader.open("/commands/new?project=shop&type=demo");
+      await reader.type("prompt", prompt);
+      await reader.press("Queue command");
+      await reader.shows("The command was queued.");
+      return (await reader.path()).split("?")[0];
+    };
+    const items = () => reader.driver.executeScript("return [...document.querySelectorAll('.transcript > li')].map((li) => li.id + ' ' + li.dataset.part)");
+    const said = () => reader.driver.executeScript("return [...document.querySelectorAll('.transcript > .message .said')].map((it) => it.textContent)");
+
+    // The transcript grows by itself, also after a pause.
+    const path = await queue("Good day to you.\n/tool Bash\n/deny Write\n/wait 4s\n</li><script>alert(1)</script> <b>Bye</b>.");
+    await reader.shows("Good day to you.");
+    await reader.shows("Not allowed: Write");
+    await reader.press("Pause");
+    await reader.shows("Paused");
+    await reader.press("Resume");
+    await reader.shows("<b>Bye</b>.");
+    await reader.shows("Ended");
+    await reader.shows("Completed");
+    assert.deepEqual(await said(), ["Good day to you.", "</li><script>alert(1)</script> <b>Bye</b>."]);
+    const live = await items();
+    assert.equal(new Set(live).size, live.length, `an item came twice: ${live}`);
+    await (await reader.find(".transcript .call summary")).click();
+    await reader.shows("done");
+    // A reload shows the same.
+    await reader.open(path);
+    assert.deepEqual(await items(), live);
+    await reader.press("Webhook events of this command");
+    await reader.shows("command.completed");
+
+    // What was cancelled ends on the page.
+    await queue("Wait.\n/wait 10m");
+    await reader.shows("Running");
+    await reader.press("Cancel");
+    await reader.shows("The command was cancelled.");
+    await reader.shows("Cancelled");
+    await reader.press("Run again");
+    await reader.shows("The same request was queued");
+    await reader.press("Cancel");
+    await reader.shows("Cancelled");
+
+    await reader.open("/templates/rust-service");
+    await (await reader.find("#project option[value=shop]")).click();
+    await reader.type("var-name", "shop");
+    await reader.type("var-rdev_url", "https://rdev.example");
+    await reader.press("Preview");
+    await reader.press("Write the files");
+    await reader.shows("files were written into the workspace of shop.");
+
+    await reader.open("/credentials/new");
+    await reader.type("name", "NPM_TOKEN");
+    await reader.type("value", "a value of no one");
+    await reader.press("Store credential");
+    await reader.shows("The credential was stored.");
+    assert.doesNotMatch(await reader.driver.getPageSource(), /a value of no one/);
+  },
+
+  /** Every page of the runner is accessible. */
+  async runnerAccessibility(reader) {
+    await api("POST", "/projects", { name: "shop", description: "Sells things", environment: { RUST_LOG: "debug" } });
+    await api("POST", "/projects", { name: "busy" });
+    await api("PUT", "/credentials/NPM_TOKEN", { kind: "env", value: "a value of no one" });
+    const queue = (project, prompt) => api("POST", `/projects/${project}/commands`, { type: "demo", prompt });
+    const ended = await queue("shop", "Good day.\n/tool Bash\n/deny Write\nBye.");
+    const failed = await queue("shop", "/fail The disk is full.");
+    const running = await queue("busy", "Wait.\n/wait 30m");
+    const queued = await queue("busy", "Then this.");
+    const isOver = async () => (await api("GET", `/commands/${failed.id}`)).status === "failed";
+    await reader.driver.wait(isOver, PATIENCE, "the command did not end");
+    const filled = "preview=1&var-name=shop&var-rdev_url=https://rdev.example";
+    const pages = [
+      "/commands", "/commands?status=asleep", "/commands?status=lost", "/commands/new?project=shop&model=x", ...[ended, failed, running, queued].map(({ id }) => `/commands/${id}`),
+      `/commands/${ended.id}?after=2`, `/commands/${ended.id}/delete`, "/projects", "/projects/new", "/projects/shop", "/projects/shop/edit", "/projects/shop/delete",
+      "/templates", "/templates/rust-service", "/templates/rust-service?preview=1&project=none", `/templates/rust-service?${filled}&project=shop`,
+      "/credentials", "/credentials/new", "/credentials/NPM_TOKEN", "/credentials/NPM_TOKEN/edit", "/credentials/NPM_TOKEN/delete",
+    ];
+    await reader.signIn();
+    for (const page of pages) await isAccessible(reader, page);
+    await api("POST", `/commands/${running.id}/cancel`, {});
   },
 };
 

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 
-use rdev_webhooks_tests::{AllInOne, node, node_folder};
+use rdev_webhooks_tests::{Process, node, node_folder};
 use tokio::time::timeout;
 
 const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/browser/console.mjs");
@@ -37,16 +37,32 @@ async fn no_page_of_the_console_has_a_fault_of_accessibility() {
     run("accessibility").await;
 }
 
-/// Runs a scenario against a new server.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_command_is_run_and_read_by_the_console_alone() {
+    run_on("rdev", "runner").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_page_of_the_runner_has_a_fault_of_accessibility() {
+    run_on("rdev", "runnerAccessibility").await;
+}
+
+/// Runs a scenario against a new server of the webhooks.
 async fn run(scenario: &str) {
+    run_on("rdev-webhooks", scenario).await;
+}
+
+/// Runs a scenario against a new server by this program.
+async fn run_on(server: &str, scenario: &str) {
     for program in ["/usr/bin/chromium", "/usr/bin/chromedriver"] {
         assert!(Path::new(program).exists(), "{program} is missing: run scripts/setup");
     }
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path().join("data");
-    let server = AllInOne::start(&data).await;
-    assert!(server.banner.contains("/console\n"), "{}", server.banner);
-    let base = server.banner.split_whitespace().find(|word| word.ends_with("/console")).unwrap();
+    let args = ["serve", "--bind", "127.0.0.1:0", "--data-dir", data.to_str().unwrap()];
+    let server = Process::start(server, &args, &[], "Press Ctrl-C to stop").await;
+    assert!(server.printed.contains("/console\n"), "{}", server.printed);
+    let base = server.printed.split_whitespace().find(|word| word.ends_with("/console")).unwrap();
     let base = base.trim_end_matches("/console");
     std::os::unix::fs::symlink(node_folder().join("node_modules"), folder.path().join("node_modules"))
         .unwrap();

@@ -1,4 +1,4 @@
-//! docs/TUTORIAL.md, run as it is written.
+//! docs/TUTORIAL.md and docs/TUTORIAL-RUNNER.md, run as they are written.
 
 use std::path::Path;
 use std::process::Stdio;
@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use rdev_webhooks_tests::{CommandLine, binary, normalized};
 
-const TUTORIAL: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/TUTORIAL.md");
+const DOCS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs");
 /// Ends a step in the output.
 const END: &str = "-- end of the step --\n";
 
@@ -18,8 +18,18 @@ fn steps(tutorial: &str) -> Vec<String> {
 
 #[tokio::test]
 async fn the_tutorial_prints_what_it_says() {
+    run("TUTORIAL.md").await;
+}
+
+#[tokio::test]
+async fn the_tutorial_of_the_runner_prints_what_it_says() {
+    run("TUTORIAL-RUNNER.md").await;
+}
+
+async fn run(name: &str) {
     let folder = tempfile::tempdir().unwrap();
-    let tutorial = std::fs::read_to_string(TUTORIAL).unwrap();
+    let path = Path::new(DOCS).join(name);
+    let tutorial = std::fs::read_to_string(&path).unwrap();
     let free_port = || {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         listener.local_addr().unwrap().port().to_string()
@@ -32,8 +42,8 @@ async fn the_tutorial_prints_what_it_says() {
     }
     let user = CommandLine::new(folder.path(), &folder.path().join(".rdev"));
     let mut command = user.command(Path::new("/bin/bash"));
-    let path = format!("{}:/usr/bin:/bin", binary("rdev-webhooks").parent().unwrap().display());
-    command.args(["-c", &script]).env("PATH", path).env("RDEV_BIND", format!("127.0.0.1:{server}"));
+    let programs = format!("{}:/usr/bin:/bin", binary("rdev-webhooks").parent().unwrap().display());
+    command.args(["-c", &script]).env("PATH", programs).env("RDEV_BIND", format!("127.0.0.1:{server}"));
     command.env_remove("RDEV_DATA_DIR").stdin(Stdio::null());
     let errors = std::fs::File::create(folder.path().join("errors")).unwrap();
     command.stderr(errors);
@@ -62,7 +72,7 @@ async fn the_tutorial_prints_what_it_says() {
         }
     }
     if std::env::var("INSTA_UPDATE").is_ok_and(|mode| mode == "always") {
-        std::fs::write(TUTORIAL, &actual).unwrap();
+        std::fs::write(&path, &actual).unwrap();
     }
     assert_eq!(tutorial, actual, "run it with INSTA_UPDATE=always, and look at the difference");
 }

@@ -12,6 +12,7 @@ use rdev_runner_domain::ports::{ExecBackend, ExecError};
 use rdev_runner_exec_kubernetes::{KubernetesBackend, KubernetesSettings};
 use rdev_runner_exec_local::{LocalBackend, LocalSettings, SupervisorCommand, runs_as_root};
 use rdev_runner_opencode::{DEFAULT_KEEP_IDLE, OpenCodeAgent, OpenCodeSettings};
+use rdev_runner_templates::LocalFiles;
 use rdev_webhooks::Ambient;
 
 use crate::options::{AgentArgs, PodArgs};
@@ -63,7 +64,8 @@ impl Agents {
         let registry = AgentRegistry::new();
         registry.register(Arc::new(ClaudeCodeAgent::new(Arc::clone(&backend), claude)))?;
         registry.register(Arc::<OpenCodeAgent>::clone(&opencode))?;
-        registry.register(Arc::new(DemoAgent::new(DEMO.parse::<AgentProvider>()?)))?;
+        let demo = DemoAgent::new(DEMO.parse::<AgentProvider>()?).with_files(Arc::new(LocalFiles));
+        registry.register(Arc::new(demo))?;
         Ok(Self { registry: Arc::new(registry), backend, opencode })
     }
 

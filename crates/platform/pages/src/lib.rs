@@ -34,7 +34,7 @@ mod token;
 mod view;
 
 pub use badge::{Badge, Icon, Tone};
-pub use conflict::CONFLICT;
+pub use conflict::{CONFLICT, Conflict, Difference};
 pub use form::{Form, FormFaults, PageQuery};
 pub use input::Input;
 pub use link::SignInLink;

@@ -1,13 +1,16 @@
 //! The demonstration agent.
 
+use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use rdev_runner_domain::ports::{AgentVersion, CodeAgent, EventSink, Unavailable};
+use rdev_runner_domain::ports::{AgentVersion, CodeAgent, EventSink, Unavailable, WorkspaceFiles};
 use rdev_runner_domain::{
     AgentEventKind, AgentProvider, AgentRequest, AgentResult, AgentRun, Capabilities, CommandId, Denial,
-    FailureReason, Outcome, RunningCommands, Usage,
+    FailureReason, Outcome, PermissionProfile, RenderedFile, Rendering, RunningCommands, Usage, Workspace,
 };
+use serde_json::json;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -19,11 +22,12 @@ use tokio_util::sync::CancellationToken;
 /// |---|---|
 /// | `/wait 500ms` | waits |
 /// | `/tool NAME` | reports the call of a tool and its result |
+/// | `/write FILE TEXT` | writes the text into a file of a local workspace, where the permissions allow it |
 /// | `/deny NAME` | reports the call of a tool that is not allowed |
 /// | `/fail TEXT` | ends the run as a failure |
-#[derive(Debug)]
 pub struct DemoAgent {
     provider: AgentProvider,
+    files: Option<Arc<dyn WorkspaceFiles>>,
     running: RunningCommands<CancellationToken>,
 }
 
@@ -31,7 +35,13 @@ impl DemoAgent {
     /// Creates the agent under this name.
     #[must_use]
     pub fn new(provider: AgentProvider) -> Self {
-        Self { provider, running: RunningCommands::default() }
+        Self { provider, files: None, running: RunningCommands::default() }
+    }
+
+    /// Lets the agent write into workspaces.
+    #[must_use]
+    pub fn with_files(self, files: Arc<dyn WorkspaceFiles>) -> Self {
+        Self { files: Some(files), ..self }
     }
 }
 
@@ -40,6 +50,7 @@ enum Instruction<'a> {
     Say(&'a str),
     Wait(Duration),
     Tool(&'a str),
+    Write(&'a str, &'a str),
     Deny(&'a str),
     Fail(&'a str),
 }
@@ -50,6 +61,10 @@ impl<'a> Instruction<'a> {
         match (word, rest.trim()) {
             ("/wait", duration) => humantime::parse_duration(duration).map_or(Self::Say(line), Self::Wait),
             ("/tool", name) if !name.is_empty() => Self::Tool(name),
+            ("/write", rest) if !rest.is_empty() => {
+                let (file, text) = rest.split_once(' ').unwrap_or((rest, ""));
+                Self::Write(file, text)
+            }
             ("/deny", name) if !name.is_empty() => Self::Deny(name),
             ("/fail", text) => Self::Fail(text),
             _ => Self::Say(line),
@@ -68,7 +83,7 @@ impl CodeAgent for DemoAgent {
     }
 
     fn uses_workspace(&self) -> bool {
-        false
+        self.files.is_some()
     }
 
     async fn probe(&self) -> Result<AgentVersion, Unavailable> {
@@ -79,7 +94,7 @@ impl CodeAgent for DemoAgent {
         let command = run.command_id();
         let cancelled = CancellationToken::new();
         let _running = self.running.add(command, cancelled.clone());
-        let mut run = Run::new(&run.request);
+        let mut run = Run::new(run, self.files.as_ref());
         let outcome = cancelled.run_until_cancelled(run.play(sink)).await;
         run.result(outcome.unwrap_or(Outcome::Cancelled))
     }
@@ -100,12 +115,14 @@ impl CodeAgent for DemoAgent {
 
 struct Run<'a> {
     request: &'a AgentRequest,
+    workspace: &'a Workspace,
+    files: Option<&'a Arc<dyn WorkspaceFiles>>,
     started: Instant,
     result: AgentResult,
 }
 
 impl<'a> Run<'a> {
-    fn new(request: &'a AgentRequest) -> Self {
+    fn new(run: &'a AgentRun, files: Option<&'a Arc<dyn WorkspaceFiles>>) -> Self {
         let result = AgentResult {
             outcome: Outcome::Completed,
             detail: None,
@@ -118,7 +135,8 @@ impl<'a> Run<'a> {
             denials: Vec::new(),
             changes: None,
         };
-        Self { request, started: Instant::now(), result }
+        let AgentRun { request, workspace, .. } = run;
+        Self { request, workspace, files, started: Instant::now(), result }
     }
 
     async fn play(&mut self, sink: &dyn EventSink) -> Outcome {
@@ -133,7 +151,12 @@ impl<'a> Run<'a> {
             match Instruction::parse(line) {
                 Instruction::Say(text) => self.say(text, sink).await,
                 Instruction::Wait(duration) => tokio::time::sleep(duration).await,
-                Instruction::Tool(name) => call(name, number, "done", sink).await,
+                Instruction::Tool(name) => call(name, number, "{}", Ok("done".to_owned()), sink).await,
+                Instruction::Write(file, text) if self.may_write() => {
+                    let input = json!({ "file_path": file, "content": text }).to_string();
+                    call("Write", number, &input, self.write(file, text).await, sink).await;
+                }
+                Instruction::Write(..) => self.deny("Write", number, sink).await,
                 Instruction::Deny(name) => self.deny(name, number, sink).await,
                 Instruction::Fail(text) => {
                     self.result.detail = Some(text.to_owned());
@@ -154,6 +177,30 @@ impl<'a> Run<'a> {
         text.clone_into(&mut self.result.text);
     }
 
+    fn may_write(&self) -> bool {
+        self.request.draft().permissions != PermissionProfile::ReadOnly
+    }
+
+    /// Writes a line into a file of the workspace. Returns what it did, or why it could not.
+    async fn write(&self, file: &str, text: &str) -> Result<String, String> {
+        let (Some(files), Workspace::Local { path }) = (self.files, self.workspace) else {
+            return Err("The workspace is no folder of this host.".to_owned());
+        };
+        let file = file.parse().map_err(|error| format!("The path of the file {error}."))?;
+        let files = Arc::clone(files);
+        let folder = path.clone();
+        let rendering = Rendering {
+            files: vec![RenderedFile { path: file, content: format!("{text}\n") }],
+            warnings: Vec::new(),
+        };
+        let written = tokio::task::spawn_blocking(move || {
+            files.write(Path::new(folder.as_str()), Path::new(""), &rendering, true)
+        });
+        // The operation does not panic, and nothing aborts it.
+        let written = written.await.map_err(|error| error.to_string())?;
+        written.map(|_| "The file was written.".to_owned()).map_err(|error| error.to_string())
+    }
+
     async fn deny(&mut self, name: &str, number: usize, sink: &dyn EventSink) {
         let denial = Denial { tool: name.to_owned(), id: Some(call_id(number)), input: None };
         sink.emit(AgentEventKind::PermissionDenied {
@@ -170,11 +217,18 @@ impl<'a> Run<'a> {
     }
 }
 
-async fn call(name: &str, number: usize, content: &str, sink: &dyn EventSink) {
-    let (id, name, input) = (call_id(number), name.to_owned(), "{}".to_owned());
+async fn call(
+    name: &str,
+    number: usize,
+    input: &str,
+    returned: Result<String, String>,
+    sink: &dyn EventSink,
+) {
+    let (id, name, input) = (call_id(number), name.to_owned(), input.to_owned());
     sink.emit(AgentEventKind::ToolCall { id: id.clone(), name, input, parent: None }).await;
-    let content = content.to_owned();
-    sink.emit(AgentEventKind::ToolResult { id, content, is_error: false, parent: None }).await;
+    let is_error = returned.is_err();
+    let (Ok(content) | Err(content)) = returned;
+    sink.emit(AgentEventKind::ToolResult { id, content, is_error, parent: None }).await;
 }
 
 fn call_id(number: usize) -> String {

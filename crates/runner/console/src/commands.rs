@@ -16,4 +16,5 @@ pub(crate) use list::list;
 pub(crate) use live::live;
 pub(crate) use new::{create, new};
 pub(crate) use raw::{diff, event, prompt, result_text};
-pub(crate) use show::show;
+pub(crate) use row::Row;
+pub(crate) use show::{limit_facts, show};

@@ -2,7 +2,7 @@
 
 use rdev_http::{Problem, ProblemCode};
 use rdev_pages::CONFLICT;
-use rdev_runner_app::{CommandsError, CredentialsError, TemplatesError, WatchError};
+use rdev_runner_app::{CommandsError, CredentialsError, ProjectsError, TemplatesError, WatchError};
 use rdev_runner_domain::TemplateError;
 
 /// Returns the problem of a failed operation on a command, whose faults a form shows.
@@ -37,6 +37,19 @@ pub(crate) fn of_credential(error: CredentialsError) -> Problem {
         CredentialsError::NotFound => Problem::not_found("The credential does not exist, or was deleted."),
         CredentialsError::Store(error) => error.into(),
         other => Problem::internal().caused_by(other),
+    }
+}
+
+/// Returns the problem of a failed operation on a project, whose faults a form shows.
+pub(crate) fn of_project(error: ProjectsError) -> Problem {
+    match error {
+        ProjectsError::NotFound => Problem::not_found("The project does not exist, or was deleted."),
+        ProjectsError::VersionMismatch => Problem::new(
+            CONFLICT,
+            "The project was changed in the meantime. Look at it again, then repeat this.",
+        ),
+        ProjectsError::Store(error) => error.into(),
+        other => Problem::new(CONFLICT, sentence(&other.to_string())),
     }
 }
 

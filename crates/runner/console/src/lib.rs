@@ -7,6 +7,7 @@ mod commands;
 mod credentials;
 mod failure;
 mod path;
+mod projects;
 mod routes;
 mod templates;
 mod text;

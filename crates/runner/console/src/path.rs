@@ -5,7 +5,7 @@ use std::str::FromStr;
 use axum::extract::FromRequestParts;
 use http::request::Parts;
 use rdev_http::{Caller, PathId, Problem, path_parameters};
-use rdev_runner_domain::{Command, Credential, Template};
+use rdev_runner_domain::{Command, Credential, Project, Template};
 
 use crate::{Shared, failure};
 
@@ -32,6 +32,19 @@ impl FromRequestParts<Shared> for PathCredential {
         let caller = Caller::from_request_parts(parts, services).await?;
         let name = name(parts, services).await?;
         services.credentials.get(&caller.access, &name).await.map(Self).map_err(failure::of_credential)
+    }
+}
+
+/// The project of a path, which the caller sees.
+pub(crate) struct PathProject(pub(crate) Project);
+
+impl FromRequestParts<Shared> for PathProject {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, services: &Shared) -> Result<Self, Problem> {
+        let caller = Caller::from_request_parts(parts, services).await?;
+        let name = name(parts, services).await?;
+        services.projects.get(&caller.access, &name).await.map(Self).map_err(failure::of_project)
     }
 }
 

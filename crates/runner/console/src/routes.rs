@@ -7,13 +7,14 @@ use rdev_http::auth::needs;
 use rdev_http::limits::bounded_reads;
 use rdev_pages::Section;
 
-use crate::{Shared, commands, credentials, templates};
+use crate::{Shared, commands, credentials, projects, templates};
 
 /// Returns the sections of the navigation.
 pub(crate) fn sections() -> Vec<Section> {
     let section = |path, label, scope| Section { path, label, scope: Some(scope) };
     vec![
         section("/commands", "Commands", scopes::COMMANDS_READ),
+        section("/projects", "Projects", scopes::COMMANDS_READ),
         section("/templates", "Templates", scopes::COMMANDS_READ),
         section("/credentials", "Credentials", scopes::CREDENTIALS_READ),
     ]
@@ -38,6 +39,11 @@ pub(crate) fn pages() -> Router<Shared> {
         .route("/commands/{id}/cancel", run(post(commands::cancel)))
         .route("/commands/{id}/run-again", run(post(commands::run_again)))
         .route("/commands/{id}/delete", run(get(commands::confirm).post(commands::delete)))
+        .route("/projects", read(get(projects::list)))
+        .route("/projects/new", manage(get(projects::new).post(projects::create)))
+        .route("/projects/{name}", read(get(projects::show)))
+        .route("/projects/{name}/edit", manage(get(projects::edit).post(projects::save)))
+        .route("/projects/{name}/delete", manage(get(projects::confirm).post(projects::delete)))
         .route("/templates", needs(scopes::COMMANDS_READ, get(templates::list)))
         .route("/templates/{name}", needs(scopes::COMMANDS_READ, get(templates::show)))
         .route("/templates/{name}/apply", manage(post(templates::apply)))

@@ -15,7 +15,7 @@ use super::row::why;
 use super::transcript;
 use crate::path::PathCommand;
 use crate::text::{Cut, MAX_PROSE, first_line};
-use crate::{Shared, failure, words};
+use crate::{Shared, failure, projects, words};
 
 /// The number of events of a page. Parts of messages are events too.
 const EVENTS: u32 = 500;
@@ -41,7 +41,7 @@ struct ShowPage<'a> {
     result: Option<ResultPart>,
     prompt: Cut,
     request: Vec<(&'static str, String)>,
-    commands: String,
+    project_path: String,
     webhook_events: Option<String>,
     cancel: Option<String>,
     run_again: Option<String>,
@@ -84,7 +84,6 @@ pub(crate) async fn show(
     let may_run = view.allows(&scopes::COMMANDS_WRITE);
     let has_ended = command.state.outcome().is_some();
     let events = Form::default().address("/events", &[("command", Some(&command.id.to_string()))]);
-    let of_project = [("project", Some(command.project.as_str()))];
     let action = |name: &str| view.once(&format!("{path}/{name}"));
     let resumed = command.result.as_ref().and_then(|result| result.session.clone());
     let content = ShowPage {
@@ -103,7 +102,7 @@ pub(crate) async fn show(
         result: command.result.as_ref().map(ResultPart::new),
         prompt: Cut::new(&draft.prompt, MAX_PROSE),
         request: request_facts(&request),
-        commands: view.url(&Form::default().address("/commands", &of_project)),
+        project_path: view.url(&projects::path(&command.project)),
         webhook_events: view.shows("/events").then(|| view.url(&events)),
         cancel: (may_run && !has_ended).then(|| action("cancel")),
         run_again: may_run.then(|| action("run-again")),
@@ -173,7 +172,7 @@ fn request_facts(request: &AgentRequest) -> Vec<(&'static str, String)> {
 }
 
 /// Returns limits as labels with values.
-fn limit_facts(limits: &LimitSettings) -> Vec<(&'static str, String)> {
+pub(crate) fn limit_facts(limits: &LimitSettings) -> Vec<(&'static str, String)> {
     let span = |set: Option<_>, kind: Timeout| rdev_pages::span::text(set.unwrap_or(kind.default_value()));
     vec![
         (

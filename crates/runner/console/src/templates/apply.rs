@@ -9,8 +9,8 @@ use rdev_runner_app::TemplatesError;
 use rdev_runner_domain::FileState;
 
 use super::{show, variables};
-use crate::Shared;
 use crate::path::PathTemplate;
+use crate::{Shared, projects};
 
 pub(crate) async fn apply(
     State(services): State<Shared>,
@@ -31,8 +31,7 @@ pub(crate) async fn apply(
             let written = states.iter().filter(|state| **state != FileState::Unchanged).count();
             let files = if written == 1 { "file was" } else { "files were" };
             let notice = Notice::new(format!("{written} {files} written into the workspace of {project}."));
-            let next = Form::default().address("/commands", &[("project", Some(project.as_str()))]);
-            Ok(view.redirect_with(&next, &notice))
+            Ok(view.redirect_with(&projects::path(&project), &notice))
         }
         Err(error) => show::page(&services, &view, &caller, &template, &form, Some(error)).await,
     }

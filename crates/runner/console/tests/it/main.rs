@@ -14,5 +14,6 @@ mod commands;
 mod credentials;
 mod hostile;
 mod live;
+mod projects;
 mod scene;
 mod templates;

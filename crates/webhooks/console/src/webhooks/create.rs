@@ -4,11 +4,11 @@ use askama::Template;
 use axum::extract::State;
 use axum::response::Response;
 use rdev_http::{Caller, OperationIds, Problem, StatusCode};
-use rdev_pages::{Form, FormFaults, Notice, PageQuery, View};
+use rdev_pages::{Conflict, Form, FormFaults, Notice, PageQuery, View};
 use rdev_webhooks_app::{Services, WebhookError};
 use secrecy::ExposeSecret;
 
-use super::draft::{self, Difference, Draft, Inputs};
+use super::draft::{self, Draft, Inputs};
 use crate::{Shared, failure};
 
 /// The form of a webhook, new or not.
@@ -24,7 +24,7 @@ pub(super) struct FormPage {
     /// The version that was read; `None` for a new webhook.
     pub(super) version: Option<u64>,
     /// What another has changed meanwhile.
-    pub(super) conflict: Vec<Difference>,
+    pub(super) conflict: Conflict,
 }
 
 pub(crate) async fn new(
@@ -71,7 +71,7 @@ fn page(services: &Services, view: &View, draft: &Draft, faults: &FormFaults) ->
         inputs: draft.inputs(faults, true, &types(services)),
         is_wrong: !faults.is_empty(),
         version: None,
-        conflict: Vec::new(),
+        conflict: Conflict::default(),
     }
 }
 

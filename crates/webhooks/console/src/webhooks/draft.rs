@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-use rdev_pages::{Form, FormFaults, Input, span};
+use rdev_pages::{Difference, Form, FormFaults, Input, span};
 use rdev_webhooks_app::WebhookViolation;
 use rdev_webhooks_domain::signing::{SigningScheme, SigningSecret};
 use rdev_webhooks_domain::{
@@ -38,13 +38,6 @@ const FIELDS: [(&str, &str); 14] = [
 /// The texts of the fields by their names.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Draft(BTreeMap<&'static str, String>);
-
-/// A field in which two drafts differ.
-pub(super) struct Difference {
-    pub(super) label: &'static str,
-    pub(super) typed: String,
-    pub(super) stored: String,
-}
 
 impl Draft {
     /// Returns the draft of a new webhook, with what a link to the page has set.
@@ -114,15 +107,7 @@ impl Draft {
 
     /// Returns the fields in which this draft differs from the stored one.
     pub(super) fn differences(&self, stored: &Self) -> Vec<Difference> {
-        let shown = |text: &str| if text.is_empty() { "(empty)".to_owned() } else { text.to_owned() };
-        let differing = FIELDS.into_iter().filter(|(name, _)| self.text(name) != stored.text(name));
-        differing
-            .map(|(name, label)| Difference {
-                label,
-                typed: shown(self.text(name)),
-                stored: shown(stored.text(name)),
-            })
-            .collect()
+        Difference::between(&FIELDS, |name| self.text(name), |name| stored.text(name))
     }
 
     /// Returns the secret that the form has given.

@@ -3,7 +3,7 @@
 use axum::extract::State;
 use axum::response::Response;
 use rdev_http::{Caller, Problem, StatusCode};
-use rdev_pages::{Form, FormFaults, Notice, View};
+use rdev_pages::{Conflict, Form, FormFaults, Notice, View};
 use rdev_webhooks_app::{Services, WebhookError};
 use rdev_webhooks_domain::Webhook;
 
@@ -67,6 +67,7 @@ fn page(
     is_conflict: bool,
 ) -> FormPage {
     let path = format!("/webhooks/{}", webhook.id);
+    let differences = if is_conflict { draft.differences(&Draft::of_webhook(webhook)) } else { Vec::new() };
     FormPage {
         title: "Edit webhook",
         action: view.once(&format!("{path}/edit")),
@@ -75,6 +76,6 @@ fn page(
         inputs: draft.inputs(faults, false, &types(services)),
         is_wrong: !faults.is_empty(),
         version: Some(webhook.version),
-        conflict: if is_conflict { draft.differences(&Draft::of_webhook(webhook)) } else { Vec::new() },
+        conflict: Conflict::new("webhook", differences),
     }
 }
