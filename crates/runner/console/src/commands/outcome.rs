@@ -26,6 +26,7 @@ pub(super) struct DenialPart {
 
 /// What the run has changed.
 pub(super) struct ChangesPart {
+    /// The number of files, with its noun.
     pub(super) files: String,
     pub(super) insertions: String,
     pub(super) deletions: String,
@@ -74,7 +75,11 @@ impl ChangesPart {
     fn new(changes: &WorkspaceChanges) -> Self {
         let diff = Cut::new(changes.diff.as_deref().unwrap_or_default(), MAX_DIFF);
         Self {
-            files: words::number(changes.files),
+            files: if changes.files == 1 {
+                "1 file".to_owned()
+            } else {
+                format!("{} files", words::number(changes.files))
+            },
             insertions: words::number(changes.insertions),
             deletions: words::number(changes.deletions),
             commit: changes.commit.as_str()[..12].to_owned(),

@@ -114,7 +114,6 @@ pub(super) fn settings(
         description: one(form, "description", faults, str::parse),
         provider: one(form, "provider", faults, str::parse),
         model: one(form, "model", faults, str::parse),
-        workspace: workspace?,
         limits: LimitSettings {
             wall: one(form, "wall", faults, span::parse),
             idle: one(form, "idle", faults, span::parse),
@@ -123,13 +122,15 @@ pub(super) fn settings(
             max_turns: one(form, "turns", faults, whole),
             max_budget_usd: one(form, "budget", faults, budget),
         },
-        permissions: permissions?,
         allowed_tools: many(form, "allowed_tools", faults),
         denied_tools: many(form, "denied_tools", faults),
         secrets: many::<_, BTreeSet<_>>(form, "secrets", faults),
         environment: environment(form, faults),
         max_running: one(form, "max_running", faults, whole).unwrap_or(1),
         is_archived: form.text("archived") == "on",
+        // Last, so that all faults are found.
+        workspace: workspace?,
+        permissions: permissions?,
     };
     faults.is_empty().then_some(settings)
 }

@@ -238,7 +238,11 @@ async fn changes_are_shown_as_a_diff() {
     scene.report(&leased, 0, Vec::new(), Progress::Ended(Box::new(completed))).await;
     let path = format!("/console/commands/{id}");
     let page = browser.open(&path).await;
-    page.shows("+1,000").shows("0123456789ab").shows("rdev/cmd_1").shows("the first 256 KiB");
+    page.shows("1 file,")
+        .shows("+1,000")
+        .shows("0123456789ab")
+        .shows("rdev/cmd_1")
+        .shows("the first 256 KiB");
     page.shows("<span class=\"cut\">-old &lt;b&gt;").shows("<span class=\"add\">+new \\u{202e}");
     page.shows("Cut here. Download it");
     assert!(page.text.len() < 100_000, "{}", page.text.len());
