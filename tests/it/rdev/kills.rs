@@ -1,6 +1,6 @@
 //! Kills `rdev` under load: each accepted command ends once, is reported once, and none runs twice.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -234,18 +234,16 @@ async fn nothing_waits(client: &Client) {
     }
 }
 
-/// Returns how many events of each type have reported each command. A delivery may arrive twice, with the same id.
+/// Returns how many events of each type have reported each command.
 fn reports(receiver: &Receiver) -> BTreeMap<String, BTreeMap<String, usize>> {
-    let (mut seen, mut reports) = (BTreeSet::new(), BTreeMap::<_, BTreeMap<_, _>>::new());
-    for request in receiver.requests() {
-        if seen.insert(request.header("webhook-id").to_owned()) {
-            let body: Value = serde_json::from_slice(&request.body).unwrap();
-            let text = |value: &Value| value.as_str().unwrap().to_owned();
-            let of_command = reports.entry(text(&body["data"]["command_id"])).or_default();
-            *of_command.entry(text(&body["event"])).or_default() += 1;
+    let count = |reports: Vec<(String, Value)>| {
+        let mut counts = BTreeMap::new();
+        for (event, _) in reports {
+            *counts.entry(event).or_default() += 1;
         }
-    }
-    reports
+        counts
+    };
+    super::reports(&receiver.requests()).into_iter().map(|(command, all)| (command, count(all))).collect()
 }
 
 /// Waits until the folder has no run any more.
