@@ -11,6 +11,8 @@ extern crate self as rdev_pages;
 mod assets;
 mod badge;
 mod base;
+#[cfg(feature = "testing")]
+pub mod browser;
 mod compression;
 mod conflict;
 mod cookie;

@@ -8,8 +8,6 @@
 )]
 
 mod access;
-#[path = "../../../../webhooks/console/tests/it/browser.rs"]
-mod browser;
 mod commands;
 mod credentials;
 mod hostile;

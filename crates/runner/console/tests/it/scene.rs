@@ -27,7 +27,7 @@ use secrecy::ExposeSecret;
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
 
-use crate::browser::Browser;
+use rdev_pages::browser::Browser;
 
 /// The administrator key.
 pub(crate) const KEY: &str = "rdev_0123456789abcdefghijklmnopqrstuvwxyz";

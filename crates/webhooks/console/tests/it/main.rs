@@ -8,7 +8,6 @@
 )]
 
 mod access;
-mod browser;
 mod catalogue;
 mod deliveries;
 mod hostile;

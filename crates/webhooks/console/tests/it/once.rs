@@ -7,7 +7,7 @@ use crate::scene::Scene;
 
 /// Sends a form twice, and fails unless both lead to the same page.
 async fn twice(
-    browser: &mut crate::browser::Browser,
+    browser: &mut rdev_pages::browser::Browser,
     page: &str,
     path: &str,
     fields: &[(&str, &str)],

@@ -12,7 +12,7 @@ use rdev_webhooks::{Ambient, Database, Event, RdevWebhooks, WorkerOptions};
 use secrecy::ExposeSecret;
 use tempfile::TempDir;
 
-use crate::browser::{Browser, Page};
+use rdev_pages::browser::{Browser, Page};
 
 /// The administrator key.
 pub(crate) const KEY: &str = "rdev_0123456789abcdefghijklmnopqrstuvwxyz";

@@ -7,8 +7,8 @@ use rdev_webhooks::domain::{Access, PageRequest, scopes};
 use rdev_webhooks_testkit::Receiver;
 use rdev_webhooks_testkit::receiver::Reply;
 
-use crate::browser::Browser;
 use crate::scene::{KEY, Scene};
+use rdev_pages::browser::Browser;
 
 #[tokio::test]
 async fn a_reader_signs_in_and_comes_to_the_page_it_asked_for() {

@@ -1,13 +1,15 @@
-//! A browser without a script: it keeps cookies and sends forms.
+//! A browser for tests, without a script: it keeps cookies and sends forms. What is not as it should be, panics.
+
+#![allow(clippy::panic)]
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use axum::Router;
 use axum::body::Body;
 use http::header::{CONTENT_TYPE, COOKIE, HOST, LOCATION, SET_COOKIE};
 use http::{HeaderMap, Request, StatusCode};
 use http_body_util::BodyExt;
-use rdev_webhooks::console::Router;
 use tower::ServiceExt;
 use url::form_urlencoded::Serializer;
 
@@ -15,39 +17,45 @@ use url::form_urlencoded::Serializer;
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A browser of one reader.
-pub(crate) struct Browser {
+#[derive(Debug)]
+pub struct Browser {
     router: Router,
-    pub(crate) cookies: BTreeMap<String, String>,
+    /// The cookies that it has.
+    pub cookies: BTreeMap<String, String>,
     /// Headers of each request.
-    pub(crate) headers: Vec<(&'static str, String)>,
+    pub headers: Vec<(&'static str, String)>,
 }
 
 /// What came back.
-pub(crate) struct Page {
-    pub(crate) status: StatusCode,
-    pub(crate) headers: HeaderMap,
+#[derive(Debug)]
+pub struct Page {
+    /// The status.
+    pub status: StatusCode,
+    /// The headers.
+    pub headers: HeaderMap,
     /// The number of bytes that were transferred.
-    pub(crate) bytes: usize,
-    pub(crate) text: String,
+    pub bytes: usize,
+    /// The body.
+    pub text: String,
 }
 
 impl Page {
     /// Returns where it leads to.
-    pub(crate) fn location(&self) -> &str {
+    pub fn location(&self) -> &str {
         let location = self.headers.get(LOCATION);
         location.unwrap_or_else(|| panic!("{}: {}", self.status, self.text)).to_str().unwrap()
     }
 
     /// Fails unless the page has this text.
     #[track_caller]
-    pub(crate) fn shows(&self, text: &str) -> &Self {
+    pub fn shows(&self, text: &str) -> &Self {
         assert!(self.text.contains(text), "{} without {text:?}:\n{}", self.status, self.text);
         self
     }
 
     /// Returns the address, with its token, of the form of the page with this path.
     #[track_caller]
-    pub(crate) fn form(&self, path: &str) -> String {
+    pub fn form(&self, path: &str) -> String {
         let start = self
             .text
             .find(&format!("action=\"{path}?once="))
@@ -57,25 +65,27 @@ impl Page {
 
     /// Fails if the page has this text.
     #[track_caller]
-    pub(crate) fn hides(&self, text: &str) -> &Self {
+    pub fn hides(&self, text: &str) -> &Self {
         assert!(!self.text.contains(text), "{} with {text:?}:\n{}", self.status, self.text);
         self
     }
 }
 
 impl Browser {
-    pub(crate) fn new(router: Router) -> Self {
+    /// Opens a browser.
+    #[must_use]
+    pub fn new(router: Router) -> Self {
         Self { router, cookies: BTreeMap::new(), headers: Vec::new() }
     }
 
     /// Opens an address.
-    pub(crate) async fn get(&mut self, address: &str) -> Page {
+    pub async fn get(&mut self, address: &str) -> Page {
         self.send("GET", address, None).await
     }
 
     /// Opens an address that must be a page.
     #[track_caller]
-    pub(crate) fn open<'a>(&'a mut self, address: &'a str) -> impl Future<Output = Page> + 'a {
+    pub fn open<'a>(&'a mut self, address: &'a str) -> impl Future<Output = Page> + 'a {
         let at = std::panic::Location::caller();
         async move {
             let page = self.get(address).await;
@@ -85,13 +95,13 @@ impl Browser {
     }
 
     /// Sends a form.
-    pub(crate) async fn post(&mut self, address: &str, fields: &[(&str, &str)]) -> Page {
+    pub async fn post(&mut self, address: &str, fields: &[(&str, &str)]) -> Page {
         let form = Serializer::new(String::new()).extend_pairs(fields).finish();
         self.send("POST", address, Some(form)).await
     }
 
     /// Sends a form, and follows where it leads to.
-    pub(crate) async fn submit(&mut self, address: &str, fields: &[(&str, &str)]) -> Page {
+    pub async fn submit(&mut self, address: &str, fields: &[(&str, &str)]) -> Page {
         let answer = self.post(address, fields).await;
         assert_eq!(answer.status, StatusCode::SEE_OTHER, "{address}: {}", answer.text);
         let mut page = answer;
@@ -103,7 +113,7 @@ impl Browser {
     }
 
     /// Reads a stream until it has a text, and returns what it has sent.
-    pub(crate) async fn stream(&mut self, address: &str, until: &str) -> String {
+    pub async fn stream(&mut self, address: &str, until: &str) -> String {
         let request = self.request("GET", address, None);
         let response = self.router.clone().oneshot(request).await.unwrap();
         assert_eq!(response.status(), StatusCode::OK, "{address}");
@@ -117,7 +127,7 @@ impl Browser {
     }
 
     /// Signs in with an API key.
-    pub(crate) async fn sign_in(&mut self, key: &str) {
+    pub async fn sign_in(&mut self, key: &str) {
         let answer = self.post("/console/sign-in", &[("key", key)]).await;
         assert_eq!(answer.status, StatusCode::SEE_OTHER, "{}", answer.text);
     }
