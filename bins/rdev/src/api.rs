@@ -14,6 +14,7 @@ use crate::options::ApiArgs;
 use crate::server::Server;
 use crate::services::{self, Front};
 use crate::store::Store;
+use crate::woodpecker;
 
 /// What the API requires.
 struct Required {
@@ -43,6 +44,7 @@ fn required(options: &ApiArgs) -> Result<Required, String> {
 
 async fn serve(options: ApiArgs, required: Required) -> Result<(), Box<dyn Error>> {
     let Required { database, keyring, api_key, data_dir } = required;
+    let ci = options.woodpecker.server()?;
     let shutdown = Shutdown::install(options.drain.stop_times())?;
     let metrics = process::metrics()?;
     process::warn_if_alone(&database, "no command runs, and nothing is delivered");
@@ -52,6 +54,9 @@ async fn serve(options: ApiArgs, required: Required) -> Result<(), Box<dyn Error
     let Some((system, listener)) = process::open(builder, listener, &metrics, &shutdown).await? else {
         return Ok(());
     };
+    if ci.is_some() {
+        woodpecker::register_event(&system).await?;
+    }
     let store = Store::open(&database, keyring, system.ambient()).await?;
     let agents = Agents::new(&options.agents, &data_dir.path().join("agents"), system.ambient())?;
     let workspaces = services::workspaces(options.workspaces, data_dir.path())?;
@@ -60,7 +65,7 @@ async fn serve(options: ApiArgs, required: Required) -> Result<(), Box<dyn Error
         &system,
         &store,
         &agents.registry,
-        (&workspaces, &options.templates),
+        (&workspaces, &options.templates, ci),
         services::secrets(&store, system.ambient()),
         &options.limits,
         (api_key, source),

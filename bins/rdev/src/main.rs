@@ -12,6 +12,7 @@ mod serve;
 mod server;
 mod services;
 mod store;
+mod woodpecker;
 
 use std::process::ExitCode;
 

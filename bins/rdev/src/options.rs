@@ -9,6 +9,8 @@ use rdev_process::options::{DrainArgs, TelemetryArgs, bind_address, positive_dur
 use rdev_runner_domain::SecretName;
 use rdev_webhooks_options::{ApiKeyArgs, BindArgs, EncryptionKeyArgs, PlaceArgs, ServerArgs, SystemArgs};
 
+use crate::woodpecker::WoodpeckerArgs;
+
 // The options of everything in one process.
 #[derive(Debug, Args)]
 // The name is taken by the flattened options.
@@ -22,6 +24,8 @@ pub(crate) struct ServeArgs {
     pub(crate) workspaces: WorkspaceArgs,
     #[command(flatten)]
     pub(crate) templates: TemplateArgs,
+    #[command(flatten)]
+    pub(crate) woodpecker: WoodpeckerArgs,
     #[command(flatten)]
     pub(crate) limits: LimitArgs,
     #[command(flatten)]
@@ -50,6 +54,8 @@ pub(crate) struct ApiArgs {
     #[command(flatten)]
     pub(crate) templates: TemplateArgs,
     #[command(flatten)]
+    pub(crate) woodpecker: WoodpeckerArgs,
+    #[command(flatten)]
     pub(crate) limits: LimitArgs,
     #[command(flatten)]
     pub(crate) drain: DrainArgs,
@@ -72,6 +78,8 @@ pub(crate) struct RunArgs {
     pub(crate) agents: AgentArgs,
     #[command(flatten)]
     pub(crate) workspaces: WorkspaceArgs,
+    #[command(flatten)]
+    pub(crate) woodpecker: WoodpeckerArgs,
     #[command(flatten)]
     pub(crate) limits: LimitArgs,
     #[command(flatten)]

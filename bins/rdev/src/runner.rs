@@ -14,6 +14,7 @@ use crate::options::RunArgs;
 use crate::server::Server;
 use crate::services;
 use crate::store::Store;
+use crate::woodpecker;
 
 /// What a runner requires.
 struct Required {
@@ -41,6 +42,7 @@ fn required(options: &RunArgs) -> Result<Required, String> {
 
 async fn work(options: RunArgs, required: Required) -> Result<(), Box<dyn Error>> {
     let Required { database, keyring, data_dir } = required;
+    let ci = options.woodpecker.server()?;
     let shutdown = Shutdown::install(options.drain.stop_times())?;
     let metrics = process::metrics()?;
     process::warn_if_alone(&database, "no commands are accepted");
@@ -51,13 +53,16 @@ async fn work(options: RunArgs, required: Required) -> Result<(), Box<dyn Error>
     let Some((system, listener)) = process::open(builder, listener, &metrics, &shutdown).await? else {
         return Ok(());
     };
+    if ci.is_some() {
+        woodpecker::register_event(&system).await?;
+    }
     let store = Store::open(&database, keyring, system.ambient()).await?;
     let folder = data_dir.path().join("agents");
     let agents = Agents::new(&options.agents, &folder, system.ambient())?;
     let workspaces = services::workspaces(options.workspaces, data_dir.path())?;
     let (limits, runner) = (&options.limits, &options.runner);
     let runner =
-        services::runner(&system, &store, &agents, workspaces, data_dir.path(), limits, runner).await?;
+        services::runner(&system, &store, &agents, (workspaces, ci), data_dir.path(), limits, runner).await?;
     let router = system.health_router(Some(process::source(&metrics)));
     let address = listener.local_addr()?;
     started.log(&system, address).await;

@@ -16,6 +16,7 @@ use crate::options::ServeArgs;
 use crate::server::Server;
 use crate::services::{self, Front};
 use crate::store::Store;
+use crate::woodpecker;
 
 /// Serves until it is stopped. Reports errors of the configuration before anything is opened (exit code 2),
 /// and later errors with exit code 1.
@@ -38,7 +39,8 @@ async fn serve(
     keys: ServerKeys,
     ambient: Ambient,
 ) -> Result<(), Box<dyn Error>> {
-    let ServeArgs { webhooks, agents, workspaces, templates, limits, runner } = options;
+    let ServeArgs { webhooks, agents, workspaces, templates, woodpecker: ci, limits, runner } = options;
+    let ci = ci.server()?;
     let shutdown = Shutdown::install(webhooks.drain.stop_times())?;
     let metrics = process::metrics()?;
     let listener = process::listen(webhooks.bind.bind, "--bind").await?;
@@ -52,6 +54,9 @@ async fn serve(
     let Some((system, listener)) = process::open(builder, listener, &metrics, &shutdown).await? else {
         return Ok(());
     };
+    if ci.is_some() {
+        woodpecker::register_event(&system).await?;
+    }
     let store = Store::open(&keys.database, keys.encryption, system.ambient()).await?;
     let folder = data_dir.path().join("agents");
     let agents = Agents::new(&agents, &folder, system.ambient())?;
@@ -61,7 +66,7 @@ async fn serve(
         &system,
         &store,
         &agents.registry,
-        (&workspaces, &templates),
+        (&workspaces, &templates, ci.clone()),
         services::runner_secrets(&store, system.ambient(), &runner),
         &limits,
         (keys.api.clone(), source),
@@ -70,7 +75,8 @@ async fn serve(
     let console = ConsoleOptions::new(keys.api).with_sign_in_link(link).with_pages(pages);
     let router = webhooks.console.mount(router, &system, console, address);
     let runner =
-        services::runner(&system, &store, &agents, workspaces, data_dir.path(), &limits, &runner).await?;
+        services::runner(&system, &store, &agents, (workspaces, ci), data_dir.path(), &limits, &runner)
+            .await?;
     webhooks.worker.start(&system);
     // Without it client commands need --url.
     let _ = data_dir.announce(&base(address));

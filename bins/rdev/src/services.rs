@@ -5,11 +5,12 @@ use std::path::Path;
 use std::sync::Arc;
 
 use rdev_runner_app::{
-    AgentRegistry, Commands, CredentialSecrets, Credentials, EnvironmentSecrets, Projects, Providers, Runner,
-    RunnerHost, RunnerOptions, RunnerPorts, Services, Templates, WatchTask, Watches, Workspaces,
+    AgentRegistry, Commands, CredentialSecrets, Credentials, EnvironmentSecrets, Pipelines, Projects,
+    Providers, Runner, RunnerHost, RunnerOptions, RunnerPorts, Services, Templates, WatchTask, Watches,
+    Workspaces,
 };
 use rdev_runner_domain::QueueLimits;
-use rdev_runner_domain::ports::{SecretSource, VersionControl};
+use rdev_runner_domain::ports::{CiServer, SecretSource, VersionControl};
 use rdev_runner_exec_local::LocalGit;
 use rdev_runner_templates::{Catalogue, LocalFiles};
 use rdev_webhooks::console::Pages;
@@ -66,7 +67,7 @@ pub(crate) fn front(
     system: &RdevWebhooks,
     store: &Store,
     agents: &Arc<AgentRegistry>,
-    (workspaces, templates): (&Arc<Workspaces>, &TemplateArgs),
+    (workspaces, templates, ci): (&Arc<Workspaces>, &TemplateArgs, Option<Arc<dyn CiServer>>),
     secrets: Arc<dyn SecretSource>,
     limits: &LimitArgs,
     (api_key, metrics): (SecretString, MetricsSource),
@@ -94,6 +95,13 @@ pub(crate) fn front(
         ),
         commands: commands.with_secrets(secrets),
         credentials: Credentials::new(Arc::clone(&store.credentials), system.ambient().clone()),
+        pipelines: Pipelines::new(
+            Arc::clone(&store.projects),
+            Arc::clone(&store.credentials),
+            Arc::clone(&store.pipelines),
+            system.ambient().clone(),
+        )
+        .with_server(ci),
         providers: Providers::new(Arc::clone(agents)),
         templates: Templates::new(
             Arc::new(catalogue),
@@ -128,7 +136,7 @@ pub(crate) async fn runner(
     system: &RdevWebhooks,
     store: &Store,
     agents: &Agents,
-    workspaces: Arc<Workspaces>,
+    (workspaces, ci): (Arc<Workspaces>, Option<Arc<dyn CiServer>>),
     data_dir: &Path,
     limits: &LimitArgs,
     options: &RunnerArgs,
@@ -144,6 +152,8 @@ pub(crate) async fn runner(
         projects: Arc::clone(&store.projects),
         signals: Arc::clone(&store.signals),
         credentials: Arc::clone(&store.credentials),
+        pipelines: Arc::clone(&store.pipelines),
+        ci,
         secrets: runner_secrets(store, system.ambient(), options),
         workspaces: Some(workspaces),
         version_control: Some(Arc::new(version_control)),

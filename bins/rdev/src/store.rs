@@ -4,7 +4,8 @@ use std::error::Error;
 use std::sync::Arc;
 
 use rdev_runner_domain::ports::{
-    CommandQueue, CommandRepository, CommandSignals, CredentialRepository, ProjectRepository,
+    CommandQueue, CommandRepository, CommandSignals, CredentialRepository, PipelineRepository,
+    ProjectRepository,
 };
 use rdev_runner_store_postgres::PostgresCommands;
 use rdev_runner_store_sqlite::SqliteCommands;
@@ -22,6 +23,7 @@ pub(crate) struct Store {
     pub(crate) commands: Arc<dyn CommandRepository>,
     pub(crate) projects: Arc<dyn ProjectRepository>,
     pub(crate) credentials: Arc<dyn CredentialRepository>,
+    pub(crate) pipelines: Arc<dyn PipelineRepository>,
     pub(crate) signals: Arc<dyn CommandSignals>,
     shared: Option<Shared>,
 }
@@ -77,13 +79,19 @@ impl Store {
 
     fn of<S>(store: Arc<S>) -> Self
     where
-        S: CommandQueue + CommandRepository + CredentialRepository + ProjectRepository + CommandSignals,
+        S: CommandQueue
+            + CommandRepository
+            + CredentialRepository
+            + PipelineRepository
+            + ProjectRepository
+            + CommandSignals,
     {
         Self {
             queue: Arc::<S>::clone(&store),
             commands: Arc::<S>::clone(&store),
             projects: Arc::<S>::clone(&store),
             credentials: Arc::<S>::clone(&store),
+            pipelines: Arc::<S>::clone(&store),
             signals: store,
             shared: None,
         }

@@ -16,6 +16,18 @@ problem_codes! {
     PROJECT_ARCHIVED = "project_archived", CONFLICT, "Project archived";
     /// The project is being deleted.
     PROJECT_DELETING = "project_deleting", CONFLICT, "Project being deleted";
+    /// The operator has named no Woodpecker server.
+    WOODPECKER_NOT_CONFIGURED = "woodpecker_not_configured", CONFLICT, "Woodpecker not configured";
+    /// The project names no repository.
+    REPOSITORY_MISSING = "repository_missing", CONFLICT, "Repository missing";
+    /// Woodpecker does not run pipelines for the repository.
+    REPOSITORY_INACTIVE = "repository_inactive", CONFLICT, "Repository inactive";
+    /// No step of the pipeline has to run.
+    PIPELINE_EMPTY = "pipeline_empty", CONFLICT, "Pipeline empty";
+    /// Woodpecker refused the request.
+    WOODPECKER_REFUSED = "woodpecker_refused", CONFLICT, "Woodpecker refused";
+    /// Woodpecker did not answer as it should.
+    WOODPECKER_UNAVAILABLE = "woodpecker_unavailable", BAD_GATEWAY, "Woodpecker unavailable";
     /// The command has ended and cannot be cancelled.
     COMMAND_ENDED = "command_ended", CONFLICT, "Command ended";
     /// The command has not ended and cannot be deleted.

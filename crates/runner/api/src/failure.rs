@@ -2,8 +2,10 @@
 
 use rdev_http::{Faults, Problem, ProblemCode};
 use rdev_runner_app::{
-    CommandFault, CommandsError, CredentialFault, CredentialsError, ProjectFault, ProjectsError,
+    CommandFault, CommandsError, CredentialFault, CredentialsError, PipelinesError, ProjectFault,
+    ProjectsError,
 };
+use rdev_runner_domain::ports::CiError;
 
 use crate::codes;
 
@@ -79,6 +81,45 @@ impl From<CommandsError> for Failure {
                 faults.into()
             }
             CommandsError::Store(error) => error.into(),
+            other => Problem::internal().caused_by(other).into(),
+        }
+    }
+}
+
+impl From<PipelinesError> for Failure {
+    fn from(error: PipelinesError) -> Self {
+        match error {
+            PipelinesError::NoProject => no_project().into(),
+            PipelinesError::NotConfigured => {
+                let detail = "The server has no Woodpecker: start it with --woodpecker-url and --woodpecker-token-file.";
+                Problem::new(codes::WOODPECKER_NOT_CONFIGURED, detail).into()
+            }
+            PipelinesError::NoRepository => {
+                let detail =
+                    "The project names no repository. Update it with `\"repository\": \"owner/name\"`.";
+                Problem::new(codes::REPOSITORY_MISSING, detail).into()
+            }
+            PipelinesError::Inactive(repository) => {
+                let detail =
+                    format!("Woodpecker does not run pipelines for {repository}. Activate it first.");
+                Problem::new(codes::REPOSITORY_INACTIVE, detail).into()
+            }
+            PipelinesError::Credential(fault) => {
+                let mut faults = Faults::default();
+                faults.at("/credential", fault);
+                faults.into()
+            }
+            PipelinesError::Nothing => {
+                Problem::new(codes::PIPELINE_EMPTY, "No step of the pipeline has to run on that branch.")
+                    .into()
+            }
+            PipelinesError::Server(CiError::Refused(why)) => {
+                Problem::new(codes::WOODPECKER_REFUSED, why).into()
+            }
+            PipelinesError::Server(CiError::Unavailable(why)) => {
+                Problem::new(codes::WOODPECKER_UNAVAILABLE, why).into()
+            }
+            PipelinesError::Store(error) => error.into(),
             other => Problem::internal().caused_by(other).into(),
         }
     }

@@ -21,6 +21,10 @@ use utoipa::openapi::{Components, OpenApi};
     crate::routes::projects::patch::patch,
     crate::routes::projects::delete::delete,
     crate::routes::projects::stats::stats,
+    crate::routes::woodpecker::activate::activate,
+    crate::routes::woodpecker::secrets::set_secret,
+    crate::routes::woodpecker::trigger::trigger,
+    crate::routes::woodpecker::list::list,
     crate::routes::commands::create::create,
     crate::routes::commands::list::list,
     crate::routes::commands::get::get,
@@ -42,8 +46,12 @@ use utoipa::openapi::{Components, OpenApi};
 ))]
 struct Described;
 
-const TAGS: [(&str, &str); 6] = [
+const TAGS: [(&str, &str); 7] = [
     ("projects", "Where agents work, and the settings of their commands."),
+    (
+        "woodpecker",
+        "The repository of a project in a Woodpecker server: activate it, set its secrets, trigger pipelines.",
+    ),
     ("commands", "Runs of an agent on a project: queue, follow, cancel and repeat them."),
     (
         "credentials",

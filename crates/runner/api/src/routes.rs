@@ -7,6 +7,7 @@ pub(crate) mod projects;
 pub(crate) mod providers;
 pub(crate) mod templates;
 mod tools;
+pub(crate) mod woodpecker;
 
 use axum::routing::{delete, get, patch, post, put};
 use rdev_access::scopes;
@@ -52,6 +53,12 @@ pub(crate) fn guarded() -> Routes {
         .route("/commands/{id}/run-again", run(post(commands::run_again)))
         .route("/commands/{id}/events", read(get(commands::events)))
         .route("/projects/{name}/apply-template", manage(post(templates::apply)))
+        .route("/projects/{name}/woodpecker/activate", manage(post(woodpecker::activate)))
+        .route("/projects/{name}/woodpecker/secrets", manage(post(woodpecker::set_secret)))
+        .route(
+            "/projects/{name}/woodpecker/pipelines",
+            read(get(woodpecker::list)).merge(manage(post(woodpecker::trigger))),
+        )
         .route("/credentials", look(get(credentials::list)))
         .route(
             "/credentials/{name}",

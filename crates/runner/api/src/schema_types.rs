@@ -27,6 +27,27 @@ rdev_http::named_types! {
     EnvironmentName = text("^[A-Za-z_][A-Za-z0-9_]{0,127}$", "RUST_LOG");
     /// The value of an environment variable: at most 4,096 bytes of UTF-8 without NUL.
     EnvironmentValue = rdev_http::kind::string().max_length(Some(4_096));
+    /// A repository: its owner and its name.
+    RepositoryName = text("^[A-Za-z0-9._-]+(/[A-Za-z0-9._-]+)+$", "acme/billing").max_length(Some(255)),
+        parsed => domain::RepositoryName;
+    /// The name of a branch.
+    BranchName = text(r"^\S{1,255}$", "main"), parsed => domain::BranchName;
+    /// The id of a pipeline.
+    PipelineId = id(domain::PipelineId::PREFIX, "01jhmvbd40c7x2n5k8q4r6w9zt");
+    /// The status of a pipeline: `pending` and `running` have not ended; `success`, `failure`, `killed`, `error`, `declined`,
+    /// `skipped` and `lost` (its end is unknown) have.
+    PipelineStatus = one_of(domain::PipelineStatus::ALL.iter().map(|status| status.as_str()));
+    /// What starts a pipeline.
+    PipelineEvent = one_of(domain::CiEvent::ALL.iter().map(|event| event.as_str())), |value, faults| {
+        value.one_of(domain::CiEvent::ALL.iter().map(|event| (event.as_str(), *event)), faults)
+    } => domain::CiEvent;
+    /// The name of a secret in pipelines.
+    PipelineSecretName = text("^[A-Za-z0-9_]{1,128}$", "rdev_api_key"), |value, faults| {
+        let name = value.string(faults)?;
+        let is_name = (1..=128).contains(&name.len())
+            && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+        if is_name { Some(name) } else { value.refuse(faults, "must be 1 to 128 ASCII letters, digits and underscores") }
+    } => String;
     /// A tool of an agent, or some uses of it: a name, and optionally a pattern in parentheses.
     ToolRule = text(r"^[A-Za-z][A-Za-z0-9_.:*-]*(\([^()]+\))?$", "Bash(cargo *)").max_length(Some(256)),
         parsed => domain::ToolRule;
@@ -88,6 +109,11 @@ rdev_http::named_types! {
 
 impl Element for ToolRule {
     const NOUN: &'static str = "tools";
+}
+
+impl Element for PipelineEvent {
+    const NOUN: &'static str = "events";
+    const TOO_FEW: Option<&'static str> = Some("must contain at least one event");
 }
 
 impl Element for SecretName {

@@ -2,6 +2,7 @@
 //!
 //! - [`Projects`], [`Commands`], [`Credentials`] and [`Providers`] are what an API needs. [`Workspaces`] has the rules for the folders of
 //!   local workspaces.
+//! - [`Pipelines`] activates repositories in a CI server and triggers their pipelines.
 //! - [`Templates`] renders templates and writes them into workspaces.
 //! - [`Services`] are all of these together.
 //! - [`Watches`] follows the events of commands, live.
@@ -10,6 +11,7 @@
 //! - [`Runner`] claims commands and runs their agents; [`CredentialSecrets`] has the secrets that they get.
 //! - [`DemoAgent`] is an agent that needs no installation and no model.
 
+mod ci;
 mod commands;
 mod credential_secrets;
 mod credentials;
@@ -27,6 +29,7 @@ mod templates;
 mod watch;
 mod workspaces;
 
+pub use ci::{NewPipelineSecret, Pipelines, PipelinesError};
 pub use commands::{CommandFault, Commands, CommandsError, NewCommand};
 pub use credential_secrets::CredentialSecrets;
 pub use credentials::{CredentialFault, Credentials, CredentialsError, NewCredential};

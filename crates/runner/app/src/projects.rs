@@ -31,6 +31,11 @@ pub enum ProjectFault {
     /// The caller is restricted to other projects.
     #[error("is not one of the projects that the API key is restricted to")]
     NotYours,
+    /// A caller who is restricted to projects names another repository.
+    #[error(
+        "can be set by a key that is not restricted to projects, because the repository may belong to another one"
+    )]
+    Repository,
     /// The provider is unknown.
     #[error(transparent)]
     Provider(AgentRequestError),
@@ -51,6 +56,7 @@ impl ProjectFault {
     pub fn pointer(&self) -> Cow<'static, str> {
         match self {
             Self::NotYours => "/name".into(),
+            Self::Repository => "/repository".into(),
             Self::Provider(_) => "/provider".into(),
             Self::Settings(fault) => fault.pointer(),
             Self::Workspace(WorkspaceError::Required) => "/workspace".into(),
@@ -131,6 +137,12 @@ impl Projects {
         let is_new = |is_same: fn(&ProjectSettings, &ProjectSettings) -> bool| {
             present.is_none_or(|present| !is_same(present, settings))
         };
+        if access.projects.is_some()
+            && settings.repository.is_some()
+            && is_new(|a, b| a.repository == b.repository)
+        {
+            faults.push(ProjectFault::Repository);
+        }
         if let Some(provider) = &settings.provider
             && is_new(|a, b| a.provider == b.provider && a.workspace == b.workspace)
         {

@@ -12,6 +12,7 @@ mod host;
 mod metrics;
 mod options;
 mod outbox;
+mod pipelines;
 mod position;
 mod recorder;
 mod recovery;
@@ -38,6 +39,7 @@ use tracing::Instrument;
 use crate::registry::AgentRegistry;
 use availability::Availability;
 use metrics::Metrics;
+use pipelines::Following;
 use run::Run;
 use shared::Shared;
 use upkeep::{Deleting, Losing, PRUNE_INTERVAL, Pruning};
@@ -87,6 +89,15 @@ impl Runner {
         let shared = self.shared;
         let stagger = Stagger::random(Arc::clone(&shared.ambient.entropy));
         let (losing, pruning) = (Losing(Arc::clone(&shared)), Pruning(Arc::clone(&shared)));
+        let following = async {
+            match &shared.ports.ci {
+                Some(server) => {
+                    let following = Following::new(Arc::clone(&shared), Arc::clone(server));
+                    repeat(following, Duration::ZERO, &drain).await;
+                }
+                None => drain.cancelled().await,
+            }
+        };
         let deleting = Deleting::new(Arc::clone(&shared));
         let (losing_delay, pruning_delay) = (losing.interval(), stagger.delay(PRUNE_INTERVAL));
         let (probing, recovering) = (shared.availability.run(), recovery::recover(&shared));
@@ -95,6 +106,7 @@ impl Runner {
             drain.run_until_cancelled(probing),
             drain.run_until_cancelled(recovering),
             // Runs that can be attached to are attached to first.
+            following,
             repeat(deleting, Duration::ZERO, &drain),
             repeat(losing, losing_delay, &drain),
             repeat(pruning, pruning_delay, &drain),

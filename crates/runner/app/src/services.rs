@@ -3,7 +3,7 @@
 use rdev_access::{ApiKeys, Idempotency};
 use rdev_app::Outages;
 
-use crate::{Commands, Credentials, Projects, Providers, Templates, Watches};
+use crate::{Commands, Credentials, Pipelines, Projects, Providers, Templates, Watches};
 
 /// All services that an API or a console needs. Cheap to clone.
 #[derive(Clone)]
@@ -14,6 +14,8 @@ pub struct Services {
     pub commands: Commands,
     /// Stores, shows and deletes credentials.
     pub credentials: Credentials,
+    /// Activates repositories in Woodpecker and triggers their pipelines.
+    pub pipelines: Pipelines,
     /// Shows the registered agents.
     pub providers: Providers,
     /// Renders templates and writes them into workspaces.

@@ -21,6 +21,9 @@ fn every_view_has_exactly_the_described_members() {
     document.reads::<Project>("Project");
     document.reads::<ProjectStatistics>("ProjectStatistics");
     document.reads::<RunDurations>("RunDurations");
+    document.reads::<ActivatedRepository>("ActivatedRepository");
+    document.reads::<PipelineSecret>("PipelineSecret");
+    document.reads::<Pipeline>("Pipeline");
     document.reads::<Workspace>("Workspace");
     document.reads::<Limits>("Limits");
     document.reads::<Command>("CommandDetail");
@@ -80,6 +83,7 @@ fn every_request_can_have_every_described_member() {
         denied_tools: Some(None),
         secrets: Some(None),
         environment: Some(None),
+        repository: Some(None),
         max_running: Some(None),
         archived: Some(None),
     };
@@ -92,6 +96,10 @@ fn every_request_can_have_every_described_member() {
     };
     document.writes("NewCredential", &credential);
     document.writes("RenderTemplate", &RenderTemplate { project: text(), ..RenderTemplate::default() });
+    let secret = NewPipelineSecret { name: text(), events: Some(Vec::new()), ..NewPipelineSecret::default() };
+    document.writes("NewPipelineSecret", &secret);
+    let variables = [("A".to_owned(), "1".to_owned())].into();
+    document.writes("NewPipeline", &NewPipeline { branch: text(), variables });
     document.writes("ApplyTemplate", &ApplyTemplate::default());
     let text = || "x".to_owned();
     let pod = NewPod { namespace: text(), selector: text(), container: text() };
@@ -108,6 +116,7 @@ fn every_filter_has_the_described_parameters() {
     document.asks("/commands", &commands.query(), pages);
     document.asks("/projects", &ProjectFilter { archived: Some(true) }.query(), pages);
     document.asks("/projects/{name}/stats", &statistics_query(Some("24h")), &[]);
+    document.asks("/projects/{name}/woodpecker/pipelines", &Query::default(), pages);
     document.asks("/credentials", &Query::default(), pages);
     document.asks("/credentials/{name}/uses", &Query::default(), pages);
     document.asks("/commands/{id}/events", &Query::default(), pages);

@@ -5,6 +5,7 @@ mod credentials;
 mod projects;
 mod providers;
 mod templates;
+mod woodpecker;
 
 #[cfg(test)]
 use rdev_client::Operation;
@@ -15,8 +16,9 @@ pub use credentials::NewCredential;
 pub(crate) use projects::statistics_query;
 pub use projects::{NewPod, NewProject, NewWorkspace, ProjectFilter, ProjectPatch};
 pub use templates::{ApplyTemplate, RenderTemplate};
+pub use woodpecker::{NewPipeline, NewPipelineSecret};
 
 /// Every operation that the client has.
 #[cfg(test)]
 pub(crate) const ALL: &[&[&Operation]] =
-    &[commands::ALL, credentials::ALL, projects::ALL, providers::ALL, templates::ALL];
+    &[commands::ALL, credentials::ALL, projects::ALL, providers::ALL, templates::ALL, woodpecker::ALL];

@@ -2,6 +2,7 @@
 
 mod credentials;
 mod templates;
+mod woodpecker;
 
 use std::collections::BTreeMap;
 
@@ -13,6 +14,7 @@ pub use credentials::{Credential, CredentialUse, CredentialVersion};
 pub use templates::{
     AppliedFile, AppliedTemplate, RenderedFile, RenderedTemplate, Template, TemplateVariable,
 };
+pub use woodpecker::{ActivatedRepository, Pipeline, PipelineSecret};
 
 /// A project.
 #[derive(Debug, Clone, Deserialize)]
@@ -40,6 +42,8 @@ pub struct Project {
     pub secrets: Vec<String>,
     /// Further variables of the agent's environment, which are no secrets.
     pub environment: BTreeMap<String, String>,
+    /// The repository of its pipelines.
+    pub repository: Option<String>,
     /// The number of commands that may run at once.
     pub max_running: u32,
     /// Whether it takes no commands.

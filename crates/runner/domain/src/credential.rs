@@ -8,7 +8,7 @@ use secrecy::{ExposeSecret, SecretString};
 
 use crate::git_credential::{GitCredential, GitCredentialError};
 use crate::macros::named;
-use crate::{Access, CommandId, ProjectName, SecretName, Timestamp};
+use crate::{Access, CommandId, ProjectName, RepositoryName, SecretName, Timestamp};
 
 /// The longest value of a credential, in bytes.
 pub const MAX_CREDENTIAL_BYTES: usize = 64 * 1024;
@@ -191,8 +191,10 @@ pub struct CredentialDraft {
 /// A use of a credential by a run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CredentialUse {
-    /// The command.
+    /// The command; of another use an id of its own.
     pub command: CommandId,
+    /// The repository whose pipelines got the value, if no command did.
+    pub repository: Option<RepositoryName>,
     /// The project of the command.
     pub project: ProjectName,
     /// The version.

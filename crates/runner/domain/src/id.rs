@@ -5,3 +5,9 @@ rdev_core::typed_id!(
     CommandId,
     "cmd"
 );
+
+rdev_core::typed_id!(
+    /// The id of a pipeline: `pipe_…`.
+    PipelineId,
+    "pipe"
+);

@@ -27,6 +27,7 @@ mod id;
 mod limits;
 mod lines;
 mod names;
+mod pipeline;
 mod pod;
 pub mod ports;
 mod project;
@@ -63,12 +64,16 @@ pub use event::{AgentEvent, AgentEventKind, Usage};
 pub use event_log::{EventLog, MAX_STORED_BYTES};
 pub use exec::{ExecEnd, ExecSpec, ExecState, OutputStream, RunName, RunNameError};
 pub use git_credential::{GitCredential, GitCredentialError};
-pub use id::CommandId;
+pub use id::{CommandId, PipelineId};
 pub use limits::{LimitSettings, Limits};
 pub use lines::{Line, LineBuffer, MAX_LINE_BYTES};
 pub use names::{
     AgentProvider, AgentProviderError, ModelName, ModelNameError, SecretName, SecretNameError, SessionRef,
     SessionRefError, ToolRule, ToolRuleError,
+};
+pub use pipeline::{
+    BranchName, BranchNameError, CiEvent, CiPipeline, CiRepository, CiSecret, Pipeline, PipelineStatus,
+    RepositoryName, RepositoryNameError,
 };
 pub use pod::{KubernetesName, KubernetesNameError, LabelSelector, LabelSelectorError, PodWorkspace};
 pub use project::{

@@ -9,7 +9,7 @@ use crate::macros::checked_text;
 use crate::{
     AgentProvider, AgentRequestError, Environment, EnvironmentName, LimitSettings, Limits,
     MAX_ENVIRONMENT_BYTES, MAX_ENVIRONMENT_VARIABLES, MAX_SECRETS, MAX_TOOL_RULES, ModelName,
-    PermissionProfile, PodWorkspace, ProjectName, SecretName, Timestamp, ToolRule,
+    PermissionProfile, PodWorkspace, ProjectName, RepositoryName, SecretName, Timestamp, ToolRule,
 };
 
 /// The numbers of commands that may run at once on a project.
@@ -77,6 +77,8 @@ pub struct ProjectSettings {
     pub secrets: BTreeSet<SecretName>,
     /// Further variables of the agent's environment, whose values are no secrets.
     pub environment: Environment,
+    /// The repository of its pipelines.
+    pub repository: Option<RepositoryName>,
     /// The number of commands that may run at once.
     pub max_running: u32,
     /// Whether the project takes no commands.
@@ -98,6 +100,7 @@ impl ProjectSettings {
             denied_tools: Vec::new(),
             secrets: BTreeSet::new(),
             environment: Environment::new(),
+            repository: None,
             max_running: 1,
             is_archived: false,
         }

@@ -10,7 +10,7 @@ mod requests;
 mod results;
 
 pub use events::{event_from_json, event_to_json};
-pub use publication::{Published, publication};
+pub use publication::{Published, pipeline_publication, publication};
 pub use requests::{request_from_json, request_to_json, settings_from_json, settings_to_json};
 pub use results::{diff_to_json, result_from_json, result_to_json};
 

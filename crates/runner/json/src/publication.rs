@@ -1,6 +1,6 @@
 //! The webhook events that report commands.
 
-use rdev_runner_domain::{AgentProvider, Change, CommandId, ProjectName, Publication};
+use rdev_runner_domain::{AgentProvider, Change, CommandId, Pipeline, ProjectName, Publication};
 use serde::Serialize;
 
 use crate::Error;
@@ -8,9 +8,9 @@ use crate::Error;
 /// A webhook event.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Published {
-    /// The type: `command.started`, `command.completed` or `command.failed`.
+    /// The type: `command.started`, `command.completed`, `command.failed` or `pipeline.completed`.
     pub event_type: &'static str,
-    /// The key: the command's id and state, so that each state is reported once.
+    /// The key: the command's id and state, or that of the pipeline, so that each state is reported once.
     pub key: String,
     /// The data, a JSON object.
     pub data: String,
@@ -62,6 +62,42 @@ pub fn publication(
         key: format!("{command}:{}", change.state.status().as_str()),
         data: serde_json::to_string(&data)?,
     }))
+}
+
+#[derive(Serialize)]
+struct PipelineData<'a> {
+    pipeline_id: String,
+    project: &'a str,
+    repository: &'a str,
+    number: u64,
+    status: &'static str,
+    branch: &'a str,
+    commit: &'a str,
+    url: &'a str,
+}
+
+/// Returns the webhook event of the end of a pipeline.
+///
+/// # Errors
+///
+/// Never fails for a value of the domain.
+pub fn pipeline_publication(pipeline: &Pipeline) -> Result<Published, Error> {
+    let found = &pipeline.found;
+    let data = PipelineData {
+        pipeline_id: pipeline.id.to_string(),
+        project: pipeline.project.as_str(),
+        repository: pipeline.repository.as_str(),
+        number: found.number,
+        status: found.status.as_str(),
+        branch: &found.branch,
+        commit: &found.commit,
+        url: &found.url,
+    };
+    Ok(Published {
+        event_type: Pipeline::COMPLETED,
+        key: pipeline.event_key(),
+        data: serde_json::to_string(&data)?,
+    })
 }
 
 #[cfg(test)]

@@ -6,7 +6,8 @@ use std::time::Duration;
 use rdev_runner_domain::{
     AgentProvider, AgentRequest, Capabilities, CommandId, Environment, KubernetesName, LabelSelector,
     LimitSettings, ModelName, PermissionProfile, PodWorkspace, ProjectDescription, ProjectName,
-    ProjectSettings, RequestDraft, SecretName, Session, SessionRef, ToolRule, Workspace, WorkspacePath,
+    ProjectSettings, RepositoryName, RequestDraft, SecretName, Session, SessionRef, ToolRule, Workspace,
+    WorkspacePath,
 };
 use serde::de::Error as _;
 use serde::{Deserialize, Serialize};
@@ -103,6 +104,8 @@ struct Settings {
     secrets: BTreeSet<SecretName>,
     #[serde(with = "text_map", default)]
     environment: Environment,
+    #[serde(with = "optional_text", default)]
+    repository: Option<RepositoryName>,
     max_running: u32,
     #[serde(default)]
     is_archived: bool,
@@ -146,6 +149,7 @@ pub fn settings_to_json(settings: &ProjectSettings) -> Result<String, Error> {
         denied_tools,
         secrets,
         environment,
+        repository,
         max_running,
         is_archived,
     } = settings.clone();
@@ -167,6 +171,7 @@ pub fn settings_to_json(settings: &ProjectSettings) -> Result<String, Error> {
         denied_tools,
         secrets,
         environment,
+        repository,
         max_running,
         is_archived,
     })
@@ -189,6 +194,7 @@ pub fn settings_from_json(json: &str) -> Result<ProjectSettings, Error> {
         denied_tools,
         secrets,
         environment,
+        repository,
         max_running,
         is_archived,
     } = serde_json::from_str(json)?;
@@ -209,6 +215,7 @@ pub fn settings_from_json(json: &str) -> Result<ProjectSettings, Error> {
         denied_tools,
         secrets,
         environment,
+        repository,
         max_running,
         is_archived,
     })

@@ -36,6 +36,7 @@ pub(crate) struct UseRow {
     pub(crate) project: String,
     pub(crate) version: i64,
     pub(crate) used_at: Time,
+    pub(crate) repository: Option<String>,
 }
 
 impl CredentialRow {

@@ -5,7 +5,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use rdev_runner_domain::ports::{CredentialGrant, CredentialPut, CredentialRepository, StoreError};
 use rdev_runner_domain::{
-    Access, CommandId, Credential, CredentialDraft, CredentialUse, Page, PageRequest, ProjectName, SecretName,
+    Access, CommandId, Credential, CredentialDraft, CredentialUse, Page, PageRequest, ProjectName,
+    RepositoryName, SecretName,
 };
 use rdev_runner_store::credentials::{PutPlan, StoredCredential, StoredVersion, unsigned};
 use rdev_runner_store::internal;
@@ -136,42 +137,17 @@ impl CredentialRepository for PostgresCommands {
         command: CommandId,
         project: &ProjectName,
     ) -> Result<CredentialGrant, StoreError> {
-        let mut writing = self.write().await?;
-        let (text, id) = (name.as_str(), command.as_uuid());
-        // Before the use is looked for, so that two grants to one command wait for each other.
-        let stored = find(&mut writing.tx, name).await?;
-        let used = sqlx::query_scalar!(
-            "SELECT version FROM rdev_runner.credential_uses WHERE name = $1 AND command_id = $2",
-            text,
-            id
-        )
-        .fetch_optional(&mut *writing.tx)
-        .await
-        .map_err(DbError::from)?;
-        let Some(stored) = stored else {
-            return Ok(used.map_or(CredentialGrant::Unknown, |_| CredentialGrant::Gone));
-        };
-        let grant = stored.grant(&self.keyring, project, used, writing.now)?;
-        let (CredentialGrant::Granted(granted), None) = (&grant, used) else { return Ok(grant) };
-        let (project, version, now) = (project.as_str(), signed(granted.version), time(writing.now));
-        sqlx::query!(
-            "INSERT INTO rdev_runner.credential_uses (name, command_id, project, version, used_at)
-             VALUES ($1, $2, $3, $4, $5)",
-            text,
-            id,
-            project,
-            version,
-            now
-        )
-        .execute(&mut *writing.tx)
-        .await
-        .map_err(DbError::from)?;
-        sqlx::query!("UPDATE rdev_runner.credentials SET last_used_at = $2 WHERE name = $1", text, now)
-            .execute(&mut *writing.tx)
-            .await
-            .map_err(DbError::from)?;
-        writing.commit().await?;
-        Ok(grant)
+        self.grant_use(name, command, project, None).await
+    }
+
+    async fn grant_to_repository(
+        &self,
+        name: &SecretName,
+        id: CommandId,
+        project: &ProjectName,
+        repository: &RepositoryName,
+    ) -> Result<CredentialGrant, StoreError> {
+        self.grant_use(name, id, project, Some(repository)).await
     }
 
     async fn uses(
@@ -185,7 +161,7 @@ impl CredentialRepository for PostgresCommands {
         let most = i64::from(page.limit) + 1;
         let rows = sqlx::query_as!(
             UseRow,
-            "SELECT command_id, project, version, used_at FROM rdev_runner.credential_uses
+            "SELECT command_id, project, version, used_at, repository FROM rdev_runner.credential_uses
              WHERE name = $1 AND ($2::text[] IS NULL OR project = ANY($2))
                AND ($3::uuid IS NULL OR command_id < $3)
              ORDER BY command_id DESC LIMIT $4",
@@ -226,6 +202,56 @@ impl CredentialRepository for PostgresCommands {
         .map_err(DbError::from)?;
         writing.commit().await?;
         Ok(deleted.rows_affected())
+    }
+}
+
+impl PostgresCommands {
+    /// Grants a credential to a command, or to the pipelines of a repository under an id of its own.
+    async fn grant_use(
+        &self,
+        name: &SecretName,
+        command: CommandId,
+        project: &ProjectName,
+        repository: Option<&RepositoryName>,
+    ) -> Result<CredentialGrant, StoreError> {
+        let mut writing = self.write().await?;
+        let (text, id) = (name.as_str(), command.as_uuid());
+        // Before the use is looked for, so that two grants to one command wait for each other.
+        let stored = find(&mut writing.tx, name).await?;
+        let used = sqlx::query_scalar!(
+            "SELECT version FROM rdev_runner.credential_uses WHERE name = $1 AND command_id = $2",
+            text,
+            id
+        )
+        .fetch_optional(&mut *writing.tx)
+        .await
+        .map_err(DbError::from)?;
+        let Some(stored) = stored else {
+            return Ok(used.map_or(CredentialGrant::Unknown, |_| CredentialGrant::Gone));
+        };
+        let grant = stored.grant(&self.keyring, project, used, writing.now)?;
+        let (CredentialGrant::Granted(granted), None) = (&grant, used) else { return Ok(grant) };
+        let (project, version, now) = (project.as_str(), signed(granted.version), time(writing.now));
+        let repository = repository.map(RepositoryName::as_str);
+        sqlx::query!(
+            "INSERT INTO rdev_runner.credential_uses (name, command_id, project, version, used_at, repository)
+             VALUES ($1, $2, $3, $4, $5, $6)",
+            text,
+            id,
+            project,
+            version,
+            now,
+            repository
+        )
+        .execute(&mut *writing.tx)
+        .await
+        .map_err(DbError::from)?;
+        sqlx::query!("UPDATE rdev_runner.credentials SET last_used_at = $2 WHERE name = $1", text, now)
+            .execute(&mut *writing.tx)
+            .await
+            .map_err(DbError::from)?;
+        writing.commit().await?;
+        Ok(grant)
     }
 }
 
@@ -306,6 +332,7 @@ impl UseRow {
             command: CommandId::from_uuid(self.command_id),
             project: rdev_runner_store::credentials::project(name, &self.project)?,
             version: unsigned(name, self.version)?,
+            repository: rdev_runner_store::credentials::repository(name, self.repository.as_deref())?,
             used_at: crate::rows::timestamp(self.used_at),
         })
     }

@@ -33,6 +33,7 @@ pub(crate) struct UseRow {
     pub(crate) project: String,
     pub(crate) version: i64,
     pub(crate) used_at: i64,
+    pub(crate) repository: Option<String>,
 }
 
 impl CredentialRow {

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use rdev_runner_domain::ports::{CredentialGrant, CredentialPut, CredentialRepository, StoreError};
 use rdev_runner_domain::{
     Access, CommandId, Credential, CredentialDraft, CredentialUse, Page, PageRequest, ProjectName,
-    SecretName, Timestamp,
+    RepositoryName, SecretName, Timestamp,
 };
 use rdev_runner_store::credentials::{PutPlan, StoredCredential, StoredVersion, unsigned};
 use rdev_runner_store::internal;
@@ -140,40 +140,17 @@ impl CredentialRepository for SqliteCommands {
         command: CommandId,
         project: &ProjectName,
     ) -> Result<CredentialGrant, StoreError> {
-        let mut writing = self.write().await?;
-        let (text, id) = (name.as_str(), command.as_uuid());
-        let used = sqlx::query_scalar!(
-            "SELECT version FROM runner_credential_uses WHERE name = ?1 AND command_id = ?2",
-            text,
-            id
-        )
-        .fetch_optional(&mut *writing.tx)
-        .await
-        .map_err(DbError::from)?;
-        let Some(stored) = find(&mut writing.tx, name).await? else {
-            return Ok(used.map_or(CredentialGrant::Unknown, |_| CredentialGrant::Gone));
-        };
-        let grant = stored.grant(&self.keyring, project, used, writing.now)?;
-        let (CredentialGrant::Granted(granted), None) = (&grant, used) else { return Ok(grant) };
-        let (project, version, now) = (project.as_str(), signed(granted.version), writing.now.as_micros());
-        sqlx::query!(
-            "INSERT INTO runner_credential_uses (name, command_id, project, version, used_at)
-             VALUES (?1, ?2, ?3, ?4, ?5)",
-            text,
-            id,
-            project,
-            version,
-            now
-        )
-        .execute(&mut *writing.tx)
-        .await
-        .map_err(DbError::from)?;
-        sqlx::query!("UPDATE runner_credentials SET last_used_at = ?2 WHERE name = ?1", text, now)
-            .execute(&mut *writing.tx)
-            .await
-            .map_err(DbError::from)?;
-        writing.commit().await?;
-        Ok(grant)
+        self.grant_use(name, command, project, None).await
+    }
+
+    async fn grant_to_repository(
+        &self,
+        name: &SecretName,
+        id: CommandId,
+        project: &ProjectName,
+        repository: &RepositoryName,
+    ) -> Result<CredentialGrant, StoreError> {
+        self.grant_use(name, id, project, Some(repository)).await
     }
 
     async fn uses(
@@ -187,7 +164,7 @@ impl CredentialRepository for SqliteCommands {
         let most = i64::from(page.limit) + 1;
         let rows = sqlx::query_as!(
             UseRow,
-            "SELECT command_id, project, version, used_at FROM runner_credential_uses
+            "SELECT command_id, project, version, used_at, repository FROM runner_credential_uses
              WHERE name = ?1 AND (?2 IS NULL OR project IN (SELECT value FROM json_each(?2)))
                AND (?3 IS NULL OR command_id < ?3)
              ORDER BY command_id DESC LIMIT ?4",
@@ -228,6 +205,54 @@ impl CredentialRepository for SqliteCommands {
         .map_err(DbError::from)?;
         writing.commit().await?;
         Ok(deleted.rows_affected())
+    }
+}
+
+impl SqliteCommands {
+    /// Grants a credential to a command, or to the pipelines of a repository under an id of its own.
+    async fn grant_use(
+        &self,
+        name: &SecretName,
+        command: CommandId,
+        project: &ProjectName,
+        repository: Option<&RepositoryName>,
+    ) -> Result<CredentialGrant, StoreError> {
+        let mut writing = self.write().await?;
+        let (text, id) = (name.as_str(), command.as_uuid());
+        let used = sqlx::query_scalar!(
+            "SELECT version FROM runner_credential_uses WHERE name = ?1 AND command_id = ?2",
+            text,
+            id
+        )
+        .fetch_optional(&mut *writing.tx)
+        .await
+        .map_err(DbError::from)?;
+        let Some(stored) = find(&mut writing.tx, name).await? else {
+            return Ok(used.map_or(CredentialGrant::Unknown, |_| CredentialGrant::Gone));
+        };
+        let grant = stored.grant(&self.keyring, project, used, writing.now)?;
+        let (CredentialGrant::Granted(granted), None) = (&grant, used) else { return Ok(grant) };
+        let (project, version, now) = (project.as_str(), signed(granted.version), writing.now.as_micros());
+        let repository = repository.map(RepositoryName::as_str);
+        sqlx::query!(
+            "INSERT INTO runner_credential_uses (name, command_id, project, version, used_at, repository)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+            text,
+            id,
+            project,
+            version,
+            now,
+            repository
+        )
+        .execute(&mut *writing.tx)
+        .await
+        .map_err(DbError::from)?;
+        sqlx::query!("UPDATE runner_credentials SET last_used_at = ?2 WHERE name = ?1", text, now)
+            .execute(&mut *writing.tx)
+            .await
+            .map_err(DbError::from)?;
+        writing.commit().await?;
+        Ok(grant)
     }
 }
 
@@ -309,6 +334,7 @@ impl UseRow {
             command: crate::rows::command_id(&self.command_id)?,
             project: rdev_runner_store::credentials::project(name, &self.project)?,
             version: unsigned(name, self.version)?,
+            repository: rdev_runner_store::credentials::repository(name, self.repository.as_deref())?,
             used_at: Timestamp::from_micros(self.used_at),
         })
     }

@@ -12,6 +12,7 @@ mod commands;
 mod credential_rows;
 mod credentials;
 mod error;
+mod pipelines;
 mod projects;
 mod queue;
 mod resealing;

@@ -1,7 +1,7 @@
 //! Rows.
 
 use rdev_runner_domain::ports::StoreError;
-use rdev_runner_domain::{Access, Command, CommandId, CommandState, Project, Timestamp};
+use rdev_runner_domain::{Access, Command, CommandId, CommandState, PipelineId, Project, Timestamp};
 use rdev_runner_store::rows::{StoredCommand, project};
 use rdev_runner_store::{corrupt, internal};
 use uuid::Uuid;
@@ -67,6 +67,12 @@ pub(crate) fn command_id(bytes: &[u8]) -> Result<CommandId, StoreError> {
     Uuid::from_slice(bytes)
         .map(CommandId::from_uuid)
         .map_err(|error| corrupt("commands", "id", &format!("{bytes:02x?}"), error))
+}
+
+pub(crate) fn pipeline_id(bytes: &[u8]) -> Result<PipelineId, StoreError> {
+    Uuid::from_slice(bytes)
+        .map(PipelineId::from_uuid)
+        .map_err(|error| corrupt("pipelines", "id", &format!("{bytes:02x?}"), error))
 }
 
 /// Returns the start and the end as they are stored.

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use rdev_keyring::Keyring;
 use rdev_runner_domain::ports::{Clock, CommandSignals, Signal, SignalStream, StoreError};
-use rdev_runner_domain::{AgentProvider, Change, CommandId, ProjectName, Timestamp};
-use rdev_runner_store::{Signals, publish_change};
+use rdev_runner_domain::{AgentProvider, Change, CommandId, Pipeline, ProjectName, Timestamp};
+use rdev_runner_store::{Signals, publish_change, publish_pipeline};
 use rdev_webhooks::{OpenFiles, Publisher};
 use sqlx::{Sqlite, SqlitePool, Transaction};
 use tokio::sync::{Mutex, MutexGuard};
@@ -58,6 +58,15 @@ impl SqliteCommands {
         change: &Change,
     ) -> Result<(), DbError> {
         publish_change(&self.publisher, &mut writing.tx, command, (project, provider), change).await
+    }
+
+    /// Publishes the event that reports the end of a pipeline, in the transaction of the end.
+    pub(crate) async fn publish_pipeline(
+        &self,
+        writing: &mut Writing<'_>,
+        pipeline: &Pipeline,
+    ) -> Result<(), DbError> {
+        publish_pipeline(&self.publisher, &mut writing.tx, pipeline).await
     }
 
     pub(crate) async fn write(&self) -> Result<Writing<'_>, DbError> {

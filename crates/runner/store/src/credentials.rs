@@ -6,8 +6,8 @@ use rdev_keyring::{Keyring, SealedColumn};
 use rdev_runner_domain::ports::{CredentialGrant, StoreError};
 use rdev_runner_domain::{
     Access, Credential, CredentialDraft, CredentialKind, CredentialValue, CredentialVersion,
-    GrantedCredential, MAX_CREDENTIAL_VERSIONS, ProjectName, ProjectNameError, SecretName, SecretNameError,
-    Timestamp, sees_credential,
+    GrantedCredential, MAX_CREDENTIAL_VERSIONS, ProjectName, ProjectNameError, RepositoryName,
+    RepositoryNameError, SecretName, SecretNameError, Timestamp, sees_credential,
 };
 use secrecy::ExposeSecret;
 
@@ -105,6 +105,16 @@ pub fn projects(
 /// # Errors
 ///
 /// Fails if it is not valid.
+pub fn repository(name: &SecretName, text: Option<&str>) -> Result<Option<RepositoryName>, StoreError> {
+    let parsed = text.map(str::parse).transpose();
+    parsed.map_err(|error: RepositoryNameError| corrupt("credential_uses", "repository", name, error))
+}
+
+/// Returns the project of a use.
+///
+/// # Errors
+///
+/// Fails if the name is not valid.
 pub fn project(name: &SecretName, text: &str) -> Result<ProjectName, StoreError> {
     text.parse().map_err(|error: ProjectNameError| corrupt("credential_uses", "project", name, error))
 }

@@ -2,6 +2,7 @@
 //! [`exec`] and [`stores`] that every backend and every store passes, the in-memory store, a stand-in for a cluster, a
 //! clock, sinks that record or stop events, and sample requests.
 
+mod ci;
 mod clock;
 #[expect(clippy::expect_used, reason = "a test fails by panicking")]
 mod cluster;
@@ -16,6 +17,7 @@ pub mod stores;
 #[expect(clippy::expect_used, reason = "a test fails by panicking")]
 mod suite;
 
+pub use ci::{CiWorld, ScriptedCi};
 pub use clock::ManualClock;
 pub use cluster::{Cluster, ClusterOptions};
 pub use memory::MemoryStore;

@@ -2,6 +2,7 @@
 
 mod commands;
 mod credentials;
+mod pipelines;
 mod projects;
 mod queue;
 
@@ -12,7 +13,7 @@ use rdev_keyring::Keyring;
 use rdev_runner_domain::ports::{Clock, CommandSignals, SignalStream, StoreError};
 use rdev_runner_domain::{
     AgentEvent, AgentRequest, AgentResult, Change, Command, CommandId, CredentialUse, EventLog, Host,
-    LeaseToken, Project, ProjectName, SecretName, SessionRef, Timestamp,
+    LeaseToken, Pipeline, PipelineId, Project, ProjectName, SecretName, SessionRef, Timestamp,
 };
 use rdev_runner_json::{Published, publication};
 use rdev_runner_store::Signals;
@@ -35,6 +36,8 @@ struct State {
     commands: BTreeMap<CommandId, Entry>,
     credentials: BTreeMap<SecretName, StoredCredential>,
     uses: BTreeMap<(SecretName, CommandId), CredentialUse>,
+    /// Each with the time of the last look at it.
+    pipelines: BTreeMap<PipelineId, (Timestamp, Pipeline)>,
     published: Vec<Published>,
 }
 

@@ -9,6 +9,7 @@ mod commands;
 mod credentials;
 mod events;
 mod leases;
+mod pipelines;
 pub mod populated;
 mod projects;
 mod scene;
@@ -20,7 +21,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use rdev_runner_domain::SecretName;
 use rdev_runner_domain::ports::{
-    CommandQueue, CommandRepository, CommandSignals, CredentialRepository, ProjectRepository,
+    CommandQueue, CommandRepository, CommandSignals, CredentialRepository, PipelineRepository,
+    ProjectRepository,
 };
 
 use crate::suite::suite;
@@ -30,6 +32,7 @@ pub use commands::*;
 pub use credentials::*;
 pub use events::*;
 pub use leases::*;
+pub use pipelines::*;
 pub use projects::*;
 pub use signals::*;
 
@@ -44,6 +47,9 @@ pub trait StoreHarness: Send + Sync {
 
     /// Returns the store's credentials.
     fn credentials(&self) -> Arc<dyn CredentialRepository>;
+
+    /// Returns the store's pipelines.
+    fn pipelines(&self) -> Arc<dyn PipelineRepository>;
 
     /// Swaps the encrypted values of the newest versions of two credentials, behind the store's back.
     async fn swap_values(&self, one: &SecretName, other: &SecretName);
@@ -131,4 +137,10 @@ suite! {$
     a_command_without_a_runner_is_lost
     the_leases_of_a_host_are_ended
     each_change_is_signalled
+    a_pipeline_is_kept_exactly
+    pipelines_are_paged_newest_first
+    unended_pipelines_take_turns
+    the_end_of_a_pipeline_is_published_once
+    old_pipelines_are_pruned
+    a_use_by_pipelines_names_the_repository
 }

@@ -18,8 +18,13 @@ const COLUMNS: &[Column] = &[
     ("LAST USED", "last_used_at"),
 ];
 
-const USE_COLUMNS: &[Column] =
-    &[("COMMAND", "command_id"), ("PROJECT", "project"), ("VERSION", "version"), ("USED", "used_at")];
+const USE_COLUMNS: &[Column] = &[
+    ("COMMAND", "command_id"),
+    ("REPOSITORY", "repository"),
+    ("PROJECT", "project"),
+    ("VERSION", "version"),
+    ("USED", "used_at"),
+];
 
 #[derive(Debug, Subcommand)]
 pub enum CredentialsVerb {

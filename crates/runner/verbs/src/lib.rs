@@ -11,6 +11,7 @@ mod run;
 mod screen;
 mod settings;
 mod templates;
+mod woodpecker;
 
 use std::process::ExitCode;
 

@@ -9,6 +9,7 @@ use rdev_cli::{Failure, ListArgs, Outcome, Session};
 use rdev_runner_client::{Client, NewPod, NewWorkspace, ProjectFilter, ProjectPatch};
 
 use crate::settings::{LimitArgs, RightsArgs};
+use crate::woodpecker::{self, WoodpeckerVerb};
 
 const COLUMNS: &[Column] = &[
     ("NAME", "name"),
@@ -49,6 +50,9 @@ pub enum ProjectsVerb {
         #[arg(long, value_name = "WINDOW")]
         window: Option<String>,
     },
+    /// The repository of a project in Woodpecker: activate it, set its secrets, trigger pipelines
+    #[command(subcommand)]
+    Woodpecker(WoodpeckerVerb),
     /// Archive projects: they take no commands, and those that are queued still run
     Archive(NamesArgs),
     /// Let archived projects take commands again
@@ -137,6 +141,9 @@ struct ProjectSettingsArgs {
     /// Variable of the agent's environment, no secret; repeatable
     #[arg(long = "env", value_name = "NAME=VALUE")]
     environment: Vec<String>,
+    /// Repository of its pipelines, such as acme/billing
+    #[arg(long, value_name = "OWNER/NAME")]
+    repository: Option<String>,
     /// Number of commands that may run at once
     #[arg(long, value_name = "N")]
     max_running: Option<u32>,
@@ -168,6 +175,7 @@ pub(crate) async fn run(session: Session, verb: ProjectsVerb) -> Outcome {
             }
             session.show(client.update_project(&args.name, &body, None).await)
         }
+        ProjectsVerb::Woodpecker(verb) => woodpecker::run(&session, &client, verb).await,
         ProjectsVerb::Stats { name, window } => {
             session.show(client.get_project_statistics(&name, window.as_deref()).await)
         }
@@ -210,6 +218,7 @@ fn body(settings: &ProjectSettingsArgs) -> Outcome<Body> {
         };
         body.set(&["environment", name], value)?;
     }
+    body.set_given(&["repository"], settings.repository.as_ref())?;
     body.set_given(&["max_running"], settings.max_running.as_ref())?;
     let limits = settings.limits.limits();
     for (name, limit) in [

@@ -66,6 +66,11 @@ impl Woodpecker {
         Ok(Self { transport, base, authorization, token })
     }
 
+    /// Returns the address of a page of the server.
+    pub(crate) fn page(&self, path: &str) -> String {
+        format!("{}{path}", self.base)
+    }
+
     /// Sends a request and reads its answer. No error quotes `secret`.
     pub(crate) async fn call<T: DeserializeOwned>(
         &self,

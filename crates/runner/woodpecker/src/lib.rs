@@ -32,6 +32,7 @@ mod error;
 mod pipeline;
 mod repository;
 mod secret;
+mod server;
 
 pub use client::{MAX_RESPONSE_BYTES, REQUEST_TIMEOUT, Woodpecker};
 pub use error::{Error, Fault};

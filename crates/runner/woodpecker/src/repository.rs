@@ -12,6 +12,9 @@ use crate::{Error, Woodpecker};
 pub struct Repository {
     /// Its number in Woodpecker.
     pub id: u64,
+    /// Its id in the forge.
+    #[serde(default, rename = "forge_remote_id")]
+    pub forge_id: String,
     /// Its owner and name: `acme/billing`.
     pub full_name: String,
     /// Whether pipelines run for it.

@@ -2,7 +2,8 @@
 
 use rdev_http::Text;
 use rdev_runner_domain::{
-    CommandId, Credential, CredentialUse, CredentialVersion, ProjectName, SecretName, Timestamp,
+    CommandId, Credential, CredentialUse, CredentialVersion, ProjectName, RepositoryName, SecretName,
+    Timestamp,
 };
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -50,12 +51,16 @@ struct CredentialVersionView {
     expires_at: Option<Text<Timestamp>>,
 }
 
-/// A use of a credential by the run of a command.
+/// A use of a credential by the run of a command, or by pipelines.
 #[derive(Serialize, ToSchema)]
 #[schema(as = CredentialUse)]
 pub(crate) struct CredentialUseView<'a> {
-    #[schema(value_type = types::CommandId)]
-    command_id: Text<CommandId>,
+    /// The command; `null` if pipelines got the value.
+    #[schema(value_type = Option<types::CommandId>, required)]
+    command_id: Option<Text<CommandId>>,
+    /// The repository whose pipelines got the value; `null` if a command did.
+    #[schema(value_type = Option<types::RepositoryName>, required)]
+    repository: Option<Text<&'a RepositoryName>>,
     #[schema(value_type = types::ProjectName)]
     project: Text<&'a ProjectName>,
     #[schema(minimum = 1)]
@@ -90,7 +95,8 @@ impl From<&CredentialVersion> for CredentialVersionView {
 impl<'a> From<&'a CredentialUse> for CredentialUseView<'a> {
     fn from(used: &'a CredentialUse) -> Self {
         Self {
-            command_id: Text(used.command),
+            command_id: used.repository.is_none().then_some(Text(used.command)),
+            repository: used.repository.as_ref().map(Text),
             project: Text(&used.project),
             version: used.version,
             used_at: Text(used.used_at),

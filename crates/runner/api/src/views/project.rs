@@ -6,7 +6,7 @@ use http::HeaderValue;
 use rdev_http::{Text, tag};
 use rdev_runner_domain::{
     AgentProvider, Environment, KubernetesName, LabelSelector, ModelName, Project, ProjectDescription,
-    ProjectName, SecretName, Timestamp, ToolRule, Workspace, WorkspacePath,
+    ProjectName, RepositoryName, SecretName, Timestamp, ToolRule, Workspace, WorkspacePath,
 };
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -45,6 +45,9 @@ pub(crate) struct ProjectView<'a> {
     /// Further variables of the agent's environment, which are no secrets.
     #[schema(value_type = BTreeMap<types::EnvironmentName, types::EnvironmentValue>)]
     environment: BTreeMap<&'a str, &'a str>,
+    /// The repository of its pipelines in the CI server; `null` without one.
+    #[schema(value_type = Option<types::RepositoryName>, required)]
+    repository: Option<Text<&'a RepositoryName>>,
     /// The number of commands that may run at once.
     max_running: u32,
     /// Whether it takes no commands.
@@ -119,6 +122,7 @@ impl<'a> From<&'a Project> for ProjectView<'a> {
             denied_tools: settings.denied_tools.iter().map(Text).collect(),
             secrets: settings.secrets.iter().map(Text).collect(),
             environment: environment(&settings.environment),
+            repository: settings.repository.as_ref().map(Text),
             max_running: settings.max_running,
             archived: settings.is_archived,
             deleting: project.is_deleting,

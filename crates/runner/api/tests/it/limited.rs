@@ -16,7 +16,7 @@ impl Scene {
     }
 }
 
-const ROUTES: [(&str, &str, Scope); 23] = [
+const ROUTES: [(&str, &str, Scope); 27] = [
     ("GET", "/projects", COMMANDS_READ),
     ("POST", "/projects", PROJECTS_WRITE),
     ("GET", "/projects/x", COMMANDS_READ),
@@ -30,6 +30,10 @@ const ROUTES: [(&str, &str, Scope); 23] = [
     ("GET", "/commands/x/events", COMMANDS_READ),
     ("POST", "/commands/x/cancel", COMMANDS_WRITE),
     ("POST", "/commands/x/run-again", COMMANDS_WRITE),
+    ("POST", "/projects/x/woodpecker/activate", PROJECTS_WRITE),
+    ("POST", "/projects/x/woodpecker/secrets", PROJECTS_WRITE),
+    ("POST", "/projects/x/woodpecker/pipelines", PROJECTS_WRITE),
+    ("GET", "/projects/x/woodpecker/pipelines", COMMANDS_READ),
     ("GET", "/credentials", CREDENTIALS_READ),
     ("GET", "/credentials/x", CREDENTIALS_READ),
     ("PUT", "/credentials/x", CREDENTIALS_WRITE),

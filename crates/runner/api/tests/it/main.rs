@@ -23,4 +23,5 @@ mod providers;
 mod scene;
 mod sockets;
 mod templates;
+mod woodpecker;
 mod workspaces;

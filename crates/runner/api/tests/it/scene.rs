@@ -15,19 +15,19 @@ use rdev_app::{Ambient, Outages};
 use rdev_core::{LeaseToken, Scope};
 use rdev_runner_api::{ApiOptions, Services, router};
 use rdev_runner_app::{
-    AgentRegistry, Commands, CredentialSecrets, Credentials, Projects, Providers, Templates, Watches,
-    Workspaces,
+    AgentRegistry, Commands, CredentialSecrets, Credentials, Pipelines, Projects, Providers, Templates,
+    Watches, Workspaces,
 };
 use rdev_runner_domain::ports::{
     AgentVersion, CodeAgent, CommandQueue, CommandRepository, CommandSignals, CredentialRepository,
-    EventSink, ProjectRepository, Unavailable,
+    EventSink, PipelineRepository, ProjectRepository, Unavailable,
 };
 use rdev_runner_domain::{
     Access, AgentEventKind, AgentProvider, AgentResult, AgentRun, Capabilities, ClaimRequest, CommandId,
     LeaseState, LeasedCommand, Outcome, Progress, QueueLimits, RunReport, Timestamp, Usage,
 };
 use rdev_runner_templates::{Catalogue, LocalFiles};
-use rdev_runner_testkit::{ManualClock, MemoryStore};
+use rdev_runner_testkit::{ManualClock, MemoryStore, ScriptedCi};
 use rdev_webhooks_testkit::SeededEntropy;
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
@@ -87,12 +87,22 @@ impl CodeAgent for Agent {
 
 /// A store with all ports.
 pub(crate) trait Store:
-    CommandRepository + CommandQueue + CommandSignals + CredentialRepository + ProjectRepository
+    CommandRepository
+    + CommandQueue
+    + CommandSignals
+    + CredentialRepository
+    + PipelineRepository
+    + ProjectRepository
 {
 }
 
 impl<T> Store for T where
-    T: CommandRepository + CommandQueue + CommandSignals + CredentialRepository + ProjectRepository
+    T: CommandRepository
+        + CommandQueue
+        + CommandSignals
+        + CredentialRepository
+        + PipelineRepository
+        + ProjectRepository
 {
 }
 
@@ -104,6 +114,7 @@ pub(crate) struct Scene {
     pub(crate) registry: Arc<AgentRegistry>,
     pub(crate) agents: Vec<Arc<Agent>>,
     pub(crate) watches: Watches,
+    pub(crate) ci: Arc<ScriptedCi>,
     api_keys: ApiKeys,
     pub(crate) clock: Arc<ManualClock>,
     pub(crate) root: PathBuf,
@@ -151,6 +162,7 @@ impl Scene {
         tokio::spawn(task.run(drain.clone()));
         let providers = ["claude", "opencode"].map(|name| (name.parse().unwrap(), 2));
         let limits = QueueLimits { max_running: 2, providers: providers.into() };
+        let ci = Arc::new(ScriptedCi::default());
         let services = Services {
             projects: Projects::new(
                 store.clone(),
@@ -169,6 +181,8 @@ impl Scene {
             )
             .with_secrets(Arc::new(CredentialSecrets::new(store.clone(), clock.clone()))),
             credentials: Credentials::new(store.clone(), ambient.clone()),
+            pipelines: Pipelines::new(store.clone(), store.clone(), store.clone(), ambient.clone())
+                .with_server(Some(ci.clone())),
             providers: Providers::new(registry.clone()),
             templates: Templates::new(catalogue, Arc::new(LocalFiles), store.clone(), workspaces),
             watches: watches.clone(),
@@ -178,6 +192,7 @@ impl Scene {
         };
         let router = router(services, entropy, ApiOptions::new(KEY.into()));
         Self {
+            ci,
             router,
             store,
             counting,

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use rdev_app::{Ambient, Outages};
 use rdev_runner_domain::ports::{
-    CommandQueue, CommandRepository, CommandSignals, CredentialRepository, ProjectRepository, SecretSource,
-    StoreError, VersionControl,
+    CiServer, CommandQueue, CommandRepository, CommandSignals, CredentialRepository, PipelineRepository,
+    ProjectRepository, SecretSource, StoreError, VersionControl,
 };
 
 use rdev_runner_domain::{CommandId, Worktree};
@@ -30,6 +30,10 @@ pub struct RunnerPorts {
     pub signals: Arc<dyn CommandSignals>,
     /// The credentials, whose old uses the runner deletes.
     pub credentials: Arc<dyn CredentialRepository>,
+    /// The pipelines, whose ends the runner finds.
+    pub pipelines: Arc<dyn PipelineRepository>,
+    /// The CI server; without it pipelines are left to other runners.
+    pub ci: Option<Arc<dyn CiServer>>,
     /// The secrets of the agents.
     pub secrets: Arc<dyn SecretSource>,
     /// The rules that a local workspace is checked by before each run; without them it is not checked.

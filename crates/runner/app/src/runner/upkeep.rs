@@ -24,7 +24,7 @@ const MAX_PRUNED: u32 = 100;
 /// Ends commands as lost that no runner has attached to.
 pub(super) struct Losing(pub(super) Arc<Shared>);
 
-/// Deletes commands that ended before the retention, and the uses of credentials before it.
+/// Deletes commands and pipelines that ended before the retention, and the uses of credentials before it.
 pub(super) struct Pruning(pub(super) Arc<Shared>);
 
 /// Ends the deletions of projects that were to wait for their commands.
@@ -81,6 +81,12 @@ impl Periodic for Pruning {
         let Ok(uses) = self.0.write("delete old uses of credentials", prune).await else {
             return PRUNE_INTERVAL;
         };
-        if commands.max(uses) < u64::from(MAX_PRUNED) { PRUNE_INTERVAL } else { Duration::ZERO }
+        let prune = self.0.ports.pipelines.prune_pipelines(self.0.options.retention, MAX_PRUNED);
+        let Ok(pipelines) = self.0.write("delete old pipelines", prune).await else { return PRUNE_INTERVAL };
+        if commands.max(uses).max(pipelines) < u64::from(MAX_PRUNED) {
+            PRUNE_INTERVAL
+        } else {
+            Duration::ZERO
+        }
     }
 }

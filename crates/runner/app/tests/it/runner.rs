@@ -7,6 +7,7 @@ mod kills;
 mod limits;
 mod outages;
 mod output;
+mod pipelines;
 mod queue;
 mod runs;
 mod scene;

@@ -62,6 +62,9 @@ pub struct ProjectPatch {
     /// Variables of the agent's environment to set, or with `None` to remove.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub environment: Option<Option<BTreeMap<String, Option<String>>>>,
+    /// The repository of its pipelines.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub repository: Option<Option<String>>,
     /// The number of commands that may run at once.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_running: Option<Option<u32>>,

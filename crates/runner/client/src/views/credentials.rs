@@ -43,7 +43,9 @@ pub struct CredentialVersion {
 #[non_exhaustive]
 pub struct CredentialUse {
     /// The command.
-    pub command_id: String,
+    pub command_id: Option<String>,
+    /// The repository whose pipelines got the value, if no command did.
+    pub repository: Option<String>,
     /// The project of the command.
     pub project: String,
     /// The version.

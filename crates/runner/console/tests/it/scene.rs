@@ -9,8 +9,8 @@ use async_trait::async_trait;
 use rdev_app::{Ambient, SystemEntropy};
 use rdev_core::{Access, LeaseToken, Scope};
 use rdev_runner_app::{
-    AgentRegistry, Commands, CredentialSecrets, Credentials, Projects, Providers, Services, Templates,
-    Watches, Workspaces,
+    AgentRegistry, Commands, CredentialSecrets, Credentials, Pipelines, Projects, Providers, Services,
+    Templates, Watches, Workspaces,
 };
 use rdev_runner_domain::ports::{AgentVersion, CodeAgent, CommandQueue, EventSink, Unavailable};
 use rdev_runner_domain::{
@@ -107,6 +107,7 @@ impl Scene {
                 ambient.clone(),
             ),
             commands: commands.with_secrets(Arc::new(CredentialSecrets::new(store.clone(), clock.clone()))),
+            pipelines: Pipelines::new(store.clone(), store.clone(), store.clone(), ambient.clone()),
             credentials: Credentials::new(store.clone(), ambient),
             providers: Providers::new(registry),
             templates: Templates::new(

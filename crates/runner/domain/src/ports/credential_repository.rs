@@ -5,7 +5,7 @@ use async_trait::async_trait;
 use super::StoreError;
 use crate::{
     Access, CommandId, Credential, CredentialDraft, CredentialUse, GrantedCredential, Page, PageRequest,
-    ProjectName, SecretName,
+    ProjectName, RepositoryName, SecretName,
 };
 
 /// The stored credentials. Their values are encrypted, and bound to the name and the number of their version.
@@ -64,6 +64,18 @@ pub trait CredentialRepository: Send + Sync + 'static {
         name: &SecretName,
         command: CommandId,
         project: &ProjectName,
+    ) -> Result<CredentialGrant, StoreError>;
+
+    /// Returns the value of a credential for the pipelines of a repository, by the rules of [`Self::grant`], and records
+    /// the use under an id that no command has.
+    ///
+    /// 1. MUST record each id once. (`a_use_by_pipelines_names_the_repository`)
+    async fn grant_to_repository(
+        &self,
+        name: &SecretName,
+        id: CommandId,
+        project: &ProjectName,
+        repository: &RepositoryName,
     ) -> Result<CredentialGrant, StoreError>;
 
     /// Returns a page of the recorded uses of a name by visible commands, those of the newest commands first. A

@@ -5,10 +5,11 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use rdev_keyring::{EncryptionKey, Keyring};
-use rdev_runner_domain::SecretName;
 use rdev_runner_domain::ports::{
-    CommandQueue, CommandRepository, CommandSignals, CredentialRepository, ProjectRepository,
+    CommandQueue, CommandRepository, CommandSignals, CredentialRepository, PipelineRepository,
+    ProjectRepository,
 };
+use rdev_runner_domain::{Pipeline, SecretName};
 use rdev_runner_store_postgres::{PostgresCommands, migrate};
 use rdev_runner_testkit::stores::StoreHarness;
 use rdev_webhooks::Publisher;
@@ -46,6 +47,10 @@ impl PostgresHarness {
     /// Opens a database that has the webhooks' schema.
     pub(crate) async fn on(pool: PgPool, database: TestDatabase) -> Self {
         migrate(&pool).await.unwrap();
+        // As a server with a CI server registers it.
+        let register = "INSERT INTO rdev_webhooks.event_types (name, schema, created_at, updated_at)
+                        VALUES ('pipeline.completed', $1, now(), now()) ON CONFLICT DO NOTHING";
+        sqlx::query(register).bind(Pipeline::COMPLETED_SCHEMA).execute(&pool).await.unwrap();
         let publisher = Publisher::open(&pool).await.unwrap();
         let store = Arc::new(PostgresCommands::new(pool.clone(), publisher, keyring(1)));
         Self { store, pool, ahead: Mutex::default(), _database: database }
@@ -63,6 +68,10 @@ impl StoreHarness for PostgresHarness {
     }
 
     fn credentials(&self) -> Arc<dyn CredentialRepository> {
+        Arc::<PostgresCommands>::clone(&self.store)
+    }
+
+    fn pipelines(&self) -> Arc<dyn PipelineRepository> {
         Arc::<PostgresCommands>::clone(&self.store)
     }
 

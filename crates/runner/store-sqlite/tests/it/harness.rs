@@ -6,10 +6,11 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use rdev_keyring::{EncryptionKey, Keyring};
-use rdev_runner_domain::SecretName;
 use rdev_runner_domain::ports::{
-    Clock, CommandQueue, CommandRepository, CommandSignals, CredentialRepository, ProjectRepository,
+    Clock, CommandQueue, CommandRepository, CommandSignals, CredentialRepository, PipelineRepository,
+    ProjectRepository,
 };
+use rdev_runner_domain::{Pipeline, SecretName};
 use rdev_runner_store_sqlite::{SqliteCommands, migrate};
 use rdev_runner_testkit::ManualClock;
 use rdev_runner_testkit::stores::StoreHarness;
@@ -53,6 +54,10 @@ impl SqliteHarness {
     pub(crate) async fn open_in(folder: TempDir) -> Self {
         let pool = new_pool(&folder).await;
         migrate(&pool).await.unwrap();
+        // As a server with a CI server registers it.
+        let register = "INSERT INTO webhooks_event_types (name, schema, created_at, updated_at)
+                        VALUES ('pipeline.completed', ?1, 0, 0) ON CONFLICT DO NOTHING";
+        sqlx::query(register).bind(Pipeline::COMPLETED_SCHEMA).execute(&pool).await.unwrap();
         let publisher = Publisher::open(&pool).await.unwrap();
         let clock = Arc::new(ManualClock::default());
         let shared: Arc<dyn Clock> = Arc::<ManualClock>::clone(&clock);
@@ -72,6 +77,10 @@ impl StoreHarness for SqliteHarness {
     }
 
     fn credentials(&self) -> Arc<dyn CredentialRepository> {
+        Arc::<SqliteCommands>::clone(&self.store)
+    }
+
+    fn pipelines(&self) -> Arc<dyn PipelineRepository> {
         Arc::<SqliteCommands>::clone(&self.store)
     }
 

@@ -57,8 +57,12 @@ async fn after_a_rotation_the_old_key_can_be_dropped() {
 }
 
 /// Blobs that are ids.
-const PLAIN: &[&str] =
-    &["runner_commands.id", "runner_events.command_id", "runner_credential_uses.command_id"];
+const PLAIN: &[&str] = &[
+    "runner_commands.id",
+    "runner_events.command_id",
+    "runner_credential_uses.command_id",
+    "runner_pipelines.id",
+];
 
 #[tokio::test]
 async fn every_other_blob_is_an_encrypted_value() {

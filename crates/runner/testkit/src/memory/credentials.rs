@@ -7,7 +7,7 @@ use rdev_keyring::{EncryptionKey, Keyring};
 use rdev_runner_domain::ports::{CredentialGrant, CredentialPut, CredentialRepository, StoreError};
 use rdev_runner_domain::{
     Access, CommandId, Credential, CredentialDraft, CredentialUse, Page, PageRequest, ProjectName,
-    SecretName, sees_credential,
+    RepositoryName, SecretName, sees_credential,
 };
 use rdev_runner_store::credentials::{PutPlan, StoredCredential};
 use rdev_runner_store::rows::signed;
@@ -110,19 +110,17 @@ impl CredentialRepository for MemoryStore {
         command: CommandId,
         project: &ProjectName,
     ) -> Result<CredentialGrant, StoreError> {
-        let (now, mut state) = (self.now(), self.state());
-        let key = (name.clone(), command);
-        let used = state.uses.get(&key).map(|found| signed(found.version));
-        let Some(stored) = state.credentials.get_mut(name) else {
-            return Ok(used.map_or(CredentialGrant::Unknown, |_| CredentialGrant::Gone));
-        };
-        let grant = stored.grant(&self.keyring, project, used, now)?;
-        if let (CredentialGrant::Granted(granted), None) = (&grant, used) {
-            stored.last_used_at = Some(now);
-            let (project, version) = (project.clone(), granted.version);
-            state.uses.insert(key, CredentialUse { command, project, version, used_at: now });
-        }
-        Ok(grant)
+        self.grant_use(name, command, project, None)
+    }
+
+    async fn grant_to_repository(
+        &self,
+        name: &SecretName,
+        id: CommandId,
+        project: &ProjectName,
+        repository: &RepositoryName,
+    ) -> Result<CredentialGrant, StoreError> {
+        self.grant_use(name, id, project, Some(repository))
     }
 
     async fn uses(
@@ -160,6 +158,33 @@ impl CredentialRepository for MemoryStore {
             state.uses.remove(key);
         }
         Ok(old.len() as u64)
+    }
+}
+
+impl MemoryStore {
+    fn grant_use(
+        &self,
+        name: &SecretName,
+        command: CommandId,
+        project: &ProjectName,
+        repository: Option<&RepositoryName>,
+    ) -> Result<CredentialGrant, StoreError> {
+        let (now, mut state) = (self.now(), self.state());
+        let key = (name.clone(), command);
+        let used = state.uses.get(&key).map(|found| signed(found.version));
+        let Some(stored) = state.credentials.get_mut(name) else {
+            return Ok(used.map_or(CredentialGrant::Unknown, |_| CredentialGrant::Gone));
+        };
+        let grant = stored.grant(&self.keyring, project, used, now)?;
+        if let (CredentialGrant::Granted(granted), None) = (&grant, used) {
+            stored.last_used_at = Some(now);
+            let (project, version) = (project.clone(), granted.version);
+            state.uses.insert(
+                key,
+                CredentialUse { command, repository: repository.cloned(), project, version, used_at: now },
+            );
+        }
+        Ok(grant)
     }
 }
 

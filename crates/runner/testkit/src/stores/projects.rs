@@ -33,6 +33,7 @@ fn full() -> Project {
         model: Some("claude-opus-5-5".parse().expect("a model")),
         environment: [("RUST_LOG".parse().expect("a name"), "é=\"debug\"".parse().expect("a value"))].into(),
         is_archived: true,
+        repository: Some("acme/billing".parse().expect("a repository")),
         max_running: 3,
         ..ProjectSettings::new(Workspace::Local { path: "/srv/é \"q\"".parse().expect("a path") })
     };

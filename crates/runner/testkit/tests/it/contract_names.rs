@@ -21,6 +21,7 @@ const SUITES: [Suite; 2] = [
             "command_repository",
             "command_signals",
             "credential_repository",
+            "pipeline_repository",
             "project_repository",
         ],
         parts: &[
@@ -29,6 +30,7 @@ const SUITES: [Suite; 2] = [
             "stores/credentials",
             "stores/events",
             "stores/leases",
+            "stores/pipelines",
             "stores/projects",
             "stores/signals",
         ],

@@ -6,7 +6,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use rdev_runner_domain::SecretName;
 use rdev_runner_domain::ports::{
-    CommandQueue, CommandRepository, CommandSignals, CredentialRepository, ProjectRepository,
+    CommandQueue, CommandRepository, CommandSignals, CredentialRepository, PipelineRepository,
+    ProjectRepository,
 };
 use rdev_runner_testkit::stores::StoreHarness;
 use rdev_runner_testkit::{ManualClock, MemoryStore};
@@ -34,6 +35,10 @@ impl StoreHarness for MemoryHarness {
     }
 
     fn credentials(&self) -> Arc<dyn CredentialRepository> {
+        Arc::<MemoryStore>::clone(&self.store)
+    }
+
+    fn pipelines(&self) -> Arc<dyn PipelineRepository> {
         Arc::<MemoryStore>::clone(&self.store)
     }
 

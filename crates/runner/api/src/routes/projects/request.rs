@@ -41,6 +41,8 @@ rdev_http::members! {
         /// Further variables of the agent's environment, at most 100 with 16 KiB in all. Their values are no secrets:
         /// everyone who sees the project or its commands reads them.
         environment: Patch<Variables>,
+        /// The repository of its pipelines in the CI server. A key that is restricted to projects cannot set it.
+        repository: Patch<types::RepositoryName>,
         /// The number of commands that may run at once.
         max_running: Patch<Integer<1, 1_000>> = 1,
         /// Whether the project takes no commands. Those that are queued still run.
@@ -109,6 +111,7 @@ fn request(
         denied_tools: setting(body.denied_tools).map(elements).over_or(base.denied_tools, Vec::new()),
         secrets: setting(body.secrets).map(elements).over_or(base.secrets, Default::default()),
         environment: environment::merged(body.environment, base.environment),
+        repository: setting(body.repository).over(base.repository),
         max_running: setting(body.max_running).over_or(base.max_running, 1),
         is_archived: setting(body.archived).over_or(base.is_archived, false),
     };

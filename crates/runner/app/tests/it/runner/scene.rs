@@ -8,7 +8,8 @@ use std::time::Duration;
 use rdev_app::{Ambient, Outages};
 use rdev_runner_app::{AgentRegistry, EnvironmentSecrets, Runner, RunnerHost, RunnerOptions, RunnerPorts};
 use rdev_runner_domain::ports::{
-    CodeAgent, CommandQueue, CommandRepository, CommandSignals, CredentialRepository, ProjectRepository,
+    CodeAgent, CommandQueue, CommandRepository, CommandSignals, CredentialRepository, PipelineRepository,
+    ProjectRepository,
 };
 use rdev_runner_domain::{
     Access, AgentEvent, Command, CommandId, Project, ProjectName, RequestDraft, SecretName, Timestamp,
@@ -104,7 +105,12 @@ impl Scene {
     /// Creates the project, which runs many commands at once.
     pub(super) async fn new<S>(store: &Arc<S>, agents: Arc<AgentRegistry>) -> Self
     where
-        S: CommandQueue + CommandRepository + CredentialRepository + ProjectRepository + CommandSignals,
+        S: CommandQueue
+            + CommandRepository
+            + CredentialRepository
+            + PipelineRepository
+            + ProjectRepository
+            + CommandSignals,
     {
         let scene = Self::existing(store, agents);
         scene.add_project(PROJECT, 100).await;
@@ -114,7 +120,12 @@ impl Scene {
     /// Returns the scene of a store that has the project.
     pub(super) fn existing<S>(store: &Arc<S>, agents: Arc<AgentRegistry>) -> Self
     where
-        S: CommandQueue + CommandRepository + CredentialRepository + ProjectRepository + CommandSignals,
+        S: CommandQueue
+            + CommandRepository
+            + CredentialRepository
+            + PipelineRepository
+            + ProjectRepository
+            + CommandSignals,
     {
         let ports = RunnerPorts {
             queue: Arc::<S>::clone(store),
@@ -122,6 +133,8 @@ impl Scene {
             projects: Arc::<S>::clone(store),
             signals: Arc::<S>::clone(store),
             credentials: Arc::<S>::clone(store),
+            pipelines: Arc::<S>::clone(store),
+            ci: None,
             secrets: Arc::new(EnvironmentSecrets::default()),
             workspaces: None,
             version_control: None,

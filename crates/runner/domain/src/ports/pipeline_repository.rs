@@ -1,0 +1,45 @@
+use std::time::Duration;
+
+use async_trait::async_trait;
+
+use super::StoreError;
+use crate::{Access, CiPipeline, Page, PageRequest, Pipeline, PipelineId, ProjectName};
+
+/// The pipelines that were triggered for projects.
+#[async_trait]
+pub trait PipelineRepository: Send + Sync + 'static {
+    /// Stores a pipeline. One with that id stays as it is. If it has ended, its event is published in the same
+    /// transaction.
+    ///
+    /// 1. MUST keep every field exactly, and store an id once. (`a_pipeline_is_kept_exactly`)
+    async fn create(&self, pipeline: &Pipeline) -> Result<(), StoreError>;
+
+    /// Returns a visible pipeline.
+    async fn get(&self, access: &Access, id: PipelineId) -> Result<Option<Pipeline>, StoreError>;
+
+    /// Returns a page of the pipelines of a visible project, newest first.
+    ///
+    /// 1. MUST page without gaps and repetitions, and show nothing of other projects. (`pipelines_are_paged_newest_first`)
+    async fn list(
+        &self,
+        access: &Access,
+        project: &ProjectName,
+        page: PageRequest<PipelineId>,
+    ) -> Result<Page<Pipeline>, StoreError>;
+
+    /// Returns up to `limit` pipelines that have not ended, those first that were looked at least recently.
+    ///
+    /// 1. MUST return each of them in turn. (`unended_pipelines_take_turns`)
+    async fn unended(&self, limit: u32) -> Result<Vec<Pipeline>, StoreError>;
+
+    /// Stores what the CI server says of a pipeline that has not ended. Returns whether it has ended by that.
+    ///
+    /// 1. MUST publish the event of the end in the same transaction, exactly once, and change nothing of a pipeline that has
+    ///    ended. (`the_end_of_a_pipeline_is_published_once`)
+    async fn record_pipeline(&self, id: PipelineId, found: &CiPipeline) -> Result<bool, StoreError>;
+
+    /// Deletes up to `limit` pipelines that ended longer ago than `age`. Returns their number.
+    ///
+    /// 1. MUST delete no others. (`old_pipelines_are_pruned`)
+    async fn prune_pipelines(&self, age: Duration, limit: u32) -> Result<u64, StoreError>;
+}

@@ -1,0 +1,71 @@
+//! Pipelines as they are stored.
+
+use rdev_runner_domain::ports::StoreError;
+use rdev_runner_domain::{CiPipeline, Pipeline, PipelineId, PipelineStatus, Timestamp};
+
+use crate::error::corrupt;
+use crate::rows::number;
+
+const PIPELINES: &str = "pipelines";
+
+/// A pipeline.
+#[derive(Debug)]
+pub struct StoredPipeline {
+    /// The id.
+    pub id: PipelineId,
+    /// The name of the project.
+    pub project: String,
+    /// The name of the repository.
+    pub repository: String,
+    /// The number of the repository.
+    pub repository_id: i64,
+    /// The id of the repository in the forge.
+    pub forge_id: String,
+    /// The number.
+    pub number: i64,
+    /// The name of the status.
+    pub status: String,
+    /// The branch.
+    pub branch: String,
+    /// The commit.
+    pub commit_hash: String,
+    /// The page.
+    pub url: String,
+    /// When it was triggered.
+    pub created_at: Timestamp,
+    /// When it was found to have ended.
+    pub ended_at: Option<Timestamp>,
+}
+
+impl StoredPipeline {
+    /// Returns the pipeline.
+    ///
+    /// # Errors
+    ///
+    /// Fails if a value cannot be read.
+    pub fn read(self) -> Result<Pipeline, StoreError> {
+        let id = &self.id;
+        let status = PipelineStatus::parse(&self.status);
+        let status = status.ok_or_else(|| corrupt(PIPELINES, "status", id, "unknown status"))?;
+        Ok(Pipeline {
+            id: self.id,
+            project: self.project.parse().map_err(|error: rdev_runner_domain::ProjectNameError| {
+                corrupt(PIPELINES, "project", id, error)
+            })?,
+            repository: self.repository.parse().map_err(
+                |error: rdev_runner_domain::RepositoryNameError| corrupt(PIPELINES, "repository", id, error),
+            )?,
+            repository_id: number(id, "repository_id", self.repository_id)?,
+            forge_id: self.forge_id,
+            found: CiPipeline {
+                number: number(id, "number", self.number)?,
+                status,
+                branch: self.branch,
+                commit: self.commit_hash,
+                url: self.url,
+            },
+            created_at: self.created_at,
+            ended_at: self.ended_at,
+        })
+    }
+}
