@@ -128,6 +128,8 @@ pub(super) fn settings(
         environment: environment(form, faults),
         max_running: one(form, "max_running", faults, whole).unwrap_or(1),
         is_archived: form.text("archived") == "on",
+        // The form does not show it.
+        repository: present.and_then(|project| project.settings().repository.clone()),
         // Last, so that all faults are found.
         workspace: workspace?,
         permissions: permissions?,
