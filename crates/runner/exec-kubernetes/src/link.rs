@@ -67,7 +67,12 @@ impl Link {
         let answering = async {
             self.outgoing.send(Outgoing::Request { id, frame, answered }).await.map_err(|_| broken())?;
             let _given_up = CancelOnDrop { id, outgoing: &self.outgoing };
-            answer.await.map_err(|_| broken())
+            tokio::select! {
+                biased;
+                answered = answer => answered.map_err(|_| broken()),
+                // A request that was sent while the receiver was dropped may stay in the channel.
+                () = self.outgoing.closed() => Err(broken()),
+            }
         };
         let late = |_| PodError::lost(format!("no answer within {} s", ANSWER_TIMEOUT.as_secs()));
         timeout(ANSWER_TIMEOUT, answering).await.map_err(late)?

@@ -83,6 +83,8 @@ impl DeliveryQueue for MemoryStore {
                 cancel_if_deleted(&mut state, lease.delivery, now);
             }
         }
+        drop(state);
+        self.wake_ups.raise(WakeUp::Any);
         Ok(())
     }
 
