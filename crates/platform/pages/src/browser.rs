@@ -1,6 +1,6 @@
 //! A browser for tests, without a script: it keeps cookies and sends forms. What is not as it should be, panics.
 
-#![allow(clippy::panic)]
+#![allow(clippy::panic, clippy::unwrap_used)]
 
 use std::collections::BTreeMap;
 use std::time::Duration;

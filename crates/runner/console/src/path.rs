@@ -1,11 +1,11 @@
-//! What the paths of pages name.
+//! The paths of pages, and what they name.
 
 use std::str::FromStr;
 
 use axum::extract::FromRequestParts;
 use http::request::Parts;
-use rdev_http::{Caller, PathId, Problem, path_parameters};
-use rdev_runner_domain::{Command, Credential, Project, Template};
+use rdev_http::{Caller, PathId, Problem, path_parameters, segment};
+use rdev_runner_domain::{Command, Credential, Project, ProjectName, Template};
 
 use crate::{Shared, failure};
 
@@ -58,6 +58,11 @@ impl FromRequestParts<Shared> for PathTemplate {
         let name = name(parts, services).await?;
         services.templates.get(name).await.map(Self).map_err(failure::of_template)
     }
+}
+
+/// Returns the path of the page of a project.
+pub(crate) fn of_project(name: &ProjectName) -> String {
+    format!("/projects/{}", segment(name.as_str()))
 }
 
 /// Reads the name in a path. Nothing has a text that is no name.

@@ -11,13 +11,7 @@ pub(crate) use edit::{create, edit, new, save};
 pub(crate) use list::list;
 pub(crate) use show::show;
 
-use rdev_http::segment;
-use rdev_runner_domain::{ProjectName, Workspace};
-
-/// Returns the path of the page of a project.
-pub(crate) fn path(name: &ProjectName) -> String {
-    format!("/projects/{}", segment(name.as_str()))
-}
+use rdev_runner_domain::Workspace;
 
 /// Returns where an agent works, for people.
 fn place(workspace: &Workspace) -> String {

@@ -15,7 +15,7 @@ use super::row::why;
 use super::transcript;
 use crate::path::PathCommand;
 use crate::text::{Cut, MAX_PROSE, first_line};
-use crate::{Shared, failure, projects, words};
+use crate::{Shared, failure, path, words};
 
 /// The number of events of a page. Parts of messages are events too.
 const EVENTS: u32 = 500;
@@ -102,7 +102,7 @@ pub(crate) async fn show(
         result: command.result.as_ref().map(ResultPart::new),
         prompt: Cut::new(&draft.prompt, MAX_PROSE),
         request: request_facts(&request),
-        project_path: view.url(&projects::path(&command.project)),
+        project_path: view.url(&path::of_project(&command.project)),
         webhook_events: view.shows("/events").then(|| view.url(&events)),
         cancel: (may_run && !has_ended).then(|| action("cancel")),
         run_again: may_run.then(|| action("run-again")),

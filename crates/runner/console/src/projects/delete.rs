@@ -8,9 +8,8 @@ use rdev_pages::{Form, Notice, View};
 use rdev_runner_app::ProjectsError;
 use rdev_runner_domain::Project;
 
-use super::path;
 use crate::path::PathProject;
-use crate::{Shared, failure};
+use crate::{Shared, failure, path};
 
 #[derive(Template)]
 #[template(path = "projects/delete.html")]
@@ -44,7 +43,7 @@ pub(crate) async fn delete(
                 let notice = Notice::new(
                     "The project is deleted once its commands, which are being stopped, have ended.",
                 );
-                view.redirect_with(&path(name), &notice)
+                view.redirect_with(&path::of_project(name), &notice)
             }
             None => view.redirect_with("/projects", &Notice::new(DELETED)),
         });
@@ -62,7 +61,7 @@ pub(crate) async fn delete(
 const DELETED: &str = "The project was deleted. Its ended commands and the folder of its workspace stay.";
 
 fn page(view: &View, project: &Project, unfinished: Option<u64>) -> DeletePage {
-    let path = path(&project.name);
+    let path = path::of_project(&project.name);
     DeletePage {
         action: view.once(&format!("{path}/delete")),
         back: view.url(&path),

@@ -11,9 +11,8 @@ use rdev_runner_app::{ProjectsError, Services};
 use rdev_runner_domain::Project;
 
 use super::draft::{self, Inputs};
-use super::path;
 use crate::path::PathProject;
-use crate::{Shared, failure};
+use crate::{Shared, failure, path};
 
 #[derive(Template)]
 #[template(path = "projects/form.html")]
@@ -52,7 +51,7 @@ pub(crate) async fn create(
         match services.projects.create(&caller.access, name, settings, ids).await {
             Ok(project) => {
                 let notice = Notice::new("The project was created.");
-                return Ok(view.redirect_with(&path(&project.name), &notice));
+                return Ok(view.redirect_with(&path::of_project(&project.name), &notice));
             }
             Err(ProjectsError::Exists) => faults.at("name", "is that of a project that exists"),
             Err(ProjectsError::Invalid(found)) => {
@@ -89,7 +88,10 @@ pub(crate) async fn save(
     if let Some(settings) = settings {
         match services.projects.change(&caller.access, &project, settings).await {
             Ok(_) => {
-                return Ok(view.redirect_with(&path(&project.name), &Notice::new("The project was saved.")));
+                return Ok(view.redirect_with(
+                    &path::of_project(&project.name),
+                    &Notice::new("The project was saved."),
+                ));
             }
             Err(ProjectsError::VersionMismatch) => {
                 let project = services.projects.get(&caller.access, &project.name).await;
@@ -131,7 +133,7 @@ fn page(
     faults: &FormFaults,
     is_conflict: bool,
 ) -> FormPage {
-    let path = path(&project.name);
+    let path = path::of_project(&project.name);
     let differences =
         if is_conflict { draft::differences(form, &draft::stored(project)) } else { Vec::new() };
     FormPage {

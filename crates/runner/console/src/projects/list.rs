@@ -8,9 +8,9 @@ use rdev_http::{Caller, Problem};
 use rdev_pages::{Input, PageQuery, Pager, View};
 use rdev_runner_domain::ProjectFilter;
 
-use super::{path, place};
-use crate::Shared;
+use super::place;
 use crate::text::first_line;
+use crate::{Shared, path};
 
 /// The number of projects of a page.
 const LIMIT: u32 = 25;
@@ -57,7 +57,7 @@ pub(crate) async fn list(
         let description =
             settings.description.as_ref().map(|text| first_line(text.as_str(), MAX_DESCRIPTION));
         Row {
-            path: view.url(&path(&project.name)),
+            path: view.url(&path::of_project(&project.name)),
             name: project.name.to_string(),
             description: description.unwrap_or_default(),
             is_archived: settings.is_archived,

@@ -8,10 +8,10 @@ use rdev_http::{Caller, Problem};
 use rdev_pages::{Form, Moment, View};
 use rdev_runner_domain::{CommandFilter, PageRequest, Project};
 
-use super::{path, place};
+use super::place;
 use crate::commands::{Row, limit_facts};
 use crate::path::PathProject;
-use crate::{Shared, words};
+use crate::{Shared, path, words};
 
 /// The number of commands that the page shows.
 const COMMANDS: u32 = 10;
@@ -52,7 +52,7 @@ pub(crate) async fn show(
     let variables = settings.environment.iter().map(|(name, value)| (name.to_string(), value.to_string()));
     let content = ShowPage {
         view: &view,
-        path: view.url(&path(&project.name)),
+        path: view.url(&path::of_project(&project.name)),
         name: project.name.to_string(),
         description: settings.description.as_ref().map(ToString::to_string),
         is_archived: settings.is_archived,

@@ -10,7 +10,7 @@ use rdev_runner_domain::FileState;
 
 use super::{show, variables};
 use crate::path::PathTemplate;
-use crate::{Shared, projects};
+use crate::{Shared, path};
 
 pub(crate) async fn apply(
     State(services): State<Shared>,
@@ -31,7 +31,7 @@ pub(crate) async fn apply(
             let written = states.iter().filter(|state| **state != FileState::Unchanged).count();
             let files = if written == 1 { "file was" } else { "files were" };
             let notice = Notice::new(format!("{written} {files} written into the workspace of {project}."));
-            Ok(view.redirect_with(&projects::path(&project), &notice))
+            Ok(view.redirect_with(&path::of_project(&project), &notice))
         }
         Err(error) => show::page(&services, &view, &caller, &template, &form, Some(error)).await,
     }
