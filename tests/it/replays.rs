@@ -67,10 +67,10 @@ impl Endpoint {
         webhook
     }
 
-    /// Waits until the endpoint has accepted a part of the replay and more is in flight.
+    /// Waits until the endpoint has accepted a part of the replay, which is recorded, and more is in flight.
     async fn is_in_the_middle(&self, client: &Client, replay: &str) {
         self.receiver.wait_for(EVENTS + AT_ONCE + 1, LONG).await;
-        client.until(replay, |replay| replay["succeeded"].as_u64() >= Some(50)).await;
+        client.until(replay, |replay| replay["succeeded"].as_u64() >= Some(AT_ONCE as u64)).await;
         let shown = client.get(replay).await;
         assert_eq!(shown["state"], "running", "{shown:#}");
     }
