@@ -1,7 +1,7 @@
 //! Runs in another place: a backend passes requests to a supervisor there, which answers as the local backend.
 //!
 //! [`serve`] is the other place's side. It reads requests from its standard input and writes answers to its standard
-//! output, each in a [frame](frame). It answers in any order. The protocol never needs the end of a stream, which not
+//! output, each in a [frame]. It answers in any order. The protocol never needs the end of a stream, which not
 //! every connection can report.
 
 pub mod frame;
