@@ -131,17 +131,11 @@ impl ProjectRepository for PostgresCommands {
         name: &ProjectName,
         versions: Option<&[u64]>,
     ) -> Result<ProjectChange, StoreError> {
-        if !access.sees_project(Some(name)) {
-            return Ok(ProjectChange::NotFound);
-        }
         let mut writing = self.write().await?;
-        let name = name.as_str();
-        let Some(version) = version_of(&mut writing.tx, name).await? else {
-            return Ok(ProjectChange::NotFound);
-        };
-        if versions.is_some_and(|versions| !versions.iter().any(|one| signed(*one) == version)) {
-            return Ok(ProjectChange::VersionMismatch);
+        if let Some(refusal) = refusal(&mut writing.tx, access, name, versions).await? {
+            return Ok(refusal);
         }
+        let name = name.as_str();
         let unfinished = unfinished(&mut writing.tx, name).await?;
         if unfinished > 0 {
             return Ok(ProjectChange::InUse { unfinished });
@@ -160,17 +154,11 @@ impl ProjectRepository for PostgresCommands {
         name: &ProjectName,
         versions: Option<&[u64]>,
     ) -> Result<ProjectChange, StoreError> {
-        if !access.sees_project(Some(name)) {
-            return Ok(ProjectChange::NotFound);
-        }
         let mut writing = self.write().await?;
-        let name = name.as_str();
-        let Some(version) = version_of(&mut writing.tx, name).await? else {
-            return Ok(ProjectChange::NotFound);
-        };
-        if versions.is_some_and(|versions| !versions.iter().any(|one| signed(*one) == version)) {
-            return Ok(ProjectChange::VersionMismatch);
+        if let Some(refusal) = refusal(&mut writing.tx, access, name, versions).await? {
+            return Ok(refusal);
         }
+        let name = name.as_str();
         let now = time(writing.now);
         // Without room for any, no claim starts a command.
         sqlx::query!(
@@ -231,6 +219,19 @@ impl ProjectRepository for PostgresCommands {
 /// Returns the number as it is stored. It is at most 1,000.
 fn max_running(project: &Project) -> i32 {
     i32::try_from(project.settings().max_running).unwrap_or(i32::MAX)
+}
+
+/// Returns why a caller cannot delete a project with one of these versions, if it cannot.
+async fn refusal(
+    conn: &mut PgConnection,
+    access: &Access,
+    name: &ProjectName,
+    versions: Option<&[u64]>,
+) -> Result<Option<ProjectChange>, DbError> {
+    let stored = if access.sees_project(Some(name)) { version_of(conn, name.as_str()).await? } else { None };
+    let Some(stored) = stored else { return Ok(Some(ProjectChange::NotFound)) };
+    let is_other = versions.is_some_and(|versions| !versions.iter().any(|one| signed(*one) == stored));
+    Ok(is_other.then_some(ProjectChange::VersionMismatch))
 }
 
 /// Locks a project, and returns its version.

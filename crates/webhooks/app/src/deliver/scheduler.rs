@@ -71,7 +71,7 @@ pub(super) struct Scheduler {
     shares: FairShares,
     pauses: Pauses,
     active: ActiveWebhooks,
-    /// What wake-ups have announced since the last look at it.
+    /// What wake-ups have announced that is not claimed yet.
     announced: Option<WakeUp>,
     /// The webhook after which the next round begins, so that the webhooks that the last round skipped get
     /// their turn.

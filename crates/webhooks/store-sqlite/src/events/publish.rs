@@ -206,9 +206,8 @@ async fn published_before<'a>(
     events: &[&'a NewEvent],
 ) -> Result<HashMap<Key<'a>, Published>, DbError> {
     let keys: Vec<_> = events.iter().filter_map(|event| key(event)).collect();
-    let mut known = HashMap::new();
     if keys.is_empty() {
-        return Ok(known);
+        return Ok(HashMap::new());
     }
     let lookups = json::rows(&keys)?;
     let rows = sqlx::query!(
@@ -219,6 +218,7 @@ async fn published_before<'a>(
     )
     .fetch_all(conn)
     .await?;
+    let mut known = HashMap::with_capacity(rows.len());
     for row in rows {
         let asked = usize::try_from(row.lookup).ok().and_then(|at| keys.get(at));
         let key = *asked.ok_or_else(|| error::internal("a lookup got a result that was not requested"))?;
@@ -272,6 +272,12 @@ struct NewDelivery {
     event: EventId,
 }
 
+impl NewDelivery {
+    fn new(event: EventId, webhook: WebhookId) -> Self {
+        Self { webhook, id: DeliveryId::derive(event, webhook), event }
+    }
+}
+
 impl<'a> Batch<'a> {
     fn for_events(events: &[&NewEvent]) -> Self {
         Self {
@@ -284,10 +290,7 @@ impl<'a> Batch<'a> {
 
     fn add(&mut self, event: &'a NewEvent, receivers: &Receivers) {
         let project = event.project.as_ref().map(|project| project.as_str());
-        for webhook in receivers.ids() {
-            let id = DeliveryId::derive(event.id, *webhook);
-            self.deliveries.push(NewDelivery { webhook: *webhook, id, event: event.id });
-        }
+        self.deliveries.extend(receivers.ids().iter().map(|webhook| NewDelivery::new(event.id, *webhook)));
         self.events.push(EventRow {
             id: json::id(event.id.as_uuid()),
             key: event.key.as_ref().map(|key| key.as_str()),
@@ -342,9 +345,8 @@ pub(crate) async fn deliver(
     events: &[EventId],
     now: Timestamp,
 ) -> Result<(), DbError> {
-    let new =
-        |event: &EventId| NewDelivery { webhook, id: DeliveryId::derive(*event, webhook), event: *event };
-    insert_deliveries(conn, events.iter().map(new).collect(), now).await
+    let new = events.iter().map(|event| NewDelivery::new(*event, webhook));
+    insert_deliveries(conn, new.collect(), now).await
 }
 
 /// Inserts deliveries of existing events. Their ids, of 16 bytes, are passed as bytes: JSON takes three times as long.

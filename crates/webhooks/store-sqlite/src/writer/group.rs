@@ -87,8 +87,11 @@ async fn publish_together(
     let together = publish::publish(&mut savepoint, &calls, now).await;
     if let Ok(Some((outcomes, wake_up))) = together {
         savepoint.commit().await?;
+        // It announces the deliveries of all callers, so one of them is enough.
+        let mut wake_up = Some(wake_up);
         for (publication, outcome) in publications.into_iter().zip(outcomes) {
-            answers.push(answer(Ok(outcome), wake_up.clone(), publication.reply));
+            let announced = if has_new_deliveries(&outcome) { wake_up.take() } else { None };
+            answers.push(answer(Ok(outcome), announced, publication.reply));
         }
         return Ok(());
     }
@@ -102,27 +105,28 @@ async fn publish_together(
         } else {
             savepoint.rollback().await?;
         }
-        answers.push(answer(outcome.map_err(Into::into), WakeUp::Any, reply));
+        let announced = outcome.as_ref().is_ok_and(has_new_deliveries).then_some(WakeUp::Any);
+        answers.push(answer(outcome.map_err(Into::into), announced, reply));
     }
     Ok(())
 }
 
 type PublishResult = Result<PublishOutcome, super::StoreError>;
 
+fn has_new_deliveries(outcome: &PublishOutcome) -> bool {
+    let PublishOutcome::Stored(published) = outcome else { return false };
+    published.iter().any(|one| !one.duplicate && one.deliveries > 0)
+}
+
 fn answer(
     result: PublishResult,
-    wake_up: WakeUp,
+    announced: Option<WakeUp>,
     reply: tokio::sync::oneshot::Sender<PublishResult>,
 ) -> Answer {
     Box::new(move |committed| {
         let result = committed.and(result);
-        let is_new = match &result {
-            Ok(PublishOutcome::Stored(published)) => {
-                published.iter().any(|one| !one.duplicate && one.deliveries > 0)
-            }
-            _ => false,
-        };
+        let announced = announced.filter(|_| result.is_ok());
         let _ = reply.send(result);
-        is_new.then_some(wake_up)
+        announced
     })
 }
