@@ -56,7 +56,7 @@ async fn add_within_savepoint(
     // with a write, even of nothing, waits for its turn.
     let begin = "SAVEPOINT rdev_webhooks_event; DELETE FROM webhooks_event_keys WHERE false";
     sqlx::raw_sql(begin).execute(&mut *conn).await?;
-    let outcomes = publish(conn, &[Call::new([event], max_deliveries)], now).await?;
+    let outcomes = publish(conn, &[Call::new([event], max_deliveries)], None, now).await?;
     sqlx::raw_sql("RELEASE rdev_webhooks_event").execute(conn).await?;
     Ok(outcomes.and_then(|(mut outcomes, _)| match outcomes.pop()? {
         PublishOutcome::Stored(published) => published.first().copied(),

@@ -51,14 +51,6 @@ impl<'a> Call<'a> {
 pub(crate) async fn publish(
     conn: &mut SqliteConnection,
     calls: &[Call<'_>],
-    now: Timestamp,
-) -> Result<Option<(Vec<PublishOutcome>, WakeUp)>, DbError> {
-    publish_except(conn, calls, None, now).await
-}
-
-async fn publish_except(
-    conn: &mut SqliteConnection,
-    calls: &[Call<'_>],
     except: Except,
     now: Timestamp,
 ) -> Result<Option<(Vec<PublishOutcome>, WakeUp)>, DbError> {
@@ -127,7 +119,7 @@ pub(crate) async fn publish_in(
     now: Timestamp,
 ) -> Result<u64, DbError> {
     let calls = [Call::new([&event], MAX_EVENT_DELIVERIES)];
-    let outcomes = publish_except(conn, &calls, except, now).await?;
+    let outcomes = publish(conn, &calls, except, now).await?;
     match outcomes.and_then(|(mut outcomes, _)| outcomes.pop()) {
         Some(PublishOutcome::Stored(published)) => {
             Ok(published.iter().map(|one| u64::from(one.deliveries)).sum())
@@ -154,7 +146,7 @@ pub(crate) async fn publish_missing(
         let count = visible.get(event).visible();
         there.entry(event.id).and_modify(|published| published.visible_deliveries = count);
     }
-    let outcomes = publish(conn, &[Call::new(missing, call.max_deliveries)], now).await?;
+    let outcomes = publish(conn, &[Call::new(missing, call.max_deliveries)], None, now).await?;
     let outcome = outcomes.and_then(|(mut outcomes, _)| outcomes.pop());
     match outcome.ok_or_else(|| error::internal("a call got no result"))? {
         PublishOutcome::Stored(published) => {

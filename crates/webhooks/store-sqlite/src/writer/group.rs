@@ -84,7 +84,7 @@ async fn publish_together(
     publications.retain(|one| one.ticket.begin());
     let calls: Vec<_> = publications.iter().map(|one| Call::new(&one.events, one.max_deliveries)).collect();
     let mut savepoint = conn.begin().await?;
-    let together = publish::publish(&mut savepoint, &calls, now).await;
+    let together = publish::publish(&mut savepoint, &calls, None, now).await;
     if let Ok(Some((outcomes, wake_up))) = together {
         savepoint.commit().await?;
         // It announces the deliveries of all callers, so one of them is enough.
