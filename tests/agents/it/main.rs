@@ -12,3 +12,5 @@ mod claude_code;
 mod claude_code_in_pods;
 mod harness;
 mod opencode;
+mod opencode_in_pods;
+mod place;

@@ -7,3 +7,6 @@ mod limits;
 mod restarts;
 mod subject;
 mod turns;
+
+/// Whether the agents run in pods.
+const IS_IN_POD: bool = false;

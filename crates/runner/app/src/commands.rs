@@ -195,7 +195,7 @@ impl Commands {
         let draft = RequestDraft { command_id: id, ..request.draft().clone() };
         let project = self.project(access, &draft.project).await?;
         let missing = self.missing_secrets(&project, &draft.secrets).await;
-        let request = joined(self.agents.check(draft, &project.settings().workspace), missing);
+        let request = joined(self.agents.check(draft), missing);
         let own = |fault| CommandFault { fault, is_inherited: false };
         let request =
             request.map_err(|faults| CommandsError::Invalid(faults.into_iter().map(own).collect()))?;
@@ -381,7 +381,7 @@ impl Commands {
             secrets: new.secrets.unwrap_or_else(|| settings.secrets.clone()),
             environment: settings.environment.clone(),
         };
-        self.agents.check(draft, &settings.workspace).map_err(|faults| {
+        self.agents.check(draft).map_err(|faults| {
             let fault = |fault| CommandFault { is_inherited: inherited.has(&fault), fault };
             faults.into_iter().map(fault).collect()
         })

@@ -143,12 +143,10 @@ impl Projects {
         {
             faults.push(ProjectFault::Repository);
         }
-        if let Some(provider) = &settings.provider
-            && is_new(|a, b| a.provider == b.provider && a.workspace == b.workspace)
+        if let Some(provider) = settings.provider.as_ref().filter(|_| is_new(|a, b| a.provider == b.provider))
+            && let Err(unknown) = self.agents.get(provider)
         {
-            let found = self.agents.get(provider);
-            let checked = found.and_then(|agent| AgentRegistry::check_place(&*agent, &settings.workspace));
-            faults.extend(checked.err().map(ProjectFault::Provider));
+            faults.push(ProjectFault::Provider(unknown));
         }
         if let Err(found) = Project::new(name.clone(), settings.clone(), self.ambient.now()) {
             faults.extend(found.into_iter().map(ProjectFault::Settings));

@@ -3,9 +3,7 @@
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use rdev_runner_domain::ports::CodeAgent;
-use rdev_runner_domain::{
-    AgentProvider, AgentRequest, AgentRequestError, Capabilities, RequestDraft, Workspace,
-};
+use rdev_runner_domain::{AgentProvider, AgentRequest, AgentRequestError, Capabilities, RequestDraft};
 
 /// The registered agents, in the order of their registration. The first is the default. Threads can share a
 /// registry.
@@ -73,36 +71,18 @@ impl AgentRegistry {
         self.read().clone()
     }
 
-    /// Checks that an agent can work in a workspace.
-    ///
-    /// # Errors
-    ///
-    /// Fails if the workspace is in a pod and the agent cannot work there.
-    pub fn check_place(agent: &dyn CodeAgent, workspace: &Workspace) -> Result<(), AgentRequestError> {
-        if matches!(workspace, Workspace::Kubernetes(_)) && !agent.works_in_pods() {
-            return Err(AgentRequestError::PodUnsupported(agent.provider().clone()));
-        }
-        Ok(())
-    }
-
-    /// Checks a request for its provider and the workspace of its project.
+    /// Checks a request for its provider.
     ///
     /// # Errors
     ///
     /// Returns every fault of the request. If the provider is unknown, the others are those that the request
     /// has with any provider.
-    pub fn check(
-        &self,
-        draft: RequestDraft,
-        workspace: &Workspace,
-    ) -> Result<AgentRequest, Vec<AgentRequestError>> {
-        let agent = self.get(&draft.provider);
-        let capabilities = agent.as_ref().map_or(Capabilities::ALL, |agent| agent.capabilities());
-        let fault = agent.and_then(|agent| Self::check_place(&*agent, workspace)).err();
-        match (AgentRequest::new(draft, capabilities), fault) {
-            (request, None) => request,
-            (request, Some(fault)) => {
-                Err([fault].into_iter().chain(request.err().unwrap_or_default()).collect())
+    pub fn check(&self, draft: RequestDraft) -> Result<AgentRequest, Vec<AgentRequestError>> {
+        match self.get(&draft.provider) {
+            Ok(agent) => AgentRequest::new(draft, agent.capabilities()),
+            Err(unknown) => {
+                let others = AgentRequest::new(draft, Capabilities::ALL).err().unwrap_or_default();
+                Err([unknown].into_iter().chain(others).collect())
             }
         }
     }

@@ -24,7 +24,7 @@ pub use command_queue::CommandQueue;
 pub use command_repository::{Cancellation, CommandRefusal, CommandRepository, Deletion};
 pub use command_signals::{CommandSignals, Signal, SignalStream};
 pub use credential_repository::{CredentialGrant, CredentialPut, CredentialRepository};
-pub use exec_backend::{ExecBackend, ExecError, MAX_OUTPUT_READ};
+pub use exec_backend::{ExecBackend, ExecError, MAX_OUTPUT_READ, ServerConnection};
 pub use pipeline_repository::PipelineRepository;
 pub use project_repository::{ProjectChange, ProjectRepository};
 pub use rdev_core::{Clock, Entropy, StoreError};

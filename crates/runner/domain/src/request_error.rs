@@ -51,9 +51,6 @@ pub enum AgentRequestError {
     /// The provider cannot run with the profile `full` on this host.
     #[error("the provider `{0}` refuses the profile `full` on this host, where it runs as root")]
     FullPermissionsUnsupported(AgentProvider),
-    /// The provider cannot work in a pod.
-    #[error("the provider `{0}` cannot work in a pod, where the project's workspace is")]
-    PodUnsupported(AgentProvider),
     /// There are more than [`MAX_TOOL_RULES`] allowed tools.
     #[error("must contain at most {MAX_TOOL_RULES} tools")]
     TooManyAllowedTools,
@@ -73,7 +70,7 @@ impl AgentRequestError {
     #[must_use]
     pub const fn pointer(&self) -> &'static str {
         match self {
-            Self::UnknownProvider(_) | Self::NoProvider | Self::PodUnsupported(_) => "/type",
+            Self::UnknownProvider(_) | Self::NoProvider => "/type",
             Self::PromptRequired | Self::PromptTooLarge => "/prompt",
             Self::InvalidTimeout(Timeout::Wall) => "/limits/wall_ms",
             Self::InvalidTimeout(Timeout::Idle) => "/limits/idle_ms",

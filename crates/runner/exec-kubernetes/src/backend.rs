@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use rdev_runner_domain::ports::{ExecBackend, ExecError};
+use rdev_runner_domain::ports::{ExecBackend, ExecError, ServerConnection};
 use rdev_runner_domain::{ExecSpec, ExecState, OutputStream, PodWorkspace, RunName, Workspace};
 use rdev_runner_exec_local::remote::{Answer, Call, Failure, StartForm};
 use tokio::sync::{Mutex as AsyncMutex, OnceCell};
@@ -19,9 +19,10 @@ use crate::connect::{SupervisorFile, connect};
 use crate::error::PodError;
 use crate::link::{Answered, Link};
 use crate::records::{Pod, Records, RunRecord};
+use crate::relayed::RelayedConnection;
 
 /// How long the supervisor waits for output or an end before it says that there is none yet.
-const WAIT_MS: u64 = 10_000;
+pub(crate) const WAIT_MS: u64 = 10_000;
 
 /// How long to wait before another attempt to reach a pod.
 const RETRY_INTERVAL: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(2));
@@ -46,14 +47,15 @@ pub struct KubernetesSettings {
 
 /// Programs in pods, and beside them those of another backend: runs whose workspace is not in a pod are the other's.
 /// See the documentation of the crate.
+#[derive(Clone)]
 pub struct KubernetesBackend {
     beside: Arc<dyn ExecBackend>,
-    cluster: Cluster,
+    cluster: Arc<Cluster>,
     records: Records,
-    supervisor: OnceCell<SupervisorFile>,
+    supervisor: Arc<OnceCell<SupervisorFile>>,
     settings: KubernetesSettings,
     /// The connections. One to a pod is made at a time.
-    links: Mutex<HashMap<Pod, Arc<Slot>>>,
+    links: Arc<Mutex<HashMap<Pod, Arc<Slot>>>>,
 }
 
 /// The connection to a pod, if there is one.
@@ -83,7 +85,7 @@ impl Retries {
 }
 
 /// What became of a request to a pod.
-enum Reached {
+pub(crate) enum Reached {
     Answered(Answered),
     /// The run is not there any more.
     Lost,
@@ -97,8 +99,8 @@ impl KubernetesBackend {
     /// Fails if the folder cannot be created.
     pub fn new(settings: KubernetesSettings, beside: Arc<dyn ExecBackend>) -> Result<Self, ExecError> {
         let records = Records::open(&settings.state).map_err(host("create the folder of pods"))?;
-        let cluster = Cluster::new(settings.kubeconfig.clone());
-        let (supervisor, links) = (OnceCell::new(), Mutex::default());
+        let cluster = Arc::new(Cluster::new(settings.kubeconfig.clone()));
+        let (supervisor, links) = (Arc::default(), Arc::default());
         Ok(Self { beside, cluster, records, supervisor, settings, links })
     }
 
@@ -128,6 +130,17 @@ impl KubernetesBackend {
         Ok(link)
     }
 
+    /// Sends a request without waiting for its answer, if there is a connection to the pod.
+    pub(crate) fn notify(&self, pod: &Pod, call: Call) {
+        let links = self.links.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(slot) = links.get(pod)
+            && let Ok(link) = slot.try_lock()
+            && let Some(link) = link.as_ref()
+        {
+            link.notify(call);
+        }
+    }
+
     /// Sends a request to a pod until it has an answer. A request that is repeated takes effect once.
     async fn ask(&self, pod: &Pod, call: &Call, body: &[u8]) -> Result<Answered, PodError> {
         let mut retries = Retries::new(self.settings.patience);
@@ -152,7 +165,7 @@ impl KubernetesBackend {
     }
 
     /// Sends a request about a run to its pod.
-    async fn ask_about(
+    pub(crate) async fn ask_about(
         &self,
         run: &RunName,
         record: &RunRecord,
@@ -304,6 +317,12 @@ impl ExecBackend for KubernetesBackend {
         self.ask_about(run, &record, &call, &[]).await.map(drop)
     }
 
+    async fn connect(&self, run: &RunName, port: u16) -> Result<Box<dyn ServerConnection>, ExecError> {
+        let Some(record) = self.find(run)? else { return self.beside.connect(run, port).await };
+        let connection = RelayedConnection::open(self.clone(), run.clone(), record, port).await?;
+        Ok(Box::new(connection))
+    }
+
     async fn terminate(&self, run: &RunName) -> Result<(), ExecError> {
         let Some(record) = self.find(run)? else { return self.beside.terminate(run).await };
         let call = Call::Terminate { run: run.to_string() };
@@ -342,12 +361,12 @@ fn is_unknown(error: &ExecError) -> bool {
 }
 
 /// Returns a text that no other request has.
-fn token() -> String {
+pub(crate) fn token() -> String {
     let random = || RandomState::new().hash_one(std::process::id());
     format!("{:016x}{:016x}", random(), random())
 }
 
-fn misunderstood() -> ExecError {
+pub(crate) fn misunderstood() -> ExecError {
     PodError::Host("the supervisor gives the answer to another question".to_owned()).into()
 }
 

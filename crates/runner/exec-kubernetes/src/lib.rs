@@ -9,10 +9,18 @@
 //! needs a shell and some tools there. Nothing of a run is in the command line or the URL of the `exec`: specifications,
 //! prompts and secrets go over its standard input.
 //!
+//! # Servers in pods
+//!
+//! A server in a pod listens on the loopback address of the pod. The runner reaches it through the supervisor of its run,
+//! which has the connections and passes their bytes to and fro as answers to numbered requests
+//! ([`connect`](rdev_runner_domain::ports::ExecBackend::connect)). It connects to no port but those at which the run itself
+//! listens. Of each connection it keeps one piece, and reads no more before that has arrived.
+//!
 //! # What a lost connection means
 //!
 //! Nothing for the run, whose supervisor goes on. The backend connects again and repeats what had no answer; a start and a
-//! write to the input carry a token, and take effect once. The end of a run is what its `exit.json` says. A run is lost
+//! write to the input carry a token, and take effect once, and bytes for and from a server carry their offset, so that its
+//! connections go on too. The end of a run is what its `exit.json` says. A run is lost
 //! if its pod was deleted or replaced, which the `uid` tells, or if the pod knows it no more.
 
 mod backend;
@@ -21,6 +29,7 @@ mod connect;
 mod error;
 mod link;
 mod records;
+mod relayed;
 
 pub use backend::{KubernetesBackend, KubernetesSettings};
 pub use error::PodError;

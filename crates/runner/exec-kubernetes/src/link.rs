@@ -6,9 +6,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use rdev_runner_exec_local::remote::frame::{self, Lengths};
-use rdev_runner_exec_local::remote::{Answer, Call, Request, Response, SILENCE_LIMIT};
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use rdev_runner_exec_local::remote::{Answer, Call, Request, Response, SILENCE_LIMIT, frame};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
 use tokio_util::task::AbortOnDropHandle;
@@ -35,7 +34,13 @@ const MAX_OUTGOING: usize = 16;
 pub(crate) type Answered = (Answer, Vec<u8>);
 
 enum Outgoing {
-    Request { id: u64, frame: Vec<u8>, answered: oneshot::Sender<Answered> },
+    /// A request whose answer no one waits for.
+    Notice(Vec<u8>),
+    Request {
+        id: u64,
+        frame: Vec<u8>,
+        answered: oneshot::Sender<Answered>,
+    },
     Cancel(u64),
 }
 
@@ -55,6 +60,14 @@ impl Link {
 
     pub(crate) fn is_open(&self) -> bool {
         !self.outgoing.is_closed()
+    }
+
+    /// Sends a request without waiting for its answer, if there is room for it.
+    pub(crate) fn notify(&self, call: Call) {
+        let id = self.last_id.fetch_add(1, Ordering::Relaxed) + 1;
+        if let Ok(frame) = frame::encode(&Request { id, call }, &[]) {
+            let _ = self.outgoing.try_send(Outgoing::Notice(frame));
+        }
     }
 
     /// Returns the answer to a request. Gives it up if the future is dropped.
@@ -138,6 +151,7 @@ async fn write(
                     used_at = Instant::now();
                     frame
                 }
+                Some(Outgoing::Notice(frame)) => frame,
                 Some(Outgoing::Cancel(id)) => match pending.all().remove(&id) {
                     Some(_) => without_body(id, Call::Cancel)?,
                     None => continue,
@@ -160,20 +174,11 @@ async fn write(
 async fn read(mut stdout: impl AsyncRead + Unpin, pending: &Pending) -> io::Result<()> {
     loop {
         let silent = |_| io::Error::other("the supervisor says nothing");
-        let (response, body) = timeout(SILENCE_LIMIT, next(&mut stdout)).await.map_err(silent)??;
+        let next = frame::next::<Response>(&mut stdout);
+        let (response, body) = timeout(SILENCE_LIMIT, next).await.map_err(silent)??;
         if let Some(answered) = pending.all().remove(&response.id) {
             // The caller may have given up.
             let _ = answered.send((response.answer, body));
         }
     }
-}
-
-async fn next(stdout: &mut (impl AsyncRead + Unpin)) -> io::Result<(Response, Vec<u8>)> {
-    let mut lengths = [0; Lengths::BYTES];
-    stdout.read_exact(&mut lengths).await?;
-    let lengths = Lengths::parse(lengths)?;
-    let (mut header, mut body) = (vec![0; lengths.header], vec![0; lengths.body]);
-    stdout.read_exact(&mut header).await?;
-    stdout.read_exact(&mut body).await?;
-    Ok((frame::header(&header)?, body))
 }

@@ -37,7 +37,7 @@ pub(crate) struct RunRecord {
 const STARTED: &[u8] = b"started\n";
 
 /// The records, a file for each run. Its first line is the pod.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Records(PathBuf);
 
 impl Records {

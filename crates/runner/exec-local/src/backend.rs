@@ -7,11 +7,12 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use nix::unistd::Uid;
-use rdev_runner_domain::ports::{ExecBackend, ExecError, MAX_OUTPUT_READ};
+use rdev_runner_domain::ports::{ExecBackend, ExecError, MAX_OUTPUT_READ, ServerConnection};
 use rdev_runner_domain::{ExecSpec, ExecState, OutputStream, RunName, SECRETS_FOLDER, Workspace};
 use secrecy::ExposeSecret;
 use tokio::time::sleep;
 
+use crate::listener::LocalConnection;
 use crate::run::{LocalRun, RunError, RunState};
 use crate::spec::{RunSpec, SupervisorCommand};
 use crate::{home, programs};
@@ -48,6 +49,8 @@ pub struct LocalBackend {
     homes: PathBuf,
     runs: PathBuf,
     version_runs: AtomicU64,
+    /// Whether runs have a relay, because the runner is elsewhere.
+    has_relays: bool,
 }
 
 /// Returns whether this process, and so every run, has the rights of root.
@@ -70,9 +73,15 @@ impl LocalBackend {
         for folder in [&homes, &runs] {
             home::private_folder(folder).map_err(host("create the folders of the local backend"))?;
         }
-        let backend = Self { settings, homes, runs, version_runs: AtomicU64::new(0) };
+        let version_runs = AtomicU64::new(0);
+        let backend = Self { settings, homes, runs, version_runs, has_relays: false };
         backend.remove_version_runs();
         Ok(backend)
+    }
+
+    /// Gives runs a relay, for a runner elsewhere.
+    pub(crate) fn with_relays(self) -> Self {
+        Self { has_relays: true, ..self }
     }
 
     /// Removes the runs of [`ExecBackend::version`] that an earlier runner did not remove.
@@ -133,6 +142,7 @@ impl LocalBackend {
             directory: self.runs.clone(),
             input: String::new(),
             wall_ms: Some(millis(VERSION_TIMEOUT)),
+            has_relay: false,
         };
         let started = self.start_run(run, &spec).await?;
         started.close_input();
@@ -204,6 +214,7 @@ impl ExecBackend for LocalBackend {
             directory,
             input: spec.input.clone(),
             wall_ms: spec.wall.map(millis),
+            has_relay: self.has_relays,
         };
         self.start_run(run, &spec).await.map(drop)
     }
@@ -272,6 +283,12 @@ impl ExecBackend for LocalBackend {
     async fn close_input(&self, run: &RunName) -> Result<(), ExecError> {
         self.find(run).await?.close_input();
         Ok(())
+    }
+
+    async fn connect(&self, run: &RunName, port: u16) -> Result<Box<dyn ServerConnection>, ExecError> {
+        self.find(run).await?.check_server(port).map_err(failure(run))?;
+        let connection = LocalConnection::open(port).await.map_err(host("connect to a server"))?;
+        Ok(Box::new(connection))
     }
 
     async fn terminate(&self, run: &RunName) -> Result<(), ExecError> {

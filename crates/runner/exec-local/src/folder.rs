@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs::{DirBuilder, File, OpenOptions, Permissions};
 use std::io::{self, ErrorKind, Read, Seek, SeekFrom, Write};
+use std::os::fd::AsRawFd;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
@@ -25,6 +26,9 @@ pub(crate) const START_TOKEN: &str = "start.json";
 pub(crate) const INPUT_TOKEN: &str = "input.json";
 pub(crate) const EXIT: &str = "exit.json";
 
+/// The socket at which the supervisor relays connections for a runner elsewhere.
+const RELAY: &str = "relay";
+
 impl RunFolder {
     pub(crate) fn new(path: &Path) -> Self {
         Self(path.to_owned())
@@ -44,6 +48,14 @@ impl RunFolder {
     /// Returns the file that is locked while a client elsewhere writes the input.
     pub(crate) fn input_lock(&self) -> PathBuf {
         self.0.join("input.lock")
+    }
+
+    /// Returns the socket of the relay, and a path to it that is short enough for a socket as long as the folder
+    /// is open.
+    pub(crate) fn relay(&self) -> io::Result<(File, PathBuf)> {
+        let folder = File::open(&self.0)?;
+        let path = format!("/proc/self/fd/{}/{RELAY}", folder.as_raw_fd());
+        Ok((folder, path.into()))
     }
 
     pub(crate) fn temporary(&self) -> PathBuf {
@@ -69,8 +81,10 @@ impl RunFolder {
         Ok(())
     }
 
-    /// Removes the temporary folder and the private files. What cannot be removed now goes with the folder of the run.
+    /// Removes the temporary folder, the private files and the socket of the relay. What cannot be removed now goes
+    /// with the folder of the run.
     pub(crate) fn remove_temporary(&self) {
+        let _ = std::fs::remove_file(self.0.join(RELAY));
         let _ = remove_tree(&self.secrets());
         let _ = remove_tree(&self.temporary());
     }

@@ -33,6 +33,11 @@ impl Identity {
         is_running && boot().is_ok_and(|boot| boot == self.boot)
     }
 
+    /// Returns the id of the process, if it runs.
+    pub(crate) fn pid(&self) -> Option<Pid> {
+        self.is_alive().then_some(Pid::from_raw(self.pid))
+    }
+
     /// Sends a signal, if the process runs.
     pub(crate) fn signal(&self, signal: Signal) -> bool {
         self.is_alive() && kill(Pid::from_raw(self.pid), signal).is_ok()

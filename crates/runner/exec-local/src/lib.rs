@@ -18,6 +18,7 @@
 //! | `guardian.json`, `supervisor.json` | the identities of the two processes that supervise the run |
 //! | `sweep.json` | what the last sweep of a run that goes on has found |
 //! | `start.json`, `input.json`, `input.lock` | what makes a start and a write take effect once, for a runner elsewhere |
+//! | `relay` | the socket at which the supervisor relays connections to the program's servers, for a runner elsewhere |
 //! | `exit.json` | how the program ended; there once nothing of the run is left |
 //!
 //! [`LocalGit`] adds `worktrees`, with the worktrees of runs and their records, and `git`, with what one operation needs.
@@ -41,7 +42,9 @@ mod git;
 mod guardian;
 mod home;
 mod identity;
+mod listener;
 mod programs;
+mod relay;
 pub mod remote;
 mod run;
 mod spec;

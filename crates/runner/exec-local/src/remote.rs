@@ -6,8 +6,10 @@
 
 pub mod frame;
 mod message;
+mod relay;
 mod repetition;
 mod serve;
 
+pub use crate::listener::MAX_PIECE;
 pub use message::{Answer, Call, Failure, Request, Response, StartForm, StateForm, StreamForm};
 pub use serve::{HANDSHAKE, SILENCE_LIMIT, install, serve};

@@ -17,6 +17,7 @@ use tokio::time::{Instant, sleep, timeout};
 use crate::exit::{Exit, Sweep};
 use crate::folder::{EXIT, GUARDIAN, INPUT_READY, RunFolder, SUPERVISOR, SWEEP, remove_tree};
 use crate::identity::Identity;
+use crate::listener;
 use crate::spec::{RunSpec, SupervisorCommand};
 use crate::sweep::SWEEP_LIMIT;
 
@@ -153,6 +154,12 @@ impl LocalRun {
         };
         let mut input = pipe::OpenOptions::new().open_sender(self.folder.input()).map_err(closed)?;
         input.write_all(bytes).await.map_err(closed)
+    }
+
+    /// Checks that a process of the run listens at a port of the loopback address.
+    pub(crate) fn check_server(&self, port: u16) -> Result<(), RunError> {
+        let ended = || io::Error::new(ErrorKind::ConnectionRefused, "the run has ended");
+        Ok(listener::check(self.supervisor.pid().ok_or_else(ended)?, port)?)
     }
 
     /// Ends the agent's standard input. Returns whether the run was there.

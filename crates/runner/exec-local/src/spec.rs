@@ -23,6 +23,8 @@ pub struct RunSpec {
     pub input: String,
     /// How many milliseconds it may take; without limit if there is none.
     pub wall_ms: Option<u64>,
+    /// Whether the supervisor relays connections to its servers, for a runner elsewhere.
+    pub has_relay: bool,
 }
 
 /// A command that calls [`supervise`](crate::supervise) with its last argument.
@@ -44,6 +46,7 @@ impl fmt::Debug for RunSpec {
             .field("directory", &self.directory)
             .field("input_bytes", &self.input.len())
             .field("wall_ms", &self.wall_ms)
+            .field("has_relay", &self.has_relay)
             .finish()
     }
 }

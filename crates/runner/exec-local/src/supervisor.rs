@@ -17,6 +17,7 @@ use rdev_runner_domain::{ExecEnd, OutputStream};
 use crate::exit::{Exit, Sweep};
 use crate::folder::{EXIT, RunFolder, SUPERVISOR, SWEEP};
 use crate::identity::Identity;
+use crate::relay::Relay;
 use crate::spec::RunSpec;
 use crate::sweep::{SWEEP_LIMIT, children, kill_all, outside, reap, sweep};
 
@@ -42,12 +43,15 @@ pub(crate) fn supervise(folder: &RunFolder) -> io::Result<()> {
     let input = OpenOptions::new().read(true).write(true).open(folder.input())?;
     let writer = OpenOptions::new().write(true).open(folder.input())?;
 
+    let relay = spec.has_relay.then(|| Relay::bind(folder)).transpose()?;
+
     let started_at = Instant::now();
     let agent = start(folder, &spec);
     let mut writing = None;
     let ended = begin(folder).map(|signals| match agent {
         Ok(agent) => {
             writing = Some(write_input(folder, writer, spec.input));
+            relay.into_iter().for_each(Relay::start);
             Supervisor { folder, agent, input: Some(input), signals }.watch(spec.wall_ms, started_at)
         }
         Err(error) => {

@@ -60,10 +60,17 @@ pub(crate) fn kill_all(children: &[Pid]) {
 /// Returns how many processes descend from a child of this process and are not in the session of this process.
 pub(crate) fn outside(child: Pid) -> u32 {
     let own = session(Pid::this()).unwrap_or_default();
-    let (mut found, mut ahead) = (0, vec![child]);
+    // One that has ended in between has none.
+    let is_outside = |process: &Pid| session(*process).is_some_and(|session| session != own);
+    let found = family(child).into_iter().filter(is_outside).count();
+    found.try_into().unwrap_or(u32::MAX)
+}
+
+/// Returns a process and those that descend from it.
+pub(crate) fn family(process: Pid) -> Vec<Pid> {
+    let (mut found, mut ahead) = (Vec::new(), vec![process]);
     while let Some(process) = ahead.pop() {
-        // One that has ended in between has none.
-        found += u32::from(session(process).is_some_and(|session| session != own));
+        found.push(process);
         ahead.extend(children_of(process));
     }
     found

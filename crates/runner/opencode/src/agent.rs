@@ -71,11 +71,6 @@ impl CodeAgent for OpenCodeAgent {
         Capabilities { max_budget: false, ..Capabilities::ALL }
     }
 
-    /// Its server listens on the loopback address of the pod, which the runner does not reach.
-    fn works_in_pods(&self) -> bool {
-        false
-    }
-
     /// Asks the program for its version. A server proves its dialect when it is started.
     async fn probe(&self) -> Result<AgentVersion, Unavailable> {
         let version = self.backend.version(&self.program).await;

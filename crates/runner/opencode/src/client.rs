@@ -13,17 +13,18 @@ use http::{HeaderValue, Method, Request, Response};
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use hyper::body::Incoming;
 use hyper_util::client::legacy;
-use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::Value;
 use tokio::time::{Instant, timeout, timeout_at};
 
+use crate::connector::Connector;
 use crate::decoder::{EventDecoder, ServerEvent};
 use crate::error::{RequestError, RequestFault};
 
-/// How long the server may take to say that it is there. It answers at once, or it does not listen yet.
-pub const AVAILABILITY_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long the server may take to say that it is there. It answers at once, but a pod may have to be reached again
+/// before.
+pub const AVAILABILITY_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// How long the server may take to answer the requests that open a session. The first of them loads the
 /// plugins of the folder, which can wait for an installation: 70 s were seen without a network.
@@ -48,7 +49,9 @@ const EXCERPT: usize = 300;
 
 /// The place in which a server answers.
 pub(crate) struct Endpoint {
-    /// Its address, on loopback.
+    /// The way to it.
+    pub(crate) connector: Connector,
+    /// Its address, on the loopback interface of the place in which it runs.
     pub(crate) address: SocketAddr,
     /// Its password (`OPENCODE_SERVER_PASSWORD`).
     pub(crate) password: String,
@@ -70,14 +73,14 @@ impl fmt::Debug for Endpoint {
 /// A client of one server.
 #[derive(Debug)]
 pub(crate) struct Client {
-    http: legacy::Client<HttpConnector, Full<Bytes>>,
+    http: legacy::Client<Connector, Full<Bytes>>,
     server: Endpoint,
     authorization: String,
 }
 
 impl Client {
     pub(crate) fn new(server: Endpoint) -> Self {
-        let http = legacy::Client::builder(TokioExecutor::new()).build(HttpConnector::new());
+        let http = legacy::Client::builder(TokioExecutor::new()).build(server.connector.clone());
         let authorization = STANDARD.encode(format!("opencode:{}", server.password));
         Self { http, server, authorization }
     }

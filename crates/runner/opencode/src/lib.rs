@@ -37,6 +37,7 @@
 mod agent;
 mod checkpoint;
 mod client;
+mod connector;
 mod decoder;
 mod error;
 mod records;

@@ -18,10 +18,17 @@ pub(crate) struct ServerRecord {
     pub(crate) project: String,
     pub(crate) directory: String,
     pub(crate) password: String,
-    /// A hash of the password, and of its environment with the secrets.
+    /// A hash of the password, of its environment with the secrets, and of its pod.
     pub(crate) secrets: String,
     /// When it was started, in milliseconds since the Unix epoch.
     pub(crate) started_ms: i64,
+}
+
+impl ServerRecord {
+    /// Returns the project, and its folder.
+    pub(crate) fn place(&self) -> (String, String) {
+        (self.project.clone(), self.directory.clone())
+    }
 }
 
 /// What is kept of a run, from before its prompt is sent.

@@ -3,11 +3,13 @@
 mod follow;
 mod requests;
 
+use std::time::Duration;
+
 use rdev_runner_domain::ports::EventSink;
 use rdev_runner_domain::{
     AgentEventKind, AgentRequest, AgentResult, AgentRun, FailureReason, Outcome, Timeout, Timestamp, Usage,
 };
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep, sleep_until};
 use tokio_util::sync::CancellationToken;
 
 pub use follow::{ABORT_PATIENCE, CHECK_INTERVAL, MAX_RETRIES, MAX_UNREADABLE_ANSWERS, RECONNECT_PATIENCE};
@@ -15,9 +17,13 @@ pub use follow::{ABORT_PATIENCE, CHECK_INTERVAL, MAX_RETRIES, MAX_UNREADABLE_ANS
 use crate::checkpoint::Checkpoint;
 use crate::client::{Client, EventStream, OPENING_TIMEOUT};
 use crate::records::RunRecord;
-use crate::servers::{Entered, RunningServer, Servers};
+use crate::servers::{Entered, Fate, RunningServer, Servers};
 use crate::turn::{Ending, Stop, Turn, outcome};
 use crate::watchdog::timed_out;
+
+/// How long the place of a server may be unreachable, and how often it is tried.
+const PLACE_PATIENCE: Duration = Duration::from_secs(30 * 60);
+const PLACE_INTERVAL: Duration = Duration::from_secs(1);
 
 /// A run.
 pub(crate) struct Run<'a> {
@@ -101,22 +107,26 @@ impl<'a> Run<'a> {
         checkpoint: Option<Checkpoint>,
     ) -> Option<AgentResult> {
         let earlier = u64::try_from(self.now_ms - record.started_ms).unwrap_or(0);
-        let earlier = std::time::Duration::from_millis(earlier);
+        let earlier = Duration::from_millis(earlier);
         self.began_at = self.began_at.checked_sub(earlier).unwrap_or(self.began_at);
         let is_new = checkpoint.is_none();
         let mut turn = Turn::new(&record, checkpoint);
-        // A server that has ended has left what it stored, and another one finds it.
-        let (entered, fate) = match servers.enter_again(&record.server, self.run.command_id()).await? {
+        let (entered, fate) = match self.enter_again(servers, &record.server).await? {
             Ok(entered) => (Ok(entered), None),
+            Err(fate @ Fate::Unknown(_)) => (Err(fate.to_string()), Some(fate)),
+            // It has left what it stored, and another one finds that.
             Err(fate) => (servers.enter(self.run).await, Some(fate)),
-        };
-        let gone = |reason: &str| {
-            let detail = format!("The OpenCode server ended while no runner was there: {reason}");
-            failed(FailureReason::NoResult, detail)
         };
         let entered = match entered {
             Ok(entered) => entered,
-            Err(error) => return Some(self.result(None, Some((&turn, String::new())), gone(&error))),
+            Err(error) => {
+                let stop = if self.cancelled.is_cancelled() {
+                    Stop { outcome: Outcome::Cancelled, detail: None }
+                } else {
+                    gone(&fate.unwrap_or(Fate::Ended(error)))
+                };
+                return Some(self.result(None, Some((&turn, String::new())), stop));
+            }
         };
         if is_new {
             self.start_session(&turn).await;
@@ -139,6 +149,19 @@ impl<'a> Run<'a> {
             },
         };
         Some(self.finish(entered, &turn, end).await)
+    }
+
+    /// Enters the server in which the run is. Waits for a place that cannot be reached for now.
+    async fn enter_again(&self, servers: &Servers, server: &str) -> Option<Result<Entered, Fate>> {
+        let until = Instant::now() + PLACE_PATIENCE;
+        loop {
+            match servers.enter_again(server, self.run.command_id()).await? {
+                Err(Fate::Unknown(_)) if !self.cancelled.is_cancelled() && Instant::now() < until => {
+                    sleep(PLACE_INTERVAL).await;
+                }
+                entered => return Some(entered),
+            }
+        }
     }
 
     async fn finish(&self, entered: Entered, turn: &Turn, end: End) -> AgentResult {
@@ -224,6 +247,15 @@ impl<'a> Conversation<'a> {
         self.take_history(turn, &history).await;
         self.deny_pending(turn).await;
         Ok(stream)
+    }
+}
+
+/// Returns the end of a run whose server is gone.
+fn gone(fate: &Fate) -> Stop {
+    let detail = format!("The OpenCode server is gone: {fate}");
+    match fate {
+        Fate::Lost => Stop { outcome: Outcome::Lost, detail: Some(detail) },
+        Fate::Ended(_) | Fate::Unknown(_) => failed(FailureReason::NoResult, detail),
     }
 }
 

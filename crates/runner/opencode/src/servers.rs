@@ -10,17 +10,18 @@ use std::time::Duration;
 
 use rdev_core::Entropy;
 use rdev_runner_domain::ports::{Clock, ExecBackend};
-use rdev_runner_domain::{AgentRun, CommandId, RunName, RunSecrets, Workspace};
+use rdev_runner_domain::{AgentRun, CommandId, RunName, RunSecrets};
 use tokio::runtime::Handle;
 use tokio::sync::{Mutex as AsyncMutex, OnceCell};
 use tokio::time::interval;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+pub(crate) use launch::Fate;
 pub use launch::{MAX_STEPS, SERVER_LIFETIME, START_TIMEOUT};
 pub(crate) use server::RunningServer;
 
-use crate::records::{Records, ServerRecord};
+use crate::records::{Ownership, Records, ServerRecord};
 use crate::settings::OpenCodeSettings;
 use server::{discard, fingerprint, hex};
 
@@ -122,22 +123,23 @@ impl Servers {
     ///
     /// # Errors
     ///
-    /// Returns how the server has ended.
-    pub(crate) async fn enter_again(
-        &self,
-        name: &str,
-        command: CommandId,
-    ) -> Option<Result<Entered, String>> {
-        let record = self.shared.records.find_server(name).ok()?;
+    /// Returns what became of the server.
+    pub(crate) async fn enter_again(&self, name: &str, command: CommandId) -> Option<Result<Entered, Fate>> {
+        let record = self.shared.records.find_server(name).ok()??;
         self.shared.adopt().await;
+        let lock = self.shared.lock(&record.place());
+        let _one_at_a_time = lock.lock().await;
         let known = self.shared.running().iter().find(|server| server.name() == name).cloned();
         let server = match known {
             Some(server) => server,
-            // It has ended, or another process looks after it.
-            None => match self.shared.find(record?, false).await {
-                Ok(server) => Arc::new(server),
-                Err(fate) => return Some(Err(fate)),
-            },
+            // It has ended, another process looks after it, or it could not be reached before.
+            None => {
+                let ownership = self.shared.records.own(name).ok().flatten();
+                match self.shared.take_over(record, ownership).await {
+                    Ok(server) => server,
+                    Err(fate) => return Some(Err(fate)),
+                }
+            }
         };
         {
             let mut runs = server.runs().await;
@@ -196,7 +198,7 @@ impl Shared {
     async fn enter(self: &Arc<Self>, run: &AgentRun) -> Result<Entered, String> {
         self.adopt().await;
         self.watch_idle();
-        let place = (run.request.draft().project.as_str().to_owned(), directory(&run.workspace)?);
+        let place = (run.request.draft().project.as_str().to_owned(), launch::directory(&run.workspace)?);
         let lock = self.lock(&place);
         let _one_at_a_time = lock.lock().await;
         let candidates: Vec<_> =
@@ -204,10 +206,16 @@ impl Shared {
         for server in candidates {
             let mut runs = server.runs().await;
             let is_young = self.now_ms() - server.record.started_ms < millis(SERVER_LIFETIME / 2);
-            if !server.is_retired() && is_young && server.fate().await.is_none() {
-                runs.count += 1;
-                drop(runs);
-                return Ok(self.entered(server));
+            if !server.is_retired() && is_young {
+                match server.fate().await {
+                    None => {
+                        runs.count += 1;
+                        drop(runs);
+                        return Ok(self.entered(server));
+                    }
+                    Some(Fate::Unknown(reason)) => return Err(reason),
+                    Some(_) => {}
+                }
             }
             server.retire();
             if server.is_free(&runs) {
@@ -256,21 +264,37 @@ impl Shared {
         connected
     }
 
-    /// Finds a server of an earlier runner.
-    async fn find(&self, record: ServerRecord, is_owner: bool) -> Result<RunningServer, String> {
-        let name: RunName = record.name.parse().map_err(|error| format!("{error}"))?;
-        let ownership = if is_owner {
-            let owned = self.records.own(&record.name).map_err(|error| error.to_string())?;
-            Some(owned.ok_or("another runner looks after it")?)
-        } else {
-            None
-        };
+    /// Finds a server of an earlier runner, and looks after it with its ownership.
+    async fn take_over(
+        &self,
+        record: ServerRecord,
+        ownership: Option<Ownership>,
+    ) -> Result<Arc<RunningServer>, Fate> {
+        let name: RunName = record.name.parse().map_err(|error| Fate::Ended(format!("{error}")))?;
+        let is_owner = ownership.is_some();
         let connected = match launch::fate(&*self.backend, &name).await {
             Some(fate) => Err(fate),
-            None => self.connect(&name, record, ownership).await,
+            None => match self.connect(&name, record, ownership).await {
+                Ok(server) => Ok(Arc::new(server)),
+                Err(error) => Err(launch::fate(&*self.backend, &name).await.unwrap_or(Fate::Ended(error))),
+            },
         };
-        if connected.is_err() && is_owner {
-            discard(&*self.backend, &self.records, &name).await;
+        match &connected {
+            Ok(server) if is_owner => {
+                tracing::info!(server = server.name(), "taking over a server of an earlier runner");
+                let runs = self.records.runs().into_iter();
+                let of_server = runs.filter(|(_, run)| run.server == server.name());
+                server.wait_for(of_server.map(|(command, _)| command));
+                self.running().push(Arc::clone(server));
+            }
+            Ok(_) => {}
+            Err(Fate::Unknown(reason)) => {
+                tracing::warn!(server = %name, reason, "a server of an earlier runner cannot be reached");
+            }
+            Err(Fate::Ended(_) | Fate::Lost) if is_owner => {
+                discard(&*self.backend, &self.records, &name).await;
+            }
+            Err(_) => {}
         }
         connected
     }
@@ -279,7 +303,7 @@ impl Shared {
         &self,
         name: &RunName,
         record: ServerRecord,
-        ownership: Option<crate::records::Ownership>,
+        ownership: Option<Ownership>,
     ) -> Result<RunningServer, String> {
         let address = launch::address(&*self.backend, name).await?;
         let (backend, records) = (Arc::clone(&self.backend), self.records.clone());
@@ -292,12 +316,9 @@ impl Shared {
     async fn adopt(&self) {
         let adopting = async {
             for record in self.records.servers() {
-                if let Ok(server) = self.find(record, true).await {
-                    tracing::info!(server = server.name(), "taking over a server of an earlier runner");
-                    let runs = self.records.runs().into_iter();
-                    let of_server = runs.filter(|(_, run)| run.server == server.name());
-                    server.wait_for(of_server.map(|(command, _)| command));
-                    self.running().push(Arc::new(server));
+                if let Ok(Some(ownership)) = self.records.own(&record.name) {
+                    // One that has ended is removed. One that cannot be reached is taken over by its runs.
+                    let _ = self.take_over(record, Some(ownership)).await;
                 }
             }
         };
@@ -352,18 +373,9 @@ impl Shared {
     }
 }
 
-/// Returns the folder of a workspace, as the server sees it.
-fn directory(workspace: &Workspace) -> Result<String, String> {
-    match workspace {
-        Workspace::Local { path } => Ok(path.as_str().to_owned()),
-        other => Err(format!("the workspace is not on this machine: {other:?}")),
-    }
-}
-
 fn is_for(server: &RunningServer, place: &Place, run: &AgentRun) -> bool {
     let record = &server.record;
-    (&record.project, &record.directory) == (&place.0, &place.1)
-        && record.secrets == fingerprint(&record.password, run)
+    record.place() == *place && record.secrets == fingerprint(&record.password, run)
 }
 
 async fn stop_idle_servers(shared: Weak<Shared>, every: Duration) {

@@ -1,9 +1,10 @@
 //! The contract of the backends: one test for each MUST of [`ExecBackend`].
 //!
 //! A backend's integration test implements [`ExecHarness`] and passes an expression that creates one to
-//! [`exec_contract_tests!`](crate::exec_contract_tests). The place in which programs run has `/bin/sh` and the
-//! usual tools.
+//! [`exec_contract_tests!`](crate::exec_contract_tests). The place in which programs run has `/bin/sh`, the
+//! usual tools and `python3`.
 
+mod connections;
 mod ends;
 mod runs;
 mod streams;
@@ -18,6 +19,7 @@ use rdev_runner_domain::{ExecEnd, ExecSpec, ExecState, OutputStream, RunName, Wo
 
 use crate::suite::suite;
 
+pub use connections::*;
 pub use ends::*;
 pub use runs::*;
 pub use streams::*;
@@ -56,6 +58,9 @@ suite! {$
     a_stop_can_be_repeated
     nothing_outlives_a_run
     what_a_program_has_left_behind_is_swept
+    a_connection_carries_every_byte_once
+    only_a_server_of_the_run_is_reached
+    a_connection_waits_for_its_server
 }
 
 fn name(text: &str) -> RunName {

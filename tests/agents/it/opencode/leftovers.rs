@@ -14,10 +14,10 @@ async fn no_tool_outlives_a_run_that_completes() {
     assert_eq!(subject.tools(), [""; 0]);
     // The server goes on.
     let server = |line: &String| line.contains(" serve ");
-    let before: Vec<_> = subject.scene.processes().into_iter().filter(server).collect();
+    let before: Vec<_> = subject.processes().into_iter().filter(server).collect();
     assert_eq!(before.len(), 1);
     assert_completed(&subject.play(2, "MOCK text Again.").await.0, "Again.");
-    let after: Vec<_> = subject.scene.processes().into_iter().filter(server).collect();
+    let after: Vec<_> = subject.processes().into_iter().filter(server).collect();
     assert_eq!(before, after);
     subject.close().await;
 }

@@ -72,24 +72,3 @@ async fn only_an_administrator_names_a_pod() {
     scene.with_key(&key, "PATCH", "/projects/p", r#"{"max_running":2}"#).await.expect(200);
     scene.with_key(&key, "POST", "/projects/p/commands", r#"{"prompt":"x"}"#).await.expect(202);
 }
-
-#[tokio::test]
-async fn a_provider_that_works_in_no_pods_is_refused() {
-    let scene = Scene::new();
-    let body = json!({ "name": "p", "provider": "opencode", "workspace": workspace() });
-    let refused = scene.post("/projects", body).await.refused(422, "validation_failed");
-    assert_eq!(refused.places(), ["/provider"]);
-    scene.post("/projects", json!({ "name": "p", "workspace": workspace() })).await.expect(201);
-    let command = json!({ "type": "opencode", "prompt": "x" });
-    let refused = scene.post("/projects/p/commands", command).await.refused(422, "validation_failed");
-    assert_eq!(refused.places(), ["/type"]);
-    assert!(refused.json().to_string().contains("cannot work in a pod"));
-    let patch = json!({ "provider": "opencode" });
-    let refused = scene.json("PATCH", "/projects/p", patch).await.refused(422, "validation_failed");
-    assert_eq!(refused.places(), ["/provider"]);
-    // Neither does a project move to a pod that has such a provider.
-    scene.post("/projects", json!({ "name": "q", "provider": "opencode" })).await.expect(201);
-    let patch = json!({ "workspace": workspace() });
-    let refused = scene.json("PATCH", "/projects/q", patch).await.refused(422, "validation_failed");
-    assert_eq!(refused.places(), ["/provider"]);
-}

@@ -59,10 +59,6 @@ impl CodeAgent for Agent {
         self.capabilities
     }
 
-    fn works_in_pods(&self) -> bool {
-        self.provider.as_str() != "opencode"
-    }
-
     async fn probe(&self) -> Result<AgentVersion, Unavailable> {
         self.probes.fetch_add(1, Ordering::SeqCst);
         match self.availability {

@@ -26,7 +26,7 @@ impl Inherited {
     /// settings.
     pub(super) const fn has(&self, fault: &AgentRequestError) -> bool {
         match fault {
-            AgentRequestError::UnknownProvider(_) | AgentRequestError::PodUnsupported(_) => self.provider,
+            AgentRequestError::UnknownProvider(_) => self.provider,
             AgentRequestError::FullPermissionsUnsupported(_) => self.permissions,
             AgentRequestError::MaxTurnsUnsupported(_) => self.max_turns,
             AgentRequestError::MaxBudgetUnsupported(_) => self.max_budget,

@@ -3,9 +3,7 @@
 use std::sync::Arc;
 
 use rdev_runner_app::{AgentRegistry, DemoAgent, DuplicateAgent};
-use rdev_runner_domain::{
-    AgentProvider, AgentRequestError, PermissionProfile, RequestDraft, Session, Workspace,
-};
+use rdev_runner_domain::{AgentProvider, AgentRequestError, PermissionProfile, RequestDraft, Session};
 use rdev_runner_testkit::draft;
 
 fn provider(name: &str) -> AgentProvider {
@@ -18,10 +16,6 @@ fn registry(names: &[&str]) -> AgentRegistry {
         registry.register(Arc::new(DemoAgent::new(provider(name)))).unwrap();
     }
     registry
-}
-
-fn local() -> Workspace {
-    Workspace::Local { path: "/srv".parse().unwrap() }
 }
 
 fn names(registry: &AgentRegistry) -> Vec<String> {
@@ -67,14 +61,10 @@ fn an_empty_registry_has_no_default() {
 #[test]
 fn a_request_is_checked_for_its_provider() {
     let registry = registry(&["demo"]);
-    let workspace = local();
     let known = RequestDraft { provider: provider("demo"), ..draft(1, "Hello.") };
-    assert!(registry.check(known.clone(), &workspace).is_ok());
+    assert!(registry.check(known.clone()).is_ok());
     let resume = RequestDraft { session: Session::Resume("ses_1".parse().unwrap()), ..known };
-    assert_eq!(
-        registry.check(resume, &workspace),
-        Err(vec![AgentRequestError::ResumeUnsupported(provider("demo"))])
-    );
+    assert_eq!(registry.check(resume), Err(vec![AgentRequestError::ResumeUnsupported(provider("demo"))]));
 }
 
 #[test]
@@ -85,7 +75,7 @@ fn an_unknown_provider_is_reported_with_the_faults_of_any_provider() {
         permissions: PermissionProfile::Full,
         ..draft(1, " ")
     };
-    let faults = registry(&["demo"]).check(unknown, &local()).unwrap_err();
+    let faults = registry(&["demo"]).check(unknown).unwrap_err();
     let expected =
         [AgentRequestError::UnknownProvider(provider("unknown")), AgentRequestError::PromptRequired];
     assert_eq!(faults, expected);

@@ -21,11 +21,6 @@ pub trait CodeAgent: Send + Sync + 'static {
         true
     }
 
-    /// Returns whether the agent can work in a pod.
-    fn works_in_pods(&self) -> bool {
-        true
-    }
-
     /// Finds out whether the agent can run now, and in which version.
     async fn probe(&self) -> Result<AgentVersion, Unavailable>;
 

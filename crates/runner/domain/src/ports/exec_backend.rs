@@ -88,6 +88,15 @@ pub trait ExecBackend: Send + Sync + 'static {
     /// (`a_program_gets_all_input`, `a_closed_input_takes_nothing`)
     async fn close_input(&self, run: &RunName) -> Result<(), ExecError>;
 
+    /// Connects to a server that a run has: its program, or a process that descends from it, listens at this port of
+    /// the loopback address of the place.
+    ///
+    /// 1. MUST carry every byte of both directions once and in order. (`a_connection_carries_every_byte_once`)
+    /// 2. MUST reach only servers of the run. (`only_a_server_of_the_run_is_reached`)
+    /// 3. MUST wait while the server reads nothing, and read nothing from it that no one receives.
+    ///    (`a_connection_waits_for_its_server`)
+    async fn connect(&self, run: &RunName, port: u16) -> Result<Box<dyn ServerConnection>, ExecError>;
+
     /// Stops a run: asks the program to end, kills it after a grace, and then everything that descends from
     /// it. Returns at once.
     ///
@@ -107,6 +116,17 @@ pub trait ExecBackend: Send + Sync + 'static {
 
     /// Removes a run that has ended or is lost, with its output. (`only_an_ended_run_is_removed`)
     async fn remove(&self, run: &RunName) -> Result<(), ExecError>;
+}
+
+/// A connection to a server of a run. It is closed when it is dropped. One that has failed, or whose operation was
+/// dropped, is of no use any more.
+#[async_trait]
+pub trait ServerConnection: Send + Sync {
+    /// Returns the next bytes; none once the server has closed the connection. One call at a time.
+    async fn receive(&self) -> Result<Vec<u8>, ExecError>;
+
+    /// Sends bytes. Waits while the server does not read. One call at a time.
+    async fn send(&self, bytes: &[u8]) -> Result<(), ExecError>;
 }
 
 /// The failure of an operation of a backend.

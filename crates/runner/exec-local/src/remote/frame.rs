@@ -5,6 +5,7 @@ use std::io::{self, ErrorKind, Read};
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use tokio::io::{AsyncRead, AsyncReadExt};
 
 /// The longest header, in bytes.
 const MAX_HEADER: u32 = 64 * 1024;
@@ -14,23 +15,17 @@ const MAX_BODY: u32 = 64 * 1024 * 1024;
 
 /// The lengths of the parts of a frame.
 #[derive(Debug, Clone, Copy)]
-pub struct Lengths {
-    /// The length of the header.
-    pub header: usize,
-    /// The length of the body.
-    pub body: usize,
+struct Lengths {
+    header: usize,
+    body: usize,
 }
 
 impl Lengths {
     /// The length of the lengths.
-    pub const BYTES: usize = 8;
+    const BYTES: usize = 8;
 
-    /// Reads the beginning of a frame.
-    ///
-    /// # Errors
-    ///
-    /// Fails for a frame that is too long.
-    pub fn parse(bytes: [u8; Self::BYTES]) -> io::Result<Self> {
+    /// Reads the beginning of a frame. Fails for a frame that is too long.
+    fn parse(bytes: [u8; Self::BYTES]) -> io::Result<Self> {
         let [a, b, c, d, e, f, g, h] = bytes;
         let (header, body) = (u32::from_be_bytes([a, b, c, d]), u32::from_be_bytes([e, f, g, h]));
         if header > MAX_HEADER || body > MAX_BODY {
@@ -61,13 +56,23 @@ pub fn encode(header: &impl Serialize, body: &[u8]) -> io::Result<Vec<u8>> {
     Ok(frame)
 }
 
-/// Returns the header of a frame.
+fn header<T: DeserializeOwned>(bytes: &[u8]) -> io::Result<T> {
+    Ok(serde_json::from_slice(bytes)?)
+}
+
+/// Returns the next frame: its header and its body.
 ///
 /// # Errors
 ///
-/// Fails if it is no such document.
-pub fn header<T: DeserializeOwned>(bytes: &[u8]) -> io::Result<T> {
-    Ok(serde_json::from_slice(bytes)?)
+/// Fails at the end of the stream, and for what is no frame.
+pub async fn next<T: DeserializeOwned>(stream: &mut (impl AsyncRead + Unpin)) -> io::Result<(T, Vec<u8>)> {
+    let mut lengths = [0; Lengths::BYTES];
+    stream.read_exact(&mut lengths).await?;
+    let lengths = Lengths::parse(lengths)?;
+    let (mut bytes, mut body) = (vec![0; lengths.header], vec![0; lengths.body]);
+    stream.read_exact(&mut bytes).await?;
+    stream.read_exact(&mut body).await?;
+    Ok((header(&bytes)?, body))
 }
 
 /// Reads the next frame.
@@ -75,7 +80,7 @@ pub fn header<T: DeserializeOwned>(bytes: &[u8]) -> io::Result<T> {
 /// # Errors
 ///
 /// Fails at the end of the stream, and for what is no frame.
-pub(super) fn read<T: DeserializeOwned>(stream: &mut impl Read) -> io::Result<(T, Vec<u8>)> {
+pub(crate) fn read<T: DeserializeOwned>(stream: &mut impl Read) -> io::Result<(T, Vec<u8>)> {
     let mut lengths = [0; Lengths::BYTES];
     stream.read_exact(&mut lengths)?;
     let lengths = Lengths::parse(lengths)?;

@@ -64,6 +64,31 @@ pub enum Call {
     CloseInput {
         run: String,
     },
+    /// Connects to a server of the run. The connection has this name, and is opened once.
+    Connect {
+        run: String,
+        connection: String,
+        port: u16,
+    },
+    /// Waits at most so long for bytes of a connection from this offset on, all bytes before which have arrived. The
+    /// body of the answer has them.
+    Receive {
+        run: String,
+        connection: String,
+        offset: u64,
+        wait_ms: u64,
+    },
+    /// Sends the body, which begins at this offset, as far as the server takes it in this time.
+    Send {
+        run: String,
+        connection: String,
+        offset: u64,
+        wait_ms: u64,
+    },
+    Disconnect {
+        run: String,
+        connection: String,
+    },
     Terminate {
         run: String,
     },
@@ -97,6 +122,8 @@ pub enum Answer {
     /// The body has output. There may be more unless the run `has_ended`.
     #[expect(missing_docs, reason = "it is described above")]
     Output { has_ended: bool },
+    /// The number of all bytes that a server has taken from a connection.
+    Sent(u64),
     /// The operation failed.
     Failed(Failure),
 }

@@ -17,12 +17,12 @@ use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::timeout;
 
 use super::message::{Answer, Call, Failure, Request, Response, StartForm};
-use super::{frame, repetition};
+use super::{frame, relay, repetition};
 use crate::backend::{LocalBackend, LocalSettings};
 use crate::spec::SupervisorCommand;
 
 /// The line by which a supervisor says that it reads requests. Its number is the version of the protocol.
-pub const HANDSHAKE: &str = "rdev-supervise 1";
+pub const HANDSHAKE: &str = "rdev-supervise 2";
 
 /// How long either side may say nothing before the other one gives up the connection.
 pub const SILENCE_LIMIT: Duration = Duration::from_secs(30);
@@ -49,7 +49,7 @@ pub fn serve(root: &Path) -> io::Result<()> {
         path: std::env::var("PATH").unwrap_or_else(|_| DEFAULT_PATH.to_owned()),
         agent_home: None,
     });
-    let backend = Arc::new(backend.map_err(io::Error::other)?);
+    let backend = Arc::new(backend.map_err(io::Error::other)?.with_relays());
     say(HANDSHAKE)?;
     // The streams are read and written by threads, because they may be anything. Both end with the process.
     let (arrived, requests) = mpsc::channel(MAX_WAITING);
@@ -126,11 +126,11 @@ impl Server {
                 _ => {}
             }
             let (backend, answers) = (Arc::clone(&self.backend), self.answers.clone());
-            let tasks = if matches!(call, Call::Status { .. } | Call::Follow { .. }) {
-                &mut self.waiting
-            } else {
-                &mut self.acting
-            };
+            let waits = matches!(
+                call,
+                Call::Status { .. } | Call::Follow { .. } | Call::Receive { .. } | Call::Send { .. }
+            );
+            let tasks = if waits { &mut self.waiting } else { &mut self.acting };
             let task = tasks.spawn(async move {
                 let (answer, output) = answer(&backend, call, body).await;
                 let response = frame::encode(&Response { id, answer }, &output);
@@ -195,6 +195,10 @@ async fn carry_out(backend: &LocalBackend, call: Call, body: Vec<u8>) -> Result<
         Call::Write { run, token } => {
             done(repetition::write_once(backend, &name(&run)?, &body, &token).await)
         }
+        Call::Connect { ref run, .. }
+        | Call::Receive { ref run, .. }
+        | Call::Send { ref run, .. }
+        | Call::Disconnect { ref run, .. } => relay::ask(backend, &name(run)?, call, &body).await,
         Call::CloseInput { run } => done(backend.close_input(&name(&run)?).await),
         Call::Terminate { run } => done(backend.terminate(&name(&run)?).await),
         Call::Sweep { run } => Ok((Answer::Swept(backend.sweep(&name(&run)?).await?), Vec::new())),

@@ -5,9 +5,10 @@ use std::time::Duration;
 use rdev_runner_domain::{AgentEventKind, FailureReason, Outcome};
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
-use super::{Conversation, End, failed};
+use super::{Conversation, End, PLACE_PATIENCE, failed, gone};
 use crate::client::{EventStream, REQUEST_TIMEOUT};
 use crate::decoder::ServerEvent;
+use crate::servers::Fate;
 use crate::turn::{Ending, Stop, Turn};
 use crate::watchdog::{Watchdog, timed_out};
 
@@ -54,7 +55,7 @@ impl Conversation<'_> {
                 }
                 event = stream.next() => match event {
                     Some(event) => self.take(event, turn).await,
-                    None => match self.reconnect(turn).await {
+                    None => match self.reconnect(turn, &watchdog).await {
                         Ok(reopened) => {
                             stream = reopened;
                             check_at = Instant::now();
@@ -150,9 +151,9 @@ impl Conversation<'_> {
     }
 
     /// Opens the stream of events again, and takes the events that it missed. Fails at once if the server has
-    /// ended.
-    async fn reconnect(&self, turn: &mut Turn) -> Result<EventStream, Stop> {
-        let until = Instant::now() + RECONNECT_PATIENCE;
+    /// ended. A place that cannot be reached is waited for until a limit is exceeded, or the run is cancelled.
+    async fn reconnect(&self, turn: &mut Turn, watchdog: &Watchdog) -> Result<EventStream, Stop> {
+        let began_at = Instant::now();
         let mut wait = RECHECK_INTERVAL;
         loop {
             let error = match self.client.events(REQUEST_TIMEOUT).await {
@@ -163,12 +164,19 @@ impl Conversation<'_> {
                 Err(error) => error.to_string(),
             };
             let fate = self.server.fate().await;
-            if fate.is_some() || Instant::now() + wait > until {
-                let reason = fate.unwrap_or(error);
-                return Err(failed(
-                    FailureReason::NoResult,
-                    format!("The OpenCode server is gone: {reason}"),
-                ));
+            let patience = match &fate {
+                None => RECONNECT_PATIENCE,
+                Some(Fate::Unknown(_)) if self.run.cancelled.is_cancelled() => {
+                    return Err(Stop { outcome: Outcome::Cancelled, detail: None });
+                }
+                Some(Fate::Unknown(_)) => match watchdog.exceeded(turn.has_running_tool()) {
+                    Some(kind) => return Err(timed_out(kind, self.run.request().limits())),
+                    None => PLACE_PATIENCE,
+                },
+                Some(_) => Duration::ZERO,
+            };
+            if began_at.elapsed() + wait > patience {
+                return Err(gone(&fate.unwrap_or(Fate::Ended(error))));
             }
             sleep(wait).await;
             wait = (2 * wait).min(Duration::from_secs(2));

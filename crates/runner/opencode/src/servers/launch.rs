@@ -1,11 +1,12 @@
 //! The start of a server.
 
+use std::fmt;
 use std::net::SocketAddr;
 use std::time::Duration;
 
 use http::Method;
-use rdev_runner_domain::ports::ExecBackend;
-use rdev_runner_domain::{AgentRun, ExecSpec, ExecState, OutputStream, RunName};
+use rdev_runner_domain::ports::{ExecBackend, ExecError};
+use rdev_runner_domain::{AgentRun, ExecSpec, ExecState, OutputStream, RunName, Workspace};
 use serde_json::json;
 use tokio::time::timeout;
 
@@ -68,6 +69,15 @@ pub(super) fn spec(program: &str, run: &AgentRun, password: &str) -> ExecSpec {
     }
 }
 
+/// Returns the folder of a workspace, as the server sees it.
+pub(super) fn directory(workspace: &Workspace) -> Result<String, String> {
+    match workspace {
+        Workspace::Local { path } => Ok(path.as_str().to_owned()),
+        Workspace::Kubernetes(place) => Ok(place.path.as_str().to_owned()),
+        other => Err(format!("the workspace is of an unknown kind: {other:?}")),
+    }
+}
+
 /// Waits until a server listens, and returns its address.
 ///
 /// # Errors
@@ -81,7 +91,8 @@ pub(super) async fn address(backend: &dyn ExecBackend, name: &RunName) -> Result
             let read = backend.follow_output(name, OutputStream::Stdout, offset).await;
             let more = read.map_err(|error| error.to_string())?;
             if more.is_empty() || greeting.len() > MAX_GREETING {
-                return Err(fate(backend, name).await.unwrap_or_else(|| "it printed no address".to_owned()));
+                let fate = fate(backend, name).await;
+                return Err(fate.map_or_else(|| "it printed no address".to_owned(), |fate| fate.to_string()));
             }
             greeting.extend(more);
             if let Some(address) = listening(&String::from_utf8_lossy(&greeting)) {
@@ -99,23 +110,44 @@ fn listening(greeting: &str) -> Option<SocketAddr> {
     lines.find_map(|line| line.split_once("listening on http://")?.1.trim().parse().ok())
 }
 
+/// What became of a server.
+#[derive(Debug, Clone)]
+pub(crate) enum Fate {
+    /// It has ended, for this reason.
+    Ended(String),
+    /// It was killed together with its supervisor, or its pod is gone.
+    Lost,
+    /// The place in which it runs cannot be reached now, for this reason.
+    Unknown(String),
+}
+
+impl fmt::Display for Fate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Ended(reason) | Self::Unknown(reason) => reason,
+            Self::Lost => "its supervisor was killed, or its pod is gone",
+        })
+    }
+}
+
 /// Returns how a server has ended, with the end of its standard error; `None` while it runs.
-pub(super) async fn fate(backend: &dyn ExecBackend, name: &RunName) -> Option<String> {
+pub(super) async fn fate(backend: &dyn ExecBackend, name: &RunName) -> Option<Fate> {
     let end = match backend.status(name).await {
         Ok(ExecState::Running) => return None,
         Ok(ExecState::Ended(end)) => match (end.start_error, end.exit_code, end.signal) {
-            (Some(error), _, _) => return Some(error),
+            (Some(error), _, _) => return Some(Fate::Ended(error)),
             (None, Some(code), _) => format!("it ended with exit code {code}"),
             (None, None, Some(signal)) => format!("it was ended by signal {signal}"),
             (None, None, None) => "it has ended".to_owned(),
         },
-        Ok(ExecState::Lost) => "its supervisor was killed".to_owned(),
-        Err(error) => return Some(error.to_string()),
+        Ok(ExecState::Lost) => return Some(Fate::Lost),
+        Err(error @ ExecError::Host { .. }) => return Some(Fate::Unknown(error.to_string())),
+        Err(error) => return Some(Fate::Ended(error.to_string())),
     };
     let complaint = backend.tail_output(name, OutputStream::Stderr, COMPLAINT).await.unwrap_or_default();
     let complaint = String::from_utf8_lossy(&complaint);
     let words: Vec<_> = complaint.split_whitespace().collect();
-    Some(if words.is_empty() { end } else { format!("{end}: {}", words.join(" ")) })
+    Some(Fate::Ended(if words.is_empty() { end } else { format!("{end}: {}", words.join(" ")) }))
 }
 
 /// Returns the version of the server. An answer without one comes from something else: OpenCode's own, of

@@ -8,14 +8,15 @@ use std::sync::{Arc, Mutex as SyncMutex, MutexGuard as SyncMutexGuard, PoisonErr
 use std::time::Duration;
 
 use rdev_runner_domain::ports::{ExecBackend, ExecError};
-use rdev_runner_domain::{AgentRun, CommandId, RunName, RunSecrets};
+use rdev_runner_domain::{AgentRun, CommandId, RunName, RunSecrets, Workspace};
 use secrecy::ExposeSecret;
 use sha2::{Digest, Sha256};
 use tokio::sync::{Mutex, MutexGuard};
 use tokio::time::{Instant, sleep, timeout};
 
-use super::launch::fate;
+use super::launch::{Fate, fate};
 use crate::client::{Client, Endpoint};
+use crate::connector::Connector;
 use crate::records::{Ownership, Records, ServerRecord};
 
 /// How long a server and everything that descends from it may take to end.
@@ -84,6 +85,7 @@ impl RunningServer {
     /// Returns a client for a run with these secrets.
     pub(crate) fn client(&self, secrets: &RunSecrets) -> Client {
         Client::new(Endpoint {
+            connector: Connector::new(Arc::clone(&self.backend), self.name.clone(), self.address.port()),
             address: self.address,
             password: self.record.password.clone(),
             directory: self.record.directory.clone(),
@@ -92,7 +94,7 @@ impl RunningServer {
     }
 
     /// Returns how it has ended; `None` while it runs.
-    pub(crate) async fn fate(&self) -> Option<String> {
+    pub(crate) async fn fate(&self) -> Option<Fate> {
         fate(&*self.backend, &self.name).await
     }
 
@@ -182,7 +184,7 @@ pub(super) async fn discard(backend: &dyn ExecBackend, records: &Records, name: 
     }
 }
 
-/// Returns a hash by which a server with this environment is found again. The password makes
+/// Returns a hash by which a server with this environment, in this pod if it is in one, is found again. The password makes
 /// it useless for anything else.
 pub(super) fn fingerprint(password: &str, run: &AgentRun) -> String {
     let mut hash = Sha256::new();
@@ -191,6 +193,11 @@ pub(super) fn fingerprint(password: &str, run: &AgentRun) -> String {
         hash.update(text.as_bytes());
     };
     add(password);
+    if let Workspace::Kubernetes(place) = &run.workspace {
+        for part in [place.namespace.as_str(), place.selector.as_str(), place.container.as_str()] {
+            add(part);
+        }
+    }
     let environment = run.environment();
     let files = run.secrets.files.iter().map(|(name, value)| (name.as_str(), value));
     for (name, value) in environment.iter().map(|(name, value)| (name.as_str(), value)).chain(files) {

@@ -7,10 +7,13 @@ use std::sync::{Mutex, MutexGuard};
 
 use async_trait::async_trait;
 use rdev_core::Entropy;
-use rdev_runner_domain::ports::{ExecBackend, ExecError};
+use rdev_runner_domain::ports::{ExecBackend, ExecError, ServerConnection};
 use rdev_runner_domain::{ExecEnd, ExecSpec, ExecState, OutputStream, RunName};
 use secrecy::ExposeSecret;
-use tokio::sync::Notify;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::sync::{Mutex as AsyncMutex, Notify};
 
 /// What a program does that is started.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -147,6 +150,15 @@ impl ExecBackend for StandInBackend {
         Ok(())
     }
 
+    async fn connect(&self, _: &RunName, port: u16) -> Result<Box<dyn ServerConnection>, ExecError> {
+        assert_eq!(port, self.address.port());
+        let connected = TcpStream::connect(self.address).await;
+        let stream =
+            connected.map_err(|error| ExecError::Host { action: "connect", source: Box::new(error) })?;
+        let (reader, writer) = stream.into_split();
+        Ok(Box::new(StandInConnection { reader: AsyncMutex::new(reader), writer: AsyncMutex::new(writer) }))
+    }
+
     async fn sweep(&self, run: &RunName) -> Result<u32, ExecError> {
         self.find(run)?;
         let mut state = self.state();
@@ -169,6 +181,27 @@ impl ExecBackend for StandInBackend {
         state.runs.remove(run.as_str());
         state.removed.push(run.as_str().to_owned());
         Ok(())
+    }
+}
+
+/// A connection to the address.
+struct StandInConnection {
+    reader: AsyncMutex<OwnedReadHalf>,
+    writer: AsyncMutex<OwnedWriteHalf>,
+}
+
+#[async_trait]
+impl ServerConnection for StandInConnection {
+    async fn receive(&self) -> Result<Vec<u8>, ExecError> {
+        let mut piece = vec![0; 1_000];
+        let read = self.reader.lock().await.read(&mut piece).await;
+        piece.truncate(read.unwrap_or(0));
+        Ok(piece)
+    }
+
+    async fn send(&self, bytes: &[u8]) -> Result<(), ExecError> {
+        let sent = self.writer.lock().await.write_all(bytes).await;
+        sent.map_err(|error| ExecError::Host { action: "send", source: Box::new(error) })
     }
 }
 

@@ -113,7 +113,7 @@ async fn only_a_server_with_a_version_is_used() {
         (page, "GET /global/health: an unexpected answer: <!doctype html>"),
         (bare, "its health has no version"),
         (unauthorized, "401"),
-        (|| Answer::Silence, "no answer within 5s"),
+        (|| Answer::Silence, "no answer within 10s"),
     ];
     for (answer, complaint) in answers {
         let server = StandIn::start().await;

@@ -38,7 +38,7 @@ const SUITES: [Suite; 2] = [
     Suite {
         names: exec::NAMES,
         ports: &["exec_backend"],
-        parts: &["exec/ends", "exec/runs", "exec/streams"],
+        parts: &["exec/connections", "exec/ends", "exec/runs", "exec/streams"],
     },
 ];
 

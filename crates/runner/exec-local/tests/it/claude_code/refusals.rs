@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use async_trait::async_trait;
-use rdev_runner_domain::ports::{CodeAgent, ExecBackend, ExecError};
+use rdev_runner_domain::ports::{CodeAgent, ExecBackend, ExecError, ServerConnection};
 use rdev_runner_domain::{ExecSpec, ExecState, Outcome, OutputStream, RunName};
 use rdev_runner_testkit::exec::ExecHarness;
 use rdev_runner_testkit::{RecordingSink, draft};
@@ -69,6 +69,10 @@ impl ExecBackend for Refusing {
 
     async fn close_input(&self, run: &RunName) -> Result<(), ExecError> {
         self.backend.close_input(run).await
+    }
+
+    async fn connect(&self, run: &RunName, port: u16) -> Result<Box<dyn ServerConnection>, ExecError> {
+        self.backend.connect(run, port).await
     }
 
     async fn sweep(&self, run: &RunName) -> Result<u32, ExecError> {
