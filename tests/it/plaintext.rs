@@ -21,6 +21,20 @@ impl Needles {
     /// Adds a text in every encoding in which it could be stored.
     pub(crate) fn hide(&mut self, name: &str, text: &str) {
         self.hide_bytes(name, text.as_bytes());
+        let json = in_json(text);
+        let ascii: String = json.chars().map(in_ascii).collect();
+        for (form, other) in [
+            ("in JSON", json.clone()),
+            ("in JSON in JSON", in_json(&json)),
+            ("in JSON of ASCII in JSON", in_json(&ascii)),
+            ("in JSON of ASCII", ascii),
+            ("in a URL", in_url(text, |byte| format!("%{byte:02X}"))),
+            ("in a URL in lower case", in_url(text, |byte| format!("%{byte:02x}"))),
+        ] {
+            if other != text {
+                self.hide_bytes(&format!("{name}, {form}"), other.as_bytes());
+            }
+        }
         // The key that a secret's text encodes.
         if let Some((_, key)) = text.split_once('_')
             && let Ok(key) = BASE64_STANDARD.decode(key)
@@ -53,6 +67,26 @@ impl Needles {
         let found = self.0.iter().filter(|(_, needle)| holds(haystack, needle));
         found.map(|(name, _)| name.as_str()).collect()
     }
+}
+
+/// Returns a text as it stands between the quotes of JSON.
+fn in_json(text: &str) -> String {
+    let quoted = Value::from(text).to_string();
+    quoted[1..quoted.len() - 1].to_owned()
+}
+
+/// Returns a character as JSON of ASCII has it.
+fn in_ascii(char: char) -> String {
+    let mut units = [0; 2];
+    let escaped = char.encode_utf16(&mut units).iter().map(|unit| format!("\\u{unit:04x}"));
+    if char.is_ascii() { char.to_string() } else { escaped.collect() }
+}
+
+/// Returns a text as a part of a URL.
+fn in_url(text: &str, escape: impl Fn(u8) -> String) -> String {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
+    let bytes = text.bytes();
+    bytes.map(|byte| if is_plain(byte) { char::from(byte).to_string() } else { escape(byte) }).collect()
 }
 
 pub(crate) fn holds(haystack: &[u8], needle: &[u8]) -> bool {

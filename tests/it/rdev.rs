@@ -33,9 +33,13 @@ async fn serve(data_dir: &Path, options: &[&str]) -> (Process, Client) {
 
 /// Creates a webhook of all reports of commands. Returns its secret.
 async fn subscribe(client: &Client, receiver: &Receiver) -> String {
-    let body = json!({"url": receiver.url("/hook").as_str(), "events": ["command.*"]});
-    let created = client.post("/webhooks", &body.to_string()).await.expect(201);
+    let created = create_webhook(client, receiver).await;
     created["secret"].as_str().unwrap().to_owned()
+}
+
+async fn create_webhook(client: &Client, receiver: &Receiver) -> Value {
+    let body = json!({"url": receiver.url("/hook").as_str(), "events": ["command.*"]});
+    client.post("/webhooks", &body.to_string()).await.expect(201)
 }
 
 /// Returns the body that creates a project.

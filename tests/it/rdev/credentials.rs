@@ -9,7 +9,8 @@ use rdev_webhooks_testkit::receiver::Receiver;
 use rdev_webhooks_tests::{Answer, Client, Process, binary};
 use serde_json::{Value, json};
 
-use super::{SOON, serve, subscribe};
+use super::fleet::Fleet;
+use super::{SOON, create_webhook, serve};
 use crate::plaintext::{Needles, holds};
 
 /// An agent that tells its secrets.
@@ -79,6 +80,78 @@ fn content(folder: &Path) -> Vec<u8> {
     all
 }
 
+/// Lets the agent tell its secrets. Returns everything that the API has answered and the webhooks have sent.
+async fn session(client: &Client) -> Vec<u8> {
+    let receiver = Receiver::accepting().await;
+    let webhook = create_webhook(client, &receiver).await["id"].as_str().unwrap().to_owned();
+    store_all(client).await;
+    let command = tell(client).await;
+    let expected = json!({"file": "600", "folder": "700", "username": "x-access-token", "is_visible": false,
+        "others": []});
+    assert_eq!(facts(&command), expected);
+    assert!(command["result"]["text"].as_str().unwrap().contains("[redacted]"));
+
+    let id = command["id"].as_str().unwrap();
+    let requests = receiver.wait_for(2, SOON).await;
+    client.until("/deliveries?status=succeeded", |page| page["data"].as_array().unwrap().len() == 2).await;
+    let mut answers = vec![command.clone()];
+    for path in [
+        "/commands".to_owned(),
+        format!("/commands/{id}/events?limit=100"),
+        "/credentials".to_owned(),
+        "/credentials?project=my-project".to_owned(),
+        "/credentials/TOKEN".to_owned(),
+        "/credentials/TOKEN/uses".to_owned(),
+        "/projects".to_owned(),
+        "/projects/my-project".to_owned(),
+        "/projects/my-project/stats".to_owned(),
+        "/providers".to_owned(),
+        format!("/webhooks/{webhook}"),
+        "/events".to_owned(),
+        "/deliveries".to_owned(),
+    ] {
+        answers.push(client.get(&path).await);
+    }
+    for list in ["/events", "/deliveries"] {
+        for one in client.get(list).await["data"].as_array().unwrap() {
+            answers.push(client.get(&format!("{list}/{}", one["id"].as_str().unwrap())).await);
+        }
+    }
+    let uses =
+        answers.iter().find_map(|answer| answer["data"].get(0).filter(|one| one["used_at"].is_string()));
+    assert_eq!(uses.map(|used| (&used["command_id"], &used["version"])), Some((&json!(id), &json!(1))));
+    let mut shown = serde_json::to_vec(&answers).unwrap();
+    // As the text is, too: not escaped again.
+    shown.extend(answers.iter().flat_map(|answer| format!("{answer:#}").into_bytes()));
+    let refused = json!({"kind": "git", "value": format!("password={PASSWORD}"), "projects": 7});
+    let refused = send(client, Method::PUT, "/credentials/GITHUB", &refused).await;
+    shown.extend(refused.expect(422).to_string().into_bytes());
+    let stream = [("accept", "text/event-stream")];
+    let stream = client.send(Method::GET, &format!("/commands/{id}/events"), &stream, None).await.unwrap();
+    assert!(holds(stream.body(), b"The first half is [redacted]"), "the stream is read");
+    shown.extend(stream.body());
+    for request in requests {
+        shown.extend(
+            request.headers.iter().flat_map(|(name, value)| {
+                [name.as_str().as_bytes(), b": ", value.as_bytes(), b"\n"].concat()
+            }),
+        );
+        shown.extend(request.body);
+    }
+    shown
+}
+
+/// Panics if a secret stands in what was shown, in what was written, or in the log.
+fn check(shown: &[u8], written: &[u8], log: &[u8]) {
+    let needles = needles();
+    assert_eq!(needles.found_in(shown), Vec::<&str>::new());
+    assert!(holds(written, b"The first half is [redacted]"), "the database is read");
+    assert_eq!(needles.found_in(written), Vec::<&str>::new());
+    assert!(holds(log, b"DEBUG") || holds(log, b"\"level\":\"DEBUG\""), "the log has debug lines");
+    assert!(holds(log, b"credential used"), "each use is logged");
+    assert_eq!(needles.found_in(log), Vec::<&str>::new());
+}
+
 #[tokio::test]
 async fn the_secrets_that_an_agent_tells_are_nowhere() {
     let folder = tempfile::tempdir().unwrap();
@@ -90,52 +163,23 @@ async fn the_secrets_that_an_agent_tells_are_nowhere() {
     let stderr = Stdio::from(File::create(&log).unwrap());
     let server = Process::start_with_log("rdev", &args, &[], "Press Ctrl-C to stop", stderr).await;
     let key = fs::read_to_string(data.join("api-key")).unwrap();
-    let client = Client::new(&server.base(), key.trim());
-    let receiver = Receiver::accepting().await;
-    subscribe(&client, &receiver).await;
-    store_all(&client).await;
-    let command = tell(&client).await;
-    let expected = json!({"file": "600", "folder": "700", "username": "x-access-token", "is_visible": false,
-        "others": []});
-    assert_eq!(facts(&command), expected);
-    assert!(command["result"]["text"].as_str().unwrap().contains("[redacted]"));
-
-    let id = command["id"].as_str().unwrap();
-    let mut answers = vec![command.clone()];
-    for path in [
-        "/commands".to_owned(),
-        format!("/commands/{id}/events?limit=100"),
-        "/credentials".to_owned(),
-        "/credentials/TOKEN".to_owned(),
-        "/credentials/TOKEN/uses".to_owned(),
-        "/projects".to_owned(),
-        "/events".to_owned(),
-        "/deliveries".to_owned(),
-    ] {
-        answers.push(client.get(&path).await);
-    }
-    let uses =
-        answers.iter().find_map(|answer| answer["data"].get(0).filter(|one| one["used_at"].is_string()));
-    assert_eq!(uses.map(|used| (&used["command_id"], &used["version"])), Some((&json!(id), &json!(1))));
-    let mut shown = serde_json::to_vec(&answers).unwrap();
-    // As the text is, too: not escaped again.
-    shown.extend(answers.iter().flat_map(|answer| format!("{answer:#}").into_bytes()));
-    let refused = json!({"kind": "git", "value": format!("password={PASSWORD}"), "projects": 7});
-    let refused = send(&client, Method::PUT, "/credentials/GITHUB", &refused).await;
-    shown.extend(refused.expect(422).to_string().into_bytes());
-    for request in receiver.wait_for(2, SOON).await {
-        shown.extend(request.body);
-    }
+    let shown = session(&Client::new(&server.base(), key.trim())).await;
     assert!(server.stop().await.success());
-    let needles = needles();
-    assert_eq!(needles.found_in(&shown), Vec::<&str>::new());
-    let written = content(&data);
-    assert!(holds(&written, b"The first half is [redacted]"), "the database is read");
-    assert_eq!(needles.found_in(&written), Vec::<&str>::new());
-    let log = fs::read(&log).unwrap();
-    assert!(holds(&log, b"DEBUG") || holds(&log, b"\"level\":\"DEBUG\""), "the log has debug lines");
-    assert!(holds(&log, b"credential used"), "each use is logged");
-    assert_eq!(needles.found_in(&log), Vec::<&str>::new());
+    check(&shown, &content(&data), &fs::read(&log).unwrap());
+}
+
+#[tokio::test]
+async fn the_secrets_that_an_agent_tells_are_in_no_dump_of_postgres() {
+    let folder = tempfile::tempdir().unwrap();
+    let log = folder.path().join("log");
+    let options = ["--claude-path", AGENT];
+    let fleet = Fleet::start_with_log(&options, Some(File::create(&log).unwrap())).await;
+    let shown = session(&fleet.client).await;
+    let mut written = fleet.place.postgres.dump("postgres").await;
+    assert!(holds(&written, b"INSERT INTO rdev_runner.credential_versions VALUES ('GITHUB', 1, 'git'"));
+    written.extend(content(fleet.place.folder()));
+    fleet.stop().await;
+    check(&shown, &written, &fs::read(&log).unwrap());
 }
 
 #[tokio::test]

@@ -1,6 +1,8 @@
 //! An API, two runners and a worker of webhooks on one Postgres.
 
-use std::path::PathBuf;
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
 
 use rdev_webhooks_testkit::postgres::PostgresServer;
 use rdev_webhooks_tests::{Client, Process, binary};
@@ -24,23 +26,29 @@ pub(super) struct Place {
     url: String,
     folder: TempDir,
     options: Vec<&'static str>,
-    _postgres: PostgresServer,
+    /// Where the processes log, at every level.
+    log: Option<File>,
+    pub(super) postgres: PostgresServer,
 }
 
 impl Fleet {
     /// Starts a server of Postgres and the processes. The options are those of the API and the runners.
     pub(super) async fn start(options: &[&'static str]) -> Self {
+        Self::start_with_log(options, None).await
+    }
+
+    /// Like [`Self::start`], with a file in which the processes log at every level.
+    pub(super) async fn start_with_log(options: &[&'static str], log: Option<File>) -> Self {
         let postgres = PostgresServer::start().await;
         let (url, folder) = (postgres.url("postgres"), tempfile::tempdir().unwrap());
-        let place = Place { url, folder, options: options.to_vec(), _postgres: postgres };
+        let place = Place { url, folder, options: options.to_vec(), log, postgres };
         let migrate = Command::new(binary("rdev")).args(["migrate", "--database-url", &place.url]).output();
         let migrated = migrate.await.unwrap();
         assert!(migrated.status.success(), "{migrated:?}");
         let (api, client) = place.api().await;
         let runners = vec![place.runner(0).await, place.runner(1).await];
         let worker = ["--admin-bind", "127.0.0.1:0"];
-        let worker =
-            Process::start("rdev-webhooks-worker", &worker, &place.variables(), "serves health").await;
+        let worker = place.start("rdev-webhooks-worker", worker.to_vec(), "serves health").await;
         Self { place, api, client, runners, worker }
     }
 
@@ -64,6 +72,11 @@ impl Place {
         self.process("runner", "--admin-bind", &format!("runner-{number}"), "serves health").await
     }
 
+    /// Returns the folder that has the folders of all processes.
+    pub(super) fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
     /// Returns the folder of the API, or that of a runner.
     pub(super) fn data_dir(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
@@ -73,7 +86,18 @@ impl Place {
         let data_dir = self.data_dir(name);
         let mut args = vec![verb, bind, "127.0.0.1:0", "--data-dir", data_dir.to_str().unwrap()];
         args.extend(&self.options);
-        Process::start("rdev", &args, &self.variables(), ready).await
+        self.start("rdev", args, ready).await
+    }
+
+    async fn start(&self, name: &str, mut args: Vec<&str>, ready: &str) -> Process {
+        let log = match &self.log {
+            Some(log) => {
+                args.extend(["--log", "debug"]);
+                log.try_clone().unwrap().into()
+            }
+            None => Stdio::inherit(),
+        };
+        Process::start_with_log(name, &args, &self.variables(), ready, log).await
     }
 
     fn variables(&self) -> [(&'static str, &str); 4] {

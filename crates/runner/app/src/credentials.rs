@@ -206,7 +206,8 @@ impl Credentials {
         self.repository.get(access, name).await?.ok_or(CredentialsError::NotFound)
     }
 
-    /// Returns a page of the credentials after the given name, in the order of their names.
+    /// Returns a page of the credentials after the given name, in the order of their names. With a project, only those
+    /// that it may use.
     ///
     /// # Errors
     ///
@@ -214,10 +215,11 @@ impl Credentials {
     pub async fn list(
         &self,
         access: &Access,
+        project: Option<&ProjectName>,
         after: Option<&SecretName>,
         limit: u32,
     ) -> Result<Page<Credential>, StoreError> {
-        self.repository.list(access, after, limit).await
+        self.repository.list(access, project, after, limit).await
     }
 
     /// Deletes a credential with its values. Runs that have it go on. `key` is the API key that asks for it, `None` for

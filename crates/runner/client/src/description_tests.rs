@@ -117,7 +117,7 @@ fn every_filter_has_the_described_parameters() {
     document.asks("/projects", &ProjectFilter { archived: Some(true) }.query(), pages);
     document.asks("/projects/{name}/stats", &statistics_query(Some("24h")), &[]);
     document.asks("/projects/{name}/woodpecker/pipelines", &Query::default(), pages);
-    document.asks("/credentials", &Query::default(), pages);
+    document.asks("/credentials", &CredentialFilter { project: text() }.query(), pages);
     document.asks("/credentials/{name}/uses", &Query::default(), pages);
     document.asks("/commands/{id}/events", &Query::default(), pages);
 }

@@ -33,8 +33,9 @@ mod description_tests;
 
 pub use follow::{CommandEvents, CommandSignal};
 pub use operations::{
-    ApplyTemplate, CommandFilter, NewCommand, NewCredential, NewLimits, NewPipeline, NewPipelineSecret,
-    NewPod, NewProject, NewSession, NewWorkspace, ProjectFilter, ProjectPatch, RenderTemplate,
+    ApplyTemplate, CommandFilter, CredentialFilter, NewCommand, NewCredential, NewLimits, NewPipeline,
+    NewPipelineSecret, NewPod, NewProject, NewSession, NewWorkspace, ProjectFilter, ProjectPatch,
+    RenderTemplate,
 };
 pub use rdev_client::{
     Builder, Connection, Error, Fault, MAX_ATTEMPTS, Page, PageRequest, Problem, Reply, random_key,

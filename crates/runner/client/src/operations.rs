@@ -11,7 +11,7 @@ mod woodpecker;
 use rdev_client::Operation;
 
 pub use commands::{CommandFilter, NewCommand, NewLimits, NewSession};
-pub use credentials::NewCredential;
+pub use credentials::{CredentialFilter, NewCredential};
 #[cfg(test)]
 pub(crate) use projects::statistics_query;
 pub use projects::{NewPod, NewProject, NewWorkspace, ProjectFilter, ProjectPatch};

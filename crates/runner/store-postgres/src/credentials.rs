@@ -94,17 +94,18 @@ impl CredentialRepository for PostgresCommands {
     }
 
     async fn get(&self, access: &Access, name: &SecretName) -> Result<Option<Credential>, StoreError> {
-        let rows = self.read_credentials(access, Some(name), None, 1).await?;
+        let rows = self.read_credentials(access, Some(name), None, None, 1).await?;
         rows.into_iter().next().map(CredentialRow::shown).transpose()
     }
 
     async fn list(
         &self,
         access: &Access,
+        project: Option<&ProjectName>,
         after: Option<&SecretName>,
         limit: u32,
     ) -> Result<Page<Credential>, StoreError> {
-        let rows = self.read_credentials(access, None, after, i64::from(limit) + 1).await?;
+        let rows = self.read_credentials(access, None, project, after, i64::from(limit) + 1).await?;
         Page::read(rows, limit, |row| row.name.clone(), CredentialRow::shown)
     }
 
@@ -256,16 +257,18 @@ impl PostgresCommands {
 }
 
 impl PostgresCommands {
-    /// Returns the visible credentials: the one of a name, or those after another name.
+    /// Returns the visible credentials: the one of a name, or those that a project may use, or all, after another name.
     async fn read_credentials(
         &self,
         access: &Access,
         name: Option<&SecretName>,
+        project: Option<&ProjectName>,
         after: Option<&SecretName>,
         most: i64,
     ) -> Result<Vec<CredentialRow>, StoreError> {
         let visible = projects(access);
         let (name, after) = (name.map(SecretName::as_str), after.map(SecretName::as_str));
+        let project = project.map(ProjectName::as_str);
         let rows = sqlx::query_as!(
             CredentialRow,
             r#"SELECT name, projects, created_at, updated_at, last_used_at, rdev_runner.now() AS "now!",
@@ -276,10 +279,12 @@ impl PostgresCommands {
              FROM rdev_runner.credentials AS credential
              WHERE ($1::text IS NULL OR name = $1) AND ($2::text IS NULL OR name > $2)
                AND ($3::text[] IS NULL OR projects <@ $3)
-             ORDER BY name LIMIT $4"#,
+               AND ($4::text IS NULL OR projects IS NULL OR $4 = ANY(projects))
+             ORDER BY name LIMIT $5"#,
             name,
             after,
             visible.as_deref(),
+            project,
             most
         )
         .fetch_all(&self.pool)

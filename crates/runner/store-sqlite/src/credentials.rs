@@ -94,7 +94,7 @@ impl CredentialRepository for SqliteCommands {
     }
 
     async fn get(&self, access: &Access, name: &SecretName) -> Result<Option<Credential>, StoreError> {
-        let rows = self.read_credentials(access, Some(name), None, 1).await?;
+        let rows = self.read_credentials(access, Some(name), None, None, 1).await?;
         let now = self.clock.now();
         rows.into_iter().next().map(|row| row.read()?.read(now)).transpose()
     }
@@ -102,10 +102,11 @@ impl CredentialRepository for SqliteCommands {
     async fn list(
         &self,
         access: &Access,
+        project: Option<&ProjectName>,
         after: Option<&SecretName>,
         limit: u32,
     ) -> Result<Page<Credential>, StoreError> {
-        let rows = self.read_credentials(access, None, after, i64::from(limit) + 1).await?;
+        let rows = self.read_credentials(access, None, project, after, i64::from(limit) + 1).await?;
         let now = self.clock.now();
         Page::read(rows, limit, |row| row.name.clone(), |row| row.read()?.read(now))
     }
@@ -257,16 +258,18 @@ impl SqliteCommands {
 }
 
 impl SqliteCommands {
-    /// Returns the visible credentials: the one of a name, or those after another name.
+    /// Returns the visible credentials: the one of a name, or those that a project may use, or all, after another name.
     async fn read_credentials(
         &self,
         access: &Access,
         name: Option<&SecretName>,
+        project: Option<&ProjectName>,
         after: Option<&SecretName>,
         most: i64,
     ) -> Result<Vec<CredentialRow>, StoreError> {
         let visible = projects(access)?;
         let (name, after) = (name.map(SecretName::as_str), after.map(SecretName::as_str));
+        let project = project.map(ProjectName::as_str);
         let rows = sqlx::query_as!(
             CredentialRow,
             r#"SELECT name, projects, created_at, updated_at, last_used_at,
@@ -276,10 +279,12 @@ impl SqliteCommands {
              WHERE (?1 IS NULL OR name = ?1) AND (?2 IS NULL OR name > ?2)
                AND (?3 IS NULL OR (projects IS NOT NULL AND NOT EXISTS (
                    SELECT 1 FROM json_each(projects) AS own WHERE own.value NOT IN (SELECT value FROM json_each(?3)))))
-             ORDER BY name LIMIT ?4"#,
+               AND (?4 IS NULL OR projects IS NULL OR ?4 IN (SELECT value FROM json_each(projects)))
+             ORDER BY name LIMIT ?5"#,
             name,
             after,
             visible,
+            project,
             most
         )
         .fetch_all(&self.pool)

@@ -51,8 +51,9 @@ pub trait StoreHarness: Send + Sync {
     /// Returns the store's pipelines.
     fn pipelines(&self) -> Arc<dyn PipelineRepository>;
 
-    /// Swaps the encrypted values of the newest versions of two credentials, behind the store's back.
-    async fn swap_values(&self, one: &SecretName, other: &SecretName);
+    /// Swaps the encrypted values of two versions in the rows of the database. A version is given by its credential and
+    /// its number.
+    async fn swap_values(&self, one: (&SecretName, i64), other: (&SecretName, i64));
 
     /// Returns the store's queue. The tests of concurrency use several handles at once.
     fn queue(&self) -> Arc<dyn CommandQueue>;
@@ -94,12 +95,14 @@ suite! {$
     credentials_are_shown_to_their_projects_alone
     the_oldest_versions_are_deleted
     credentials_are_paged_by_name
+    credentials_are_filtered_by_project
     a_deleted_credential_leaves_its_uses
     each_use_is_recorded_once
     a_credential_is_granted_to_its_projects
     an_expired_version_is_not_granted
     a_command_keeps_its_version
     a_swapped_value_is_not_granted
+    a_value_of_another_version_is_not_granted
     uses_are_paged_newest_first
     old_uses_are_pruned
     a_request_is_kept_exactly

@@ -7,7 +7,7 @@ use clap::{Args, Subcommand};
 use rdev_cli::table::Column;
 use rdev_cli::{Failure, ListArgs, Outcome, Session, files, times};
 use rdev_process::options::duration;
-use rdev_runner_client::{Client, NewCredential};
+use rdev_runner_client::{Client, CredentialFilter, NewCredential};
 
 const COLUMNS: &[Column] = &[
     ("NAME", "name"),
@@ -30,6 +30,9 @@ const USE_COLUMNS: &[Column] = &[
 pub enum CredentialsVerb {
     /// List the credentials by name; their values are never shown
     List {
+        /// Only those that this project may use
+        #[arg(long, value_name = "PROJECT")]
+        project: Option<String>,
         #[command(flatten)]
         list: ListArgs,
     },
@@ -92,8 +95,9 @@ pub struct PutArgs {
 pub(crate) async fn run(session: Session, verb: CredentialsVerb) -> Outcome {
     let client: Client = session.client()?;
     match verb {
-        CredentialsVerb::List { list } => {
-            session.list(&list, COLUMNS, async |page| client.list_credentials(&page).await).await
+        CredentialsVerb::List { project, list } => {
+            let filter = CredentialFilter { project };
+            session.list(&list, COLUMNS, async |page| client.list_credentials(&filter, &page).await).await
         }
         CredentialsVerb::Show { name } => session.show(client.get_credential(&name).await),
         CredentialsVerb::Put(args) => {

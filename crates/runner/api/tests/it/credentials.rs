@@ -102,6 +102,20 @@ async fn a_restricted_key_sees_and_makes_the_credentials_of_its_projects() {
         assert_eq!(refused.json()["errors"][0]["pointer"], pointer);
     }
     call("PUT", "/credentials/OWN", own.clone()).await.expect(201);
+    let names = |listed: Answer| {
+        let listed = listed.expect(200).json();
+        let names = listed["data"].as_array().unwrap().iter().map(|one| one["name"].as_str().unwrap());
+        names.collect::<Vec<_>>().join(" ")
+    };
+    for (project, all, restricted) in [("a", "AB ALL OWN", "OWN"), ("b", "AB ALL", ""), ("c", "ALL", "")] {
+        let path = format!("/credentials?project={project}");
+        assert_eq!(names(scene.get(&path).await), all);
+        assert_eq!(names(call("GET", &path, json!("")).await), restricted);
+    }
+    let second = scene.get("/credentials?project=b&limit=1").await.expect(200).json();
+    let second = format!("/credentials?project=b&limit=1&cursor={}", second["next_cursor"].as_str().unwrap());
+    assert_eq!(names(scene.get(&second).await), "ALL");
+    scene.get("/credentials?project=").await.expect(422);
     for name in ["ALL", "AB"] {
         let path = format!("/credentials/{name}");
         call("GET", &path, json!("")).await.refused(404, "not_found");

@@ -127,7 +127,7 @@ async fn an_unreadable_credential_is_a_fault_and_no_variable() {
     let scene = Scene::new(&[VARIABLE, "B"]);
     scene.put(VARIABLE, "the value", |_| ()).await;
     scene.put("B", "another value", |_| ()).await;
-    scene.store.swap_values(&VARIABLE.parse().unwrap(), &"B".parse().unwrap());
+    scene.store.swap_values((&VARIABLE.parse().unwrap(), 1), (&"B".parse().unwrap(), 1));
     for name in [VARIABLE, "B"] {
         let fault = scene.resolve(name, false).await.unwrap_err().to_string();
         assert!(fault.contains("cannot be decrypted") && !fault.contains("value\""), "{fault}");

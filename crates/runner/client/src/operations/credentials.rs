@@ -48,13 +48,32 @@ impl std::fmt::Debug for NewCredential {
     }
 }
 
+/// Which credentials to list; all by default.
+#[derive(Debug, Clone, Default)]
+pub struct CredentialFilter {
+    /// Only those that this project may use.
+    pub project: Option<String>,
+}
+
+impl CredentialFilter {
+    pub(crate) fn query(&self) -> Query {
+        let mut query = Query::default();
+        query.add("project", self.project.as_ref());
+        query
+    }
+}
+
 impl Client {
     /// Lists credentials in the order of their names.
     ///
     /// # Errors
     /// Fails as [`Error`] says.
-    pub async fn list_credentials(&self, page: &PageRequest) -> Result<Reply<Page<Credential>>, Error> {
-        self.0.list(&LIST, &[], Query::default(), page).await
+    pub async fn list_credentials(
+        &self,
+        filter: &CredentialFilter,
+        page: &PageRequest,
+    ) -> Result<Reply<Page<Credential>>, Error> {
+        self.0.list(&LIST, &[], filter.query(), page).await
     }
 
     /// Returns a credential, without its value.

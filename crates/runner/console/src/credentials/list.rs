@@ -39,7 +39,7 @@ pub(crate) async fn list(
     PageQuery(query): PageQuery,
 ) -> Result<Response, Problem> {
     let after = query.after();
-    let found = services.credentials.list(&caller.access, after.as_ref(), LIMIT).await?;
+    let found = services.credentials.list(&caller.access, None, after.as_ref(), LIMIT).await?;
     let pager = Pager::by_name(&view, "/credentials", &query, &found, |credential| &credential.name);
     let rows = found.items.iter().map(|credential| Row {
         path: path(&view, credential),

@@ -33,12 +33,15 @@ pub trait CredentialRepository: Send + Sync + 'static {
     ///    (`credentials_are_shown_to_their_projects_alone`)
     async fn get(&self, access: &Access, name: &SecretName) -> Result<Option<Credential>, StoreError>;
 
-    /// Returns up to `limit` visible credentials after the given name, in the order of their names' bytes.
+    /// Returns up to `limit` visible credentials after the given name, in the order of their names' bytes. With a
+    /// project, only those that it may use.
     ///
     /// 1. MUST page without gaps and repetitions. (`credentials_are_paged_by_name`)
+    /// 2. MUST omit credentials that the project may not use. (`credentials_are_filtered_by_project`)
     async fn list(
         &self,
         access: &Access,
+        project: Option<&ProjectName>,
         after: Option<&SecretName>,
         limit: u32,
     ) -> Result<Page<Credential>, StoreError>;
@@ -58,7 +61,8 @@ pub trait CredentialRepository: Send + Sync + 'static {
     ///    `an_expired_version_is_not_granted`)
     /// 3. MUST grant to a command the version of its recorded use for as long as it is kept, and afterwards no other
     ///    one. (`a_command_keeps_its_version`)
-    /// 4. MUST fail if a value was altered or belongs to another version. (`a_swapped_value_is_not_granted`)
+    /// 4. MUST fail if a value was altered or belongs to another version. (`a_swapped_value_is_not_granted`,
+    ///    `a_value_of_another_version_is_not_granted`)
     async fn grant(
         &self,
         name: &SecretName,

@@ -75,12 +75,13 @@ impl StoreHarness for PostgresHarness {
         Arc::<PostgresCommands>::clone(&self.store)
     }
 
-    async fn swap_values(&self, one: &SecretName, other: &SecretName) {
-        let swap = "UPDATE rdev_runner.credential_versions AS one SET value = (
-                        SELECT value FROM rdev_runner.credential_versions AS other
-                        WHERE other.name IN ($1, $2) AND other.name <> one.name ORDER BY number DESC LIMIT 1)
-                    WHERE name IN ($1, $2)";
-        sqlx::query(swap).bind(one.as_str()).bind(other.as_str()).execute(&self.pool).await.unwrap();
+    async fn swap_values(&self, one: (&SecretName, i64), other: (&SecretName, i64)) {
+        let swap = "UPDATE rdev_runner.credential_versions AS own SET value = other.value
+                    FROM rdev_runner.credential_versions AS other
+                    WHERE (own.name, own.number, other.name, other.number)
+                        IN (($1, $2, $3, $4), ($3, $4, $1, $2))";
+        let swap = sqlx::query(swap).bind(one.0.as_str()).bind(one.1).bind(other.0.as_str()).bind(other.1);
+        assert_eq!(swap.execute(&self.pool).await.unwrap().rows_affected(), 2);
     }
 
     fn queue(&self) -> Arc<dyn CommandQueue> {

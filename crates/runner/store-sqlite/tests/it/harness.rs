@@ -84,17 +84,18 @@ impl StoreHarness for SqliteHarness {
         Arc::<SqliteCommands>::clone(&self.store)
     }
 
-    async fn swap_values(&self, one: &SecretName, other: &SecretName) {
+    async fn swap_values(&self, one: (&SecretName, i64), other: (&SecretName, i64)) {
         // Not in one statement, which would read what it has just written.
-        let select =
-            "SELECT value FROM runner_credential_versions WHERE name = ? ORDER BY number DESC LIMIT 1";
-        let value = async |name: &SecretName| -> Vec<u8> {
-            sqlx::query_scalar(select).bind(name.as_str()).fetch_one(&self.pool).await.unwrap()
+        let select = "SELECT value FROM runner_credential_versions WHERE name = ? AND number = ?";
+        let value = async |(name, number): (&SecretName, i64)| -> Vec<u8> {
+            let value = sqlx::query_scalar(select).bind(name.as_str()).bind(number);
+            value.fetch_one(&self.pool).await.unwrap()
         };
         let values = [(one, value(other).await), (other, value(one).await)];
-        for (name, value) in values {
-            let update = "UPDATE runner_credential_versions SET value = ? WHERE name = ?";
-            sqlx::query(update).bind(value).bind(name.as_str()).execute(&self.pool).await.unwrap();
+        for ((name, number), value) in values {
+            let update = "UPDATE runner_credential_versions SET value = ? WHERE name = ? AND number = ?";
+            let update = sqlx::query(update).bind(value).bind(name.as_str()).bind(number);
+            assert_eq!(update.execute(&self.pool).await.unwrap().rows_affected(), 1);
         }
     }
 

@@ -15,19 +15,18 @@ use rdev_runner_store::rows::signed;
 use super::{MemoryStore, State};
 
 impl MemoryStore {
-    /// Swaps the encrypted values of the newest versions of two credentials.
+    /// Swaps the encrypted values of two versions, each given by its credential and its number.
     ///
     /// # Panics
     ///
     /// Panics if one of them does not exist.
     #[expect(clippy::expect_used, reason = "only tests use it")]
-    pub fn swap_values(&self, one: &SecretName, other: &SecretName) {
+    pub fn swap_values(&self, one: (&SecretName, i64), other: (&SecretName, i64)) {
         let mut state = self.state();
-        let mut value = |name: &SecretName, value: Option<Vec<u8>>| {
+        let mut value = |(name, number): (&SecretName, i64), value: Option<Vec<u8>>| {
             let credential = state.credentials.get_mut(name).expect("the credential exists");
-            let newest = credential.versions.iter_mut().max_by_key(|version| version.number);
-            let newest = newest.expect("it has a version");
-            std::mem::replace(&mut newest.value, value.unwrap_or_default())
+            let version = credential.versions.iter_mut().find(|version| version.number == number);
+            std::mem::replace(&mut version.expect("it has the version").value, value.unwrap_or_default())
         };
         let first = value(one, None);
         let second = value(other, Some(first));
@@ -83,12 +82,18 @@ impl CredentialRepository for MemoryStore {
     async fn list(
         &self,
         access: &Access,
+        project: Option<&ProjectName>,
         after: Option<&SecretName>,
         limit: u32,
     ) -> Result<Page<Credential>, StoreError> {
         let (now, state) = (self.now(), self.state());
+        let is_for = |found: &StoredCredential, project: &ProjectName| {
+            found.projects.as_ref().is_none_or(|projects| projects.contains(project))
+        };
         let visible = state.credentials.values().filter(|found| {
-            sees_credential(access, found.projects.as_ref()) && after.is_none_or(|after| found.name > *after)
+            sees_credential(access, found.projects.as_ref())
+                && project.is_none_or(|project| is_for(found, project))
+                && after.is_none_or(|after| found.name > *after)
         });
         let read = visible.take(limit as usize + 1).map(|found| found.read(now));
         Ok(Page::of(read.collect::<Result<_, _>>()?, limit))

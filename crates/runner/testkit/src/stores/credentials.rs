@@ -168,7 +168,7 @@ pub async fn credentials_are_shown_to_their_projects_alone(harness: &dyn StoreHa
     }
     let access = Access::new([]).with_projects(projects(&["a", "c"]));
     let credentials = harness.credentials();
-    let listed = credentials.list(&access, None, 10).await.expect("listed").items;
+    let listed = credentials.list(&access, None, None, 10).await.expect("listed").items;
     assert_eq!(listed.iter().map(|found| found.name.as_str()).collect::<Vec<_>>(), ["A"]);
     assert!(credentials.get(&access, &name("A")).await.expect("read").is_some());
     for hidden in ["AB", "ALL"] {
@@ -210,7 +210,8 @@ pub async fn credentials_are_paged_by_name(harness: &dyn StoreHarness) {
     }
     let (mut seen, mut after) = (Vec::new(), None);
     loop {
-        let page = harness.credentials().list(Access::everything(), after.as_ref(), 2).await.expect("listed");
+        let page =
+            harness.credentials().list(Access::everything(), None, after.as_ref(), 2).await.expect("listed");
         seen.extend(page.items.iter().map(|found| found.name.to_string()));
         after = page.items.last().map(|found| found.name.clone());
         if !page.has_more {
@@ -218,6 +219,29 @@ pub async fn credentials_are_paged_by_name(harness: &dyn StoreHarness) {
         }
     }
     assert_eq!(seen, ["A", "B", "_1", "a", "b"]);
+}
+
+/// A project has its own credentials and those for every project, as far as the caller sees them.
+pub async fn credentials_are_filtered_by_project(harness: &dyn StoreHarness) {
+    for (name, names) in [("A", Some("a")), ("AB", Some("a b")), ("ALL", None), ("B", Some("b"))] {
+        let projects = Some(names.map(|names| projects(&Vec::from_iter(names.split(' ')))));
+        put(harness, &CredentialDraft { projects, ..draft(name, "value") }).await;
+    }
+    let list = async |access: &Access, project: &str, after: Option<&str>, limit| {
+        let (project, after) = (project.parse().expect("a name"), after.map(name));
+        let page = harness.credentials().list(access, Some(&project), after.as_ref(), limit).await;
+        let page = page.expect("listed");
+        let names: Vec<_> = page.items.iter().map(|found| found.name.to_string()).collect();
+        (names.join(" "), page.has_more)
+    };
+    let everyone = Access::everything();
+    assert_eq!(list(everyone, "a", None, 10).await, ("A AB ALL".to_owned(), false));
+    assert_eq!(list(everyone, "b", None, 2).await, ("AB ALL".to_owned(), true));
+    assert_eq!(list(everyone, "b", Some("ALL"), 2).await, ("B".to_owned(), false));
+    assert_eq!(list(everyone, "c", None, 10).await, ("ALL".to_owned(), false));
+    let scoped = Access::new([]).with_projects(projects(&["a"]));
+    assert_eq!(list(&scoped, "a", None, 10).await, ("A".to_owned(), false));
+    assert_eq!(list(&scoped, "b", None, 10).await, (String::new(), false));
 }
 
 /// The uses outlive the values.
@@ -292,7 +316,7 @@ pub async fn a_command_keeps_its_version(harness: &dyn StoreHarness) {
 pub async fn a_swapped_value_is_not_granted(harness: &dyn StoreHarness) {
     put(harness, &draft("A", "first")).await;
     put(harness, &draft("B", "second")).await;
-    harness.swap_values(&name("A"), &name("B")).await;
+    harness.swap_values((&name("A"), 1), (&name("B"), 1)).await;
     for credential in ["A", "B"] {
         let failed = harness.credentials().grant(&name(credential), command_id(1), &my_project()).await;
         let Err(error @ StoreError::Corrupt { table: "credential_versions", .. }) = failed else {
@@ -308,6 +332,20 @@ pub async fn a_swapped_value_is_not_granted(harness: &dyn StoreHarness) {
     assert!(failed.is_err(), "the damaged version may be in the run's output: {failed:?}");
     put(harness, &CredentialDraft { overlap: Duration::ZERO, ..draft("B", "third") }).await;
     assert_eq!(exposed(&granted(harness, "B", 1).await), (2, "third", vec![]));
+}
+
+/// A value opens under the number of its version alone.
+pub async fn a_value_of_another_version_is_not_granted(harness: &dyn StoreHarness) {
+    put(harness, &draft("A", "first")).await;
+    granted(harness, "A", 1).await;
+    put(harness, &draft("A", "second")).await;
+    harness.swap_values((&name("A"), 1), (&name("A"), 2)).await;
+    for command in [1, 2] {
+        let failed = harness.credentials().grant(&name("A"), command_id(command), &my_project()).await;
+        let corrupt = matches!(failed, Err(StoreError::Corrupt { table: "credential_versions", .. }));
+        assert!(corrupt, "{failed:?}");
+    }
+    assert_eq!(uses(harness, Access::everything(), "A").await.len(), 1);
 }
 
 /// Pages of uses follow each other, without those of other projects.

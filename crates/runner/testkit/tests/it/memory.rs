@@ -42,7 +42,7 @@ impl StoreHarness for MemoryHarness {
         Arc::<MemoryStore>::clone(&self.store)
     }
 
-    async fn swap_values(&self, one: &SecretName, other: &SecretName) {
+    async fn swap_values(&self, one: (&SecretName, i64), other: (&SecretName, i64)) {
         self.store.swap_values(one, other);
     }
 
