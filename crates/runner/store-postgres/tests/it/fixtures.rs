@@ -56,7 +56,17 @@ async fn a_populated_database_is_migrated_and_read() {
             .fetch_one(&pool)
             .await
             .unwrap();
-        populated::check(&PostgresHarness::on(pool, database).await, version).await;
+        let harness = PostgresHarness::on(pool, database).await;
+        // Before 190500 they are in the result alone.
+        let usage: Vec<(i64, i64, i64, i64, i64)> = sqlx::query_as(
+            "SELECT input_tokens, output_tokens, cache_read_tokens, cache_write_tokens, cost_nanos
+             FROM rdev_runner.commands WHERE status = 'completed'",
+        )
+        .fetch_all(&harness.pool)
+        .await
+        .unwrap();
+        assert_eq!(usage, [(1, 2, 3, 4, 1_234_567_891)]);
+        populated::check(&harness, version).await;
     }
 }
 

@@ -19,13 +19,13 @@ fn project(text: &str) -> ProjectName {
     text.parse().expect("a name")
 }
 
-fn found(n: u8, status: PipelineStatus) -> CiPipeline {
+pub(super) fn found(n: u8, status: PipelineStatus) -> CiPipeline {
     let number = u64::from(n);
     let (branch, commit) = ("main".to_owned(), "3f0c1d7e".to_owned());
     CiPipeline { number, status, branch, commit, url: format!("https://ci.example/repos/7/pipeline/{n}") }
 }
 
-fn pipeline(n: u8) -> Pipeline {
+pub(super) fn pipeline(n: u8) -> Pipeline {
     Pipeline {
         id: id(n),
         project: project("my-project"),
@@ -38,11 +38,11 @@ fn pipeline(n: u8) -> Pipeline {
     }
 }
 
-async fn get(harness: &dyn StoreHarness, n: u8) -> Pipeline {
+pub(super) async fn get(harness: &dyn StoreHarness, n: u8) -> Pipeline {
     harness.pipelines().get(Access::everything(), id(n)).await.expect("read").expect("the pipeline exists")
 }
 
-async fn events(harness: &dyn StoreHarness) -> Vec<(String, String)> {
+pub(super) async fn events(harness: &dyn StoreHarness) -> Vec<(String, String)> {
     let published = harness.published().await.into_iter();
     published
         .filter(|(event_type, _, _)| event_type == Pipeline::COMPLETED)
@@ -169,15 +169,24 @@ pub async fn old_pipelines_are_pruned(harness: &dyn StoreHarness) {
 pub async fn a_use_by_pipelines_names_the_repository(harness: &dyn StoreHarness) {
     let name = "TOKEN".parse().expect("a name");
     put(harness, &draft("TOKEN", "the value")).await;
-    let use_id = CommandId::from_parts(at(), [9; 10]);
-    let repository = "acme/billing".parse().expect("a repository");
-    let (credentials, project) = (harness.credentials(), project("my-project"));
     for _ in 0..2 {
-        let granted = credentials.grant_to_repository(&name, use_id, &project, &repository).await;
-        assert!(matches!(granted.expect("answered"), CredentialGrant::Granted(_)));
+        grant_to_repository(harness).await;
     }
     let page = PageRequest { limit: 10, before: None };
-    let uses = credentials.uses(Access::everything(), &name, page).await.expect("listed").items;
+    let uses = harness.credentials().uses(Access::everything(), &name, page).await.expect("listed").items;
     assert_eq!(uses.len(), 1);
-    assert_eq!((uses[0].command, &uses[0].repository), (use_id, &Some(repository)));
+    assert_eq!((uses[0].command, &uses[0].repository), (use_id(), &Some(pipeline(1).repository)));
+}
+
+/// Returns the id of a use by pipelines.
+pub(super) fn use_id() -> CommandId {
+    CommandId::from_parts(at(), [9; 10])
+}
+
+/// Grants the credential `TOKEN` to the repository of [`pipeline`].
+pub(super) async fn grant_to_repository(harness: &dyn StoreHarness) {
+    let name = "TOKEN".parse().expect("a name");
+    let Pipeline { project, repository, .. } = pipeline(1);
+    let granted = harness.credentials().grant_to_repository(&name, use_id(), &project, &repository).await;
+    assert!(matches!(granted.expect("answered"), CredentialGrant::Granted(_)));
 }

@@ -3,9 +3,10 @@
 
 use std::time::Duration;
 
+use rdev_runner_domain::ports::ProjectChange;
 use rdev_runner_domain::{
     Access, AgentEvent, AgentEventKind, AgentRequest, AgentResult, CommandId, CommandStatus, LeasedCommand,
-    Outcome, Progress, RunReport,
+    Outcome, PageRequest, PipelineStatus, Progress, ProjectName, RunReport,
 };
 
 use secrecy::ExposeSecret;
@@ -15,15 +16,30 @@ use super::commands::{full_request, full_result};
 use super::credentials::{draft, granted, put};
 use super::events::every_kind;
 use super::leases::attach;
-use super::scene::{add, add_project, at, claim, get, message, pairs, published, record, report, status};
+use super::pipelines::{
+    events as pipeline_events, found, get as get_pipeline, grant_to_repository, pipeline, use_id,
+};
+use super::projects::full;
+use super::scene::{
+    add, add_changed, add_project, at, claim, get, message, pairs, published, record, report, status,
+};
 use crate::{command_id, project, request};
 
 /// The migration with the credentials.
 const WITH_CREDENTIALS: i64 = 20_261_129_150_000;
 
+/// The migration with archived and vanishing projects.
+const WITH_PROJECTS: i64 = 20_261_129_190_000;
+
+/// The migration with the pipelines.
+const WITH_PIPELINES: i64 = 20_261_129_191_000;
+
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 const MAX_RUNNING: u32 = 5;
 const CHECKPOINT: &str = "{\"offset\":17}";
+
+/// A project that is deleted once its command has ended.
+const LEAVING: &str = "leaving";
 
 /// Fills an empty database. The number of a command is its place in the list of [`check`].
 pub async fn populate(harness: &dyn StoreHarness) {
@@ -47,6 +63,17 @@ pub async fn populate(harness: &dyn StoreHarness) {
     put(harness, &draft("TOKEN", "the first value")).await;
     put(harness, &draft("TOKEN", "the second value")).await;
     granted(harness, "TOKEN", 3).await;
+    assert!(harness.projects().create(&full()).await.expect("created"));
+    add_project(harness, LEAVING, 1).await;
+    add_changed(harness, 7, |draft| draft.project = leaving()).await;
+    let begun = harness.projects().begin_deletion(Access::everything(), &leaving(), None).await;
+    assert_eq!(begun.expect("answered"), ProjectChange::Applied);
+    for n in [1, 2] {
+        harness.pipelines().create(&pipeline(n)).await.expect("created");
+    }
+    let ended = found(2, PipelineStatus::Failure);
+    assert!(harness.pipelines().record_pipeline(pipeline(2).id, &ended).await.expect("recorded"));
+    grant_to_repository(harness).await;
 }
 
 /// Reads a database that [`populate`] has filled, a day later, and continues its commands.
@@ -56,6 +83,12 @@ pub async fn check(harness: &dyn StoreHarness, version: i64) {
     harness.advance(DAY).await;
     if version >= WITH_CREDENTIALS {
         check_credentials(harness).await;
+    }
+    if version >= WITH_PROJECTS {
+        check_projects(harness).await;
+    }
+    if version >= WITH_PIPELINES {
+        check_pipelines(harness).await;
     }
     let expected = project("my-project");
     let stored = harness.projects().get(Access::everything(), &expected.name).await.expect("read");
@@ -99,6 +132,37 @@ async fn check_credentials(harness: &dyn StoreHarness) {
     assert_eq!((found.version, found.value.text().expose_secret()), (2, "the second value"));
     put(harness, &draft("TOKEN", "the third value")).await;
     assert_eq!(granted(harness, "TOKEN", 6).await.version, 3);
+}
+
+async fn check_projects(harness: &dyn StoreHarness) {
+    let projects = harness.projects();
+    let archived = projects.get(Access::everything(), &full().name).await.expect("read");
+    assert_eq!(archived, Some(full()));
+    let unfinished = projects.commands_to_cancel(10).await.expect("read");
+    assert_eq!(unfinished, [command_id(7)]);
+    assert_eq!(projects.finish_deletions().await.expect("answered"), []);
+    cancel(harness, 7).await;
+    assert_eq!(projects.finish_deletions().await.expect("deleted"), [leaving()]);
+}
+
+async fn check_pipelines(harness: &dyn StoreHarness) {
+    let pipelines = harness.pipelines();
+    assert_eq!(pipelines.unended(10).await.expect("read"), [pipeline(1)]);
+    let success = found(1, PipelineStatus::Success);
+    assert!(pipelines.record_pipeline(pipeline(1).id, &success).await.expect("recorded"));
+    let published = pipeline_events(harness).await;
+    assert_eq!(published.iter().map(|(key, _)| key.as_str()).collect::<Vec<_>>(), ["woodpecker-82-1"]);
+    let failed = get_pipeline(harness, 2).await;
+    assert_eq!((failed.found, failed.ended_at.is_some()), (found(2, PipelineStatus::Failure), true));
+    let (token, page) = ("TOKEN".parse().expect("a name"), PageRequest { limit: 10, before: None });
+    let uses = harness.credentials().uses(Access::everything(), &token, page).await.expect("read").items;
+    let of_repository: Vec<_> = uses.into_iter().filter(|used| used.command == use_id()).collect();
+    assert_eq!(of_repository.len(), 1);
+    assert_eq!(of_repository[0].repository, Some(pipeline(1).repository));
+}
+
+fn leaving() -> ProjectName {
+    LEAVING.parse().expect("a name")
 }
 
 /// Returns a request as the first fixtures have it, which know no variables.

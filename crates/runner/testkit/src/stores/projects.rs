@@ -16,7 +16,8 @@ fn name(text: &str) -> ProjectName {
     text.parse().expect("a name")
 }
 
-fn full() -> Project {
+/// Returns an archived project with a value for every setting.
+pub(super) fn full() -> Project {
     let settings = ProjectSettings {
         provider: Some("demo".parse().expect("a provider")),
         limits: LimitSettings {
