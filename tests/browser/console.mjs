@@ -417,6 +417,28 @@ const scenarios = {
     await reader.press("Webhook events of this command");
     await reader.shows("command.completed");
 
+    // The list is live: rows change in place, and new ones are counted.
+    await reader.open("/commands");
+    await reader.shows("Live");
+    const rows = () => reader.driver.findElements(By.css("tbody tr"));
+    const known = (await rows()).length;
+    const other = await api("POST", "/projects/shop/commands", { type: "demo", prompt: "Hold on.\n/wait 10m" });
+    await reader.shows("1 new");
+    assert.equal((await rows()).length, known);
+    await reader.press("1 new");
+    await reader.find(`tr[id="${other.id}"][data-status=Running]`);
+    await api("POST", `/commands/${other.id}/cancel`, {});
+    await reader.find(`tr[id="${other.id}"][data-status=Cancelled]`);
+    assert.equal((await rows()).length, known + 1);
+    // One without a row shows its first ones, too.
+    await reader.open("/commands?status=queued");
+    await reader.shows("No command matches this filter.");
+    await reader.shows("Live");
+    const first = await api("POST", "/projects/shop/commands", { type: "demo", prompt: "/wait 10m" });
+    const second = await api("POST", "/projects/shop/commands", { type: "demo", prompt: "Then this." });
+    await reader.shows(second.id);
+    for (const { id } of [second, first]) await api("POST", `/commands/${id}/cancel`, {});
+
     // What was cancelled ends on the page.
     await queue("Wait.\n/wait 10m");
     await reader.shows("Running");
@@ -444,6 +466,43 @@ const scenarios = {
     assert.doesNotMatch(await reader.driver.getPageSource(), /a value of no one/);
   },
 
+  /** A project and its commands without JavaScript. */
+  async runnerNoscript(reader) {
+    await reader.signIn();
+    await reader.open("/projects/new");
+    assert.equal(await (await reader.find("[data-choice]")).isDisplayed(), false, "the script runs");
+    await reader.type("name", "shop");
+    await reader.press("Create project");
+    await reader.shows("The project was created.");
+    const becomes = async (text) => {
+      const shown = async () => {
+        await reader.driver.navigate().refresh();
+        return (await reader.text()).includes(text);
+      };
+      await reader.driver.wait(shown, PATIENCE, `never ${text}`);
+    };
+    const queue = async (prompt) => {
+      await reader.open("/projects/shop");
+      await reader.press("New command");
+      await (await reader.find("#type option[value=demo]")).click();
+      await reader.type("prompt", prompt);
+      await reader.press("Queue command");
+      await reader.shows("The command was queued.");
+    };
+    await queue("Good day to you.");
+    await becomes("Completed");
+    await reader.shows("Good day to you.");
+    await queue("Hold on.\n/wait 10m");
+    await becomes("Running");
+    await reader.press("Cancel");
+    await reader.shows("The command is being stopped.");
+    await becomes("The command was cancelled.");
+    await reader.open("/commands?status=cancelled");
+    assert.equal((await reader.driver.findElements(By.css("tbody[data-rows] tr"))).length, 1);
+    await reader.open("/projects/shop");
+    await reader.shows("Success rate");
+  },
+
   /** Every page of the runner is accessible. */
   async runnerAccessibility(reader) {
     await api("POST", "/projects", { name: "shop", description: "Sells things", environment: { RUST_LOG: "debug" } });
@@ -459,9 +518,9 @@ const scenarios = {
     const filled = "preview=1&var-name=shop&var-rdev_url=https://rdev.example";
     const pages = [
       "/commands", "/commands?status=asleep", "/commands?status=lost", "/commands/new?project=shop&model=x", ...[ended, failed, running, queued].map(({ id }) => `/commands/${id}`),
-      `/commands/${ended.id}?after=2`, `/commands/${ended.id}/delete`, "/projects", "/projects/new", "/projects/shop", "/projects/shop/edit", "/projects/shop/delete",
+      `/commands/${ended.id}?after=2`, `/commands/${ended.id}/delete`, "/projects", "/projects/new", "/projects/shop", "/projects/busy?window=24h", "/projects/shop/edit", "/projects/shop/delete",
       "/templates", "/templates/rust-service", "/templates/rust-service?preview=1&project=none", `/templates/rust-service?${filled}&project=shop`,
-      "/credentials", "/credentials/new", "/credentials/NPM_TOKEN", "/credentials/NPM_TOKEN/edit", "/credentials/NPM_TOKEN/delete",
+      "/credentials", "/credentials/new", "/credentials/NPM_TOKEN", "/credentials/NPM_TOKEN/edit", "/credentials/NPM_TOKEN/delete", "/api-keys/new",
     ];
     await reader.signIn();
     for (const page of pages) await isAccessible(reader, page);
@@ -470,7 +529,7 @@ const scenarios = {
 };
 
 const [name] = process.argv.slice(2);
-const reader = await browser({ script: name !== "noscript" });
+const reader = await browser({ script: !/noscript/i.test(name) });
 try {
   await scenarios[name](reader);
   await reader.isQuiet();

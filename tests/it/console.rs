@@ -43,6 +43,11 @@ async fn a_command_is_run_and_read_by_the_console_alone() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn commands_are_run_and_cancelled_without_javascript() {
+    run_on("rdev", "runnerNoscript").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_page_of_the_runner_has_a_fault_of_accessibility() {
     run_on("rdev", "runnerAccessibility").await;
 }

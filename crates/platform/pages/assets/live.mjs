@@ -57,7 +57,7 @@ class Live {
     });
   }
   listen(source) {
-    source.addEventListener("delivery", (event) => this.take(JSON.parse(event.data)));
+    for (const name of ["delivery", "command"]) source.addEventListener(name, (event) => this.take(JSON.parse(event.data)));
     source.addEventListener("event", (event) => {
       this.seen = event.lastEventId;
       this.take({ ...JSON.parse(event.data), matches: true });
@@ -118,7 +118,7 @@ class Live {
     const text = `${this.fresh.size > 99 ? "99+" : this.fresh.size} new`;
     if (link.hidden || link.textContent === text) return;
     link.textContent = text;
-    say(`${text} ${this.isFeed ? "events" : "deliveries"}.`);
+    say(`${text} ${this.rows.dataset.noun}.`);
   }
   // Puts the newest events on top of a feed, which keeps 200.
   async grow() {

@@ -114,16 +114,15 @@ impl Browser {
 
     /// Reads a stream until it has a text, and returns what it has sent.
     pub async fn stream(&mut self, address: &str, until: &str) -> String {
+        self.open_stream(address).await.until(until).await
+    }
+
+    /// Opens a stream.
+    pub async fn open_stream(&mut self, address: &str) -> OpenStream {
         let request = self.request("GET", address, None);
         let response = self.router.clone().oneshot(request).await.unwrap();
         assert_eq!(response.status(), StatusCode::OK, "{address}");
-        let (mut body, mut text) = (response.into_body(), String::new());
-        while !text.contains(until) {
-            let frame = tokio::time::timeout(PATIENCE, body.frame()).await;
-            let frame = frame.unwrap_or_else(|_| panic!("{address} sent only {text:?}"));
-            text += std::str::from_utf8(&frame.unwrap().unwrap().into_data().unwrap()).unwrap();
-        }
-        text
+        OpenStream { address: address.to_owned(), body: response.into_body() }
     }
 
     /// Signs in with an API key.
@@ -165,5 +164,25 @@ impl Browser {
         let bytes = body.collect().await.unwrap().to_bytes();
         let text = String::from_utf8_lossy(&bytes).into_owned();
         Page { status: parts.status, headers: parts.headers, bytes: bytes.len(), text }
+    }
+}
+
+/// A stream that a page reads.
+#[derive(Debug)]
+pub struct OpenStream {
+    address: String,
+    body: Body,
+}
+
+impl OpenStream {
+    /// Reads on until it has a text, and returns what it has sent since the last call.
+    pub async fn until(&mut self, until: &str) -> String {
+        let mut text = String::new();
+        while !text.contains(until) {
+            let frame = tokio::time::timeout(PATIENCE, self.body.frame()).await;
+            let frame = frame.unwrap_or_else(|_| panic!("{} sent only {text:?}", self.address));
+            text += std::str::from_utf8(&frame.unwrap().unwrap().into_data().unwrap()).unwrap();
+        }
+        text
     }
 }

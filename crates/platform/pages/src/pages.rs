@@ -1,6 +1,7 @@
 //! The pages of a domain, for the shell of another.
 
 use axum::Router;
+use rdev_core::Scope;
 
 use crate::site::Section;
 
@@ -10,6 +11,8 @@ use crate::site::Section;
 pub struct Pages {
     /// The sections.
     pub sections: Vec<Section>,
+    /// The scopes that API keys may have for it, each with what it permits.
+    pub scopes: Vec<(Scope, &'static str)>,
     /// The routes, with their state.
     pub routes: Router,
 }

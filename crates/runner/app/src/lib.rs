@@ -43,5 +43,5 @@ pub use secrets::EnvironmentSecrets;
 pub use services::Services;
 pub use settings::{LimitChanges, Setting};
 pub use templates::{RenderedTemplate, Templates, TemplatesError};
-pub use watch::{Watch, WatchError, WatchTask, Watched, Watches};
+pub use watch::{ListWatch, Watch, WatchError, WatchTask, Watched, Watches};
 pub use workspaces::{WorkspaceError, Workspaces};

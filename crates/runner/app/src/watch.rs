@@ -4,6 +4,7 @@
 //! latest ones in a bounded buffer, from which the watchers take them at their own pace. A watcher that comes later than
 //! the buffer begins, or that has fallen behind it, reads pages by itself until it is level with the buffer.
 
+mod list;
 mod reader;
 mod topic;
 
@@ -15,7 +16,9 @@ use rdev_core::ApiKeyId;
 use rdev_runner_domain::ports::{CommandRepository, CommandSignals, Signal, StoreError};
 use rdev_runner_domain::{Access, AgentEvent, Command, CommandId};
 use tokio::sync::{Semaphore, mpsc, watch};
+use tokio_util::sync::CancellationToken;
 
+pub use list::ListWatch;
 pub use reader::WatchTask;
 use topic::{Topic, Turn};
 
@@ -74,6 +77,10 @@ struct Shared {
     reads: Semaphore,
     /// Starts the readers of new topics.
     starts: mpsc::Sender<Arc<Topic>>,
+    /// Changed by each signal, for the watchers of lists.
+    any_change: watch::Sender<()>,
+    /// Cancelled once the process is stopping.
+    closed: CancellationToken,
 }
 
 #[derive(Default)]
@@ -96,6 +103,8 @@ impl Watches {
             permits: Arc::new(StreamPermits::new(MAX_WATCHERS, MAX_WATCHERS_PER_KEY)),
             reads: Semaphore::new(MAX_READS),
             starts,
+            any_change: watch::Sender::new(()),
+            closed: CancellationToken::new(),
         });
         (Self(Arc::clone(&shared)), WatchTask::new(shared, started, signals.subscribe()))
     }
@@ -127,6 +136,16 @@ impl Watches {
         }
         let topic = self.0.open(&found, after)?;
         Ok(self.watch_on(topic, permit, after))
+    }
+
+    /// Watches a list of commands with an API key.
+    ///
+    /// # Errors
+    ///
+    /// Fails if too many streams are open.
+    pub fn watch_list(&self, key: Option<ApiKeyId>) -> Result<ListWatch, WatchError> {
+        let permit = StreamPermit::take(&self.0.permits, key)?;
+        Ok(ListWatch::new(permit, self.0.any_change.subscribe(), self.0.closed.clone()))
     }
 
     fn watch_on(&self, topic: Arc<Topic>, permit: StreamPermit, after: u64) -> Watch {
@@ -179,6 +198,7 @@ impl Shared {
 
     /// Wakes the readers of what has changed.
     fn wake(&self, signal: Signal) {
+        self.any_change.send_replace(());
         let topics = self.topics();
         match signal {
             Signal::Changed(command) => topics.open.get(&command).into_iter().for_each(|topic| topic.wake()),

@@ -3,6 +3,7 @@
 mod change;
 mod entry;
 mod list;
+mod list_live;
 mod live;
 mod new;
 mod outcome;
@@ -12,7 +13,8 @@ mod show;
 mod transcript;
 
 pub(crate) use change::{cancel, confirm, delete, run_again};
-pub(crate) use list::list;
+pub(crate) use list::{list, rows};
+pub(crate) use list_live::list_live;
 pub(crate) use live::live;
 pub(crate) use new::{create, new};
 pub(crate) use raw::{diff, event, prompt, result_text};

@@ -15,6 +15,7 @@ mod words;
 
 use std::sync::Arc;
 
+use rdev_access::scopes;
 use rdev_pages::Pages;
 use rdev_runner_app::Services;
 
@@ -24,5 +25,9 @@ pub(crate) type Shared = Arc<Services>;
 /// Returns the pages with their sections of the navigation.
 #[must_use]
 pub fn pages(services: Services) -> Pages {
-    Pages { sections: routes::sections(), routes: routes::pages().with_state(Arc::new(services)) }
+    Pages {
+        sections: routes::sections(),
+        scopes: scopes::ALL.into_iter().map(|scope| (scope.clone(), words::scope(&scope))).collect(),
+        routes: routes::pages().with_state(Arc::new(services)),
+    }
 }

@@ -5,6 +5,7 @@ mod draft;
 mod edit;
 mod list;
 mod show;
+mod statistics;
 
 pub(crate) use delete::{confirm, delete};
 pub(crate) use edit::{create, edit, new, save};

@@ -29,6 +29,8 @@ pub(crate) fn pages() -> Router<Shared> {
     let keep = |methods| needs(scopes::CREDENTIALS_WRITE, methods);
     Router::new()
         .route("/commands", read(get(commands::list)))
+        .route("/commands/live", needs(scopes::COMMANDS_READ, get(commands::list_live)))
+        .route("/commands/rows", read(get(commands::rows)))
         .route("/commands/new", run(get(commands::new).post(commands::create)))
         .route("/commands/{id}", read(get(commands::show)))
         .route("/commands/{id}/live", needs(scopes::COMMANDS_READ, get(commands::live)))

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use rdev_access::scopes;
+use rdev_core::Scope;
 use rdev_pages::{Badge, Icon, Tone};
 use rdev_runner_domain::{
     CommandStatus, FailureReason, Outcome, PermissionProfile, Timeout, Usd, WaitReason,
@@ -120,6 +122,19 @@ pub(crate) fn run_time(span: Duration) -> String {
         0..60 => rdev_pages::duration(span),
         60..3_600 => format!("{} min {} s", seconds / 60, seconds % 60),
         _ => format!("{} h {} min", seconds / 3_600, seconds % 3_600 / 60),
+    }
+}
+
+/// Returns what a scope permits.
+pub(crate) fn scope(scope: &Scope) -> &'static str {
+    match scope {
+        scope if *scope == scopes::COMMANDS_READ => "read projects, commands and templates",
+        scope if *scope == scopes::COMMANDS_WRITE => "queue, cancel and delete commands; includes reading",
+        scope if *scope == scopes::PROJECTS_WRITE => "change projects, apply templates and trigger pipelines",
+        scope if *scope == scopes::CREDENTIALS_READ => {
+            "read the names and uses of credentials, not their values"
+        }
+        _ => "store and delete credentials; includes reading",
     }
 }
 

@@ -6,8 +6,15 @@ mod list;
 pub(crate) use change::{confirm, create, delete, new};
 pub(crate) use list::list;
 
+use std::sync::Arc;
+
 use rdev_access::ApiKeyError;
 use rdev_http::Problem;
+use rdev_webhooks_domain::Scope;
+
+/// The scopes of other domains that keys may have, each with what it permits.
+#[derive(Clone)]
+pub(crate) struct FurtherScopes(pub(crate) Arc<[(Scope, &'static str)]>);
 
 fn failed(error: ApiKeyError) -> Problem {
     match error {

@@ -53,6 +53,6 @@ pub fn router(services: Services, keyring: Keyring, ambient: Ambient, options: C
         .with_sections(options.others.sections)
         .with_sign_in_link(options.sign_in_link)
         .with_hosts(options.hosts)
-        .mount(routes::pages().merge(options.others.routes.with_state(())), observer)
+        .mount(routes::pages(options.others.scopes).merge(options.others.routes.with_state(())), observer)
         .with_state(Arc::new(services))
 }

@@ -1,12 +1,13 @@
 //! The routes of the pages, each with the scope that it requires.
 
-use axum::Router;
 use axum::routing::{get, post};
+use axum::{Extension, Router};
 use rdev_http::auth::{any_caller, needs};
 use rdev_http::limits::bounded_reads;
 use rdev_pages::Section;
 use rdev_webhooks_domain::{Scope, scopes};
 
+use crate::api_keys::FurtherScopes;
 use crate::{Shared, api_keys, deliveries, event_types, events, home, overview, replays, webhooks};
 
 /// Returns the sections of the navigation.
@@ -24,8 +25,8 @@ pub(crate) fn sections() -> Vec<Section> {
     ]
 }
 
-/// Returns the routes.
-pub(crate) fn pages() -> Router<Shared> {
+/// Returns the routes. API keys may also have the scopes `further`, each with what it permits.
+pub(crate) fn pages(further: Vec<(Scope, &'static str)>) -> Router<Shared> {
     let read = |methods| needs(scopes::WEBHOOKS_READ, bounded_reads(methods));
     let write = |methods| needs(scopes::WEBHOOKS_WRITE, methods);
     let publish = |methods| needs(scopes::EVENTS_WRITE, methods);
@@ -72,4 +73,5 @@ pub(crate) fn pages() -> Router<Shared> {
         .route("/api-keys", administer(bounded_reads(get(api_keys::list))))
         .route("/api-keys/new", administer(get(api_keys::new).post(api_keys::create)))
         .route("/api-keys/{id}/delete", administer(get(api_keys::confirm).post(api_keys::delete)))
+        .layer(Extension(FurtherScopes(further.into())))
 }

@@ -61,6 +61,7 @@ impl WatchTask {
                 Some(_) = readers.join_next() => {}
             }
         }
+        self.shared.closed.cancel();
         readers.shutdown().await;
         let Topics { open, .. } =
             std::mem::replace(&mut *self.shared.topics(), Topics { is_closed: true, ..Topics::default() });

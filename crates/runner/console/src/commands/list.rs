@@ -1,18 +1,22 @@
-//! The list of commands.
+//! The list of commands, and its rows by their ids.
 
 use askama::Template;
 use axum::extract::State;
-use axum::response::Response;
+use axum::response::{Html, IntoResponse, Response};
 use rdev_access::scopes;
 use rdev_http::{Caller, Problem};
 use rdev_pages::{Form, FormFaults, Input, PageQuery, Pager, View};
-use rdev_runner_domain::{CommandFilter, CommandStatus, Page};
+use rdev_runner_app::CommandsError;
+use rdev_runner_domain::{CommandFilter, CommandId, CommandStatus, Page};
 
 use super::row::Row;
-use crate::{Shared, words};
+use crate::{Shared, failure, words};
 
 /// The number of commands of a page.
 const LIMIT: u32 = 25;
+
+/// The parameter of the stream with the newest command that its page has.
+pub(super) const NEWEST: &str = "newest";
 
 const NAMES: [&str; 3] = ["project", "type", "status"];
 
@@ -23,8 +27,16 @@ struct ListPage<'a> {
     filter: [Input; 3],
     is_filtered: bool,
     rows: Vec<Row>,
+    stream: Option<String>,
+    newest: String,
     pager: Pager,
     new: Option<String>,
+}
+
+#[derive(Template)]
+#[template(path = "commands/rows.html")]
+struct RowsPart {
+    rows: Vec<Row>,
 }
 
 pub(crate) async fn list(
@@ -41,18 +53,44 @@ pub(crate) async fn list(
     };
     let waiting = services.commands.waiting(&found.items).await?;
     let new = query.only(["project"]).address("/commands/new", &[]);
+    // New commands come before the newest one of the first page.
+    let first = found.items.first().filter(|_| !query.has("before")).map(|command| command.id.to_string());
+    let stream = query.address("/commands/live", &[(NEWEST, first.as_deref())]);
     let content = ListPage {
         view: &view,
         filter: inputs(&query, &faults),
         is_filtered: NAMES.iter().any(|name| query.given(name).is_some()),
         rows: found.items.iter().zip(waiting).map(|(one, waiting)| Row::new(&view, one, waiting)).collect(),
+        stream: faults.is_empty().then(|| view.url(&stream)),
+        newest: view.url(&query.address("/commands", &[("before", None)])),
         pager: Pager::new(&view, "/commands", &query, &found, |command| command.id),
         new: view.allows(&scopes::COMMANDS_WRITE).then(|| view.url(&new)),
     };
     view.page("Commands", &content)
 }
 
-fn read_filter(query: &Form, faults: &mut FormFaults) -> CommandFilter {
+/// The rows of these commands as they are now.
+pub(crate) async fn rows(
+    State(services): State<Shared>,
+    view: View,
+    caller: Caller,
+    PageQuery(query): PageQuery,
+) -> Result<Response, Problem> {
+    let ids = query.all("id").filter_map(|id| id.parse().ok()).take(LIMIT as usize);
+    let mut found = Vec::new();
+    for id in ids.collect::<Vec<CommandId>>() {
+        match services.commands.get(&caller.access, id).await {
+            Ok(command) => found.push(command),
+            Err(CommandsError::NotFound) => {}
+            Err(error) => return Err(failure::of_command(error)),
+        }
+    }
+    let waiting = services.commands.waiting(&found).await?;
+    let rows = found.iter().zip(waiting).map(|(one, waiting)| Row::new(&view, one, waiting)).collect();
+    Ok(Html(view.part(&RowsPart { rows })?).into_response())
+}
+
+pub(super) fn read_filter(query: &Form, faults: &mut FormFaults) -> CommandFilter {
     let status = |text| CommandStatus::parse(text).ok_or("is none of the choices");
     CommandFilter {
         project: query.given("project").and_then(|text| faults.check("project", text.parse())),

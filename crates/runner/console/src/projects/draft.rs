@@ -15,11 +15,12 @@ use rdev_runner_domain::{
 use crate::words;
 
 /// The fields, each with its label for a comparison.
-const FIELDS: [(&str, &str); 17] = [
+const FIELDS: [(&str, &str); 18] = [
     ("description", "Description"),
     ("provider", "Provider"),
     ("model", "Model"),
     ("workspace", "Workspace"),
+    ("repository", "Repository"),
     ("permissions", "Permissions"),
     ("allowed_tools", "Allowed tools"),
     ("denied_tools", "Denied tools"),
@@ -72,6 +73,7 @@ pub(super) fn stored(project: &Project) -> Form {
                 _ => String::new(),
             },
         ),
+        ("repository", settings.repository.as_ref().map(ToString::to_string).unwrap_or_default()),
         ("permissions", settings.permissions.as_str().to_owned()),
         ("allowed_tools", lines(&settings.allowed_tools)),
         ("denied_tools", lines(&settings.denied_tools)),
@@ -128,8 +130,7 @@ pub(super) fn settings(
         environment: environment(form, faults),
         max_running: one(form, "max_running", faults, whole).unwrap_or(1),
         is_archived: form.text("archived") == "on",
-        // The form does not show it.
-        repository: present.and_then(|project| project.settings().repository.clone()),
+        repository: one(form, "repository", faults, str::parse),
         // Last, so that all faults are found.
         workspace: workspace?,
         permissions: permissions?,
@@ -249,6 +250,7 @@ pub(super) fn inputs(
             "Workspace",
             "A folder. Empty for one of the project's name, or where it is now if that is a pod.",
         ),
+        line("repository", "Repository", "In Woodpecker CI, such as acme/billing. Empty for none."),
         line("max_running", "Commands at once", ""),
     ];
     if is_new {

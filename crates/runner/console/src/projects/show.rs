@@ -1,14 +1,15 @@
-//! One project: its settings, and its newest commands.
+//! One project: its newest commands, its statistics, and its settings.
 
 use askama::Template;
 use axum::extract::State;
 use axum::response::Response;
 use rdev_access::scopes;
 use rdev_http::{Caller, Problem};
-use rdev_pages::{Form, Moment, View};
+use rdev_pages::{Form, Moment, PageQuery, View};
 use rdev_runner_domain::{CommandFilter, PageRequest, Project};
 
 use super::place;
+use super::statistics::Statistics;
 use crate::commands::{Row, limit_facts};
 use crate::path::PathProject;
 use crate::{Shared, path, words};
@@ -31,6 +32,7 @@ struct ShowPage<'a> {
     updated: Moment,
     rows: Vec<Row>,
     commands: String,
+    statistics: Statistics,
     run: Option<String>,
     may_manage: bool,
 }
@@ -40,11 +42,13 @@ pub(crate) async fn show(
     view: View,
     caller: Caller,
     PathProject(project): PathProject,
+    PageQuery(query): PageQuery,
 ) -> Result<Response, Problem> {
     let filter = CommandFilter { project: Some(project.name.clone()), ..CommandFilter::default() };
     let newest = PageRequest { limit: COMMANDS, before: None };
     let found = services.commands.list(&caller.access, &filter, newest).await?;
     let waiting = services.commands.waiting(&found.items).await?;
+    let statistics = Statistics::load(&services, &caller, &view, &project, query.text("window")).await?;
     let settings = project.settings();
     let takes_commands = !settings.is_archived && !project.is_deleting;
     let of_project = [("project", Some(project.name.as_str()))];
@@ -63,6 +67,7 @@ pub(crate) async fn show(
         updated: view.moment(project.updated_at),
         rows: found.items.iter().zip(waiting).map(|(one, waiting)| Row::new(&view, one, waiting)).collect(),
         commands: address("/commands"),
+        statistics,
         run: (takes_commands && view.allows(&scopes::COMMANDS_WRITE)).then(|| address("/commands/new")),
         may_manage: view.allows(&scopes::PROJECTS_WRITE),
     };
@@ -77,6 +82,7 @@ fn facts(project: &Project) -> Vec<(&'static str, String)> {
     let model = settings.model.as_ref().map_or_else(|| "the agent's default".to_owned(), ToString::to_string);
     let mut facts = vec![
         ("Workspace", place(&settings.workspace)),
+        ("Repository", settings.repository.as_ref().map_or_else(|| "none".to_owned(), ToString::to_string)),
         ("Provider", provider),
         ("Model", model),
         ("Permissions", words::permissions(settings.permissions).to_owned()),

@@ -55,3 +55,24 @@ async fn a_project_scoped_key_sees_what_belongs_to_its_projects() {
     let refused = holder.post(&form, &[("project", "my-project"), ("prompt", "x")]).await;
     assert_eq!(refused.status, StatusCode::UNPROCESSABLE_ENTITY);
 }
+
+#[tokio::test]
+async fn a_key_is_created_with_scopes_of_the_runner() {
+    let scene = Scene::new().await;
+    let mut browser = scene.administrator().await;
+    let form = browser.open("/console/api-keys/new").await;
+    for scope in scopes::ALL {
+        form.shows(&format!("name=\"scope\" value=\"{scope}\""));
+    }
+    assert_eq!(form.text.matches("name=\"scope\"").count(), scopes::ALL.len() + 4, "{}", form.text);
+    let form = form.form("/console/api-keys/new");
+    let fields = [("name", "ci"), ("scope", "commands:write"), ("scope", "credentials:read")];
+    let faulty = browser.post(&form, &[&fields[..], &[("expires_at", "soon")]].concat()).await;
+    faulty.shows("value=\"commands:write\" checked").shows("value=\"credentials:read\" checked");
+    let page = browser.submit(&form, &fields).await;
+    page.shows("The API key was created.").shows("commands:write").shows("credentials:read");
+    let start = page.text.find("value=\"rdev_").unwrap() + "value=\"".len();
+    let mut holder = scene.browser();
+    holder.sign_in(&page.text[start..start + 44]).await;
+    holder.open("/console/commands").await.shows("New command").shows(">Credentials<").hides(">Webhooks<");
+}

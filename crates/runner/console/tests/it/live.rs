@@ -1,4 +1,4 @@
-//! The stream of a transcript.
+//! The streams of a transcript and of the list.
 
 use rdev_runner_domain::{Outcome, Progress};
 
@@ -55,4 +55,48 @@ async fn a_stream_says_that_the_command_was_deleted() {
     let address = format!("/console/commands/{id}/live?after=1");
     let (stream, ()) = tokio::join!(browser.stream(&address, "event: end"), deletion);
     assert!(stream.contains("Ended") || stream.contains("Deleted"), "{stream}");
+}
+
+/// Returns the data that a stream has of a changed row.
+fn change(id: &str, matches: bool) -> String {
+    format!("data: {{\"id\":\"{id}\",\"matches\":{matches}}}")
+}
+
+#[tokio::test]
+async fn a_stream_of_the_list_has_new_commands_and_those_whose_rows_change() {
+    let scene = Scene::new().await;
+    let mut browser = scene.administrator().await;
+    // The list is live before it has a row, which its page reads again then.
+    let empty = browser.open("/console/commands?status=queued").await;
+    empty.shows("data-stream=\"/console/commands/live?status=queued\"").shows("data-region id=\"list\"");
+    let mut queued = browser.open_stream("/console/commands/live?status=queued").await;
+    let id = scene.command(&mut browser, "Fix it").await;
+    queued.until(&change(&id, true)).await;
+    let list = browser.open("/console/commands").await;
+    list.shows(&format!("data-stream=\"/console/commands/live?newest={id}\""));
+    list.shows("data-rows-url=\"/console/commands/rows\"");
+
+    // What the page has is not new; a command that leaves the filter is a changed row.
+    let address = format!("/console/commands/live?newest={id}");
+    let mut all = browser.open_stream(&address).await;
+    let leased = scene.claim().await;
+    queued.until(&change(&id, false)).await;
+    let second = scene.command(&mut browser, "Then this").await;
+    let sent = all.until(&change(&second, true)).await;
+    assert!(!sent.contains(&change(&id, true)), "{sent}");
+    scene.report(&leased, 0, vec![message("x")], ended(Outcome::Completed)).await;
+    all.until(&change(&id, false)).await;
+    let rows = browser.open(&format!("/console/commands/rows?id={id}&id={second}&id=cmd_x")).await;
+    rows.shows(&format!("<tr id=\"{id}\"")).shows("Completed").shows("Queued").hides("<main");
+
+    // Others see and hear nothing of it.
+    scene.project("other").await;
+    let mut stranger = scene.holder(&[rdev_access::scopes::COMMANDS_READ], Some(&["other"])).await;
+    stranger.open(&format!("/console/commands/rows?id={id}")).await.hides(&id);
+    let mut heard = stranger.open_stream("/console/commands/live").await;
+    let own = scene.command_of(&mut browser, "other", "Hello").await;
+    let sent = heard.until(&change(&own, true)).await;
+    assert!(!sent.contains(&id) && !sent.contains(&second), "{sent}");
+    let refused = browser.get("/console/commands/live?status=asleep").await;
+    assert_eq!(refused.status, http::StatusCode::UNPROCESSABLE_ENTITY);
 }

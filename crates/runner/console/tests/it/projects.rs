@@ -23,10 +23,11 @@ async fn a_project_is_created_shown_and_changed() {
         ("environment", "PATH=/x\nno value"),
         ("workspace", "relative"),
         ("model", "a b"),
+        ("repository", "billing"),
     ];
     let page = browser.post(&form, &faulty).await;
     assert_eq!(page.status, StatusCode::UNPROCESSABLE_ENTITY);
-    for field in ["wall", "allowed_tools", "environment", "workspace", "model"] {
+    for field in ["wall", "allowed_tools", "environment", "workspace", "model", "repository"] {
         page.shows(&format!("id=\"{field}-fault\""));
     }
     page.shows(">\nPATH=/x\nno value</textarea>");
@@ -46,13 +47,16 @@ async fn a_project_is_created_shown_and_changed() {
         ("budget", "1.5"),
         ("allowed_tools", "Bash(cargo *)\nWebFetch"),
         ("environment", "RUST_LOG=debug\nGREETING=two\\nlines"),
+        ("repository", "acme/billing"),
     ];
     let page = browser.submit(&form, &fields).await;
     page.shows("The project was created.").shows("Sells &lt;b&gt;things").shows("Bash(cargo *), WebFetch");
     page.shows("2h in all").shows("two\nlines").shows("No command was queued yet.").shows("opencode");
+    page.shows("<dt>Repository</dt><dd>acme/billing</dd>");
     assert!(scene.root.join("shop & co").is_dir());
     let path = "/console/projects/shop%20%26%20co";
     let edit = browser.open(&format!("{path}/edit")).await;
+    edit.shows("value=\"acme/billing\"");
     edit.shows("GREETING=two\\nlines").shows("value=\"2h\"").shows("name=\"version\" value=\"1\"");
     let form = edit.form(&format!("{path}/edit"));
     let mut changed = fields.to_vec();
@@ -125,8 +129,46 @@ async fn projects_are_shown_and_changed_by_those_who_may() {
     let form = scoped.open(FORM).await.form(FORM);
     let refused = scoped.post(&form, &[("name", "theirs"), ("permissions", "edit")]).await;
     refused.shows("is not one of the projects that the API key is restricted to");
+    // Otherwise it could set the secrets of another project's repository.
+    let fields = [("name", "mine"), ("permissions", "edit"), ("repository", "acme/other")];
+    scoped.post(&form, &fields).await.shows("id=\"repository-fault\"");
     scoped
         .submit(&form, &[("name", "mine"), ("permissions", "edit")])
         .await
         .shows("The project was created.");
+}
+
+#[tokio::test]
+async fn a_project_shows_the_statistics_of_its_commands() {
+    let scene = Scene::new().await;
+    let mut browser = scene.administrator().await;
+    let path = "/console/projects/my-project";
+    browser.open(path).await.shows("No command waits, runs or has ended in this time.");
+    for outcome in [Outcome::Completed, Outcome::Completed, Outcome::Lost] {
+        scene.command(&mut browser, "Fix it").await;
+        let leased = scene.claim().await;
+        scene.report(&leased, 0, Vec::new(), ended(outcome)).await;
+    }
+    scene.command(&mut browser, "Fix it").await;
+    let page = browser.open(path).await;
+    for (label, value) in [
+        ("Completed", "2"),
+        ("Lost", "1"),
+        ("Queued", "1"),
+        ("Success rate", "67 %"),
+        ("Cost", "$0.75"),
+        ("Tokens read", "3,900"),
+        ("Tokens written", "123"),
+        ("Read from cache", "0"),
+        ("Written to cache", "0"),
+    ] {
+        page.shows(&format!("<dt>{label}</dt><dd>{value}</dd>"));
+    }
+    page.shows("<dt>Median run</dt>").shows("<dt>95 % of runs within</dt>").hides("<dt>Failed</dt>");
+    page.shows("/my-project?window=30d\" aria-current=\"page\">Month");
+    scene.advance(std::time::Duration::from_secs(2 * 24 * 60 * 60));
+    let day = browser.open(&format!("{path}?window=24h")).await;
+    day.shows("?window=24h\" aria-current=\"page\">Day").hides("<dt>Completed</dt>").shows("<dt>Queued</dt>");
+    browser.open(&format!("{path}?window=7d")).await.shows("<dt>Completed</dt><dd>2</dd>");
+    browser.open(&format!("{path}?window=never")).await.shows("aria-current=\"page\">Month");
 }

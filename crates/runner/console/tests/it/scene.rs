@@ -166,12 +166,22 @@ impl Scene {
 
     /// Queues a command of `my-project` by its form, and returns its id.
     pub(crate) async fn command(&self, browser: &mut Browser, prompt: &str) -> String {
+        self.command_of(browser, "my-project", prompt).await
+    }
+
+    /// Queues a command of a project by its form, and returns its id.
+    pub(crate) async fn command_of(&self, browser: &mut Browser, project: &str, prompt: &str) -> String {
         // Ids sort by their time.
         self.clock.advance(Duration::from_millis(1));
         let form = browser.open("/console/commands/new").await.form("/console/commands/new");
-        let fields = [("project", "my-project"), ("prompt", prompt)];
+        let fields = [("project", project), ("prompt", prompt)];
         let answer = browser.post(&form, &fields).await;
         answer.location().rsplit('/').next().unwrap().to_owned()
+    }
+
+    /// Lets time pass.
+    pub(crate) fn advance(&self, by: Duration) {
+        self.clock.advance(by);
     }
 
     /// Starts the oldest command, like a runner.

@@ -1,6 +1,7 @@
 //! Creating and deleting an API key.
 
 use askama::Template;
+use axum::Extension;
 use axum::extract::State;
 use axum::response::Response;
 use rdev_access::{ApiKey, ApiKeyError, ApiKeyViolation, NewApiKey};
@@ -9,7 +10,7 @@ use rdev_pages::{Form, FormFaults, Input, Notice, View};
 use rdev_webhooks_domain::{Access, ApiKeyId, ProjectName, Scope, scopes};
 use secrecy::ExposeSecret;
 
-use super::failed;
+use super::{FurtherScopes, failed};
 use crate::Shared;
 
 const MAX_NAME: usize = 100;
@@ -40,13 +41,17 @@ struct DeletePage {
     is_own: bool,
 }
 
-pub(crate) async fn new(view: View) -> Result<Response, Problem> {
-    view.page("New API key", &page(&view, &Form::default(), &FormFaults::default()))
+pub(crate) async fn new(
+    view: View,
+    Extension(further): Extension<FurtherScopes>,
+) -> Result<Response, Problem> {
+    view.page("New API key", &page(&view, &further, &Form::default(), &FormFaults::default()))
 }
 
 pub(crate) async fn create(
     State(services): State<Shared>,
     view: View,
+    Extension(further): Extension<FurtherScopes>,
     OperationIds(ids): OperationIds,
     form: Form,
 ) -> Result<Response, Problem> {
@@ -64,7 +69,7 @@ pub(crate) async fn create(
             Err(error) => return Err(failed(error)),
         }
     }
-    view.page_with(StatusCode::UNPROCESSABLE_ENTITY, "New API key", &page(&view, &form, &faults))
+    view.page_with(StatusCode::UNPROCESSABLE_ENTITY, "New API key", &page(&view, &further, &form, &faults))
 }
 
 fn read(form: &Form, faults: &mut FormFaults) -> Option<NewApiKey> {
@@ -93,16 +98,15 @@ fn place(violation: ApiKeyViolation) -> &'static str {
     }
 }
 
-fn page(view: &View, form: &Form, faults: &FormFaults) -> NewPage {
+fn page(view: &View, further: &FurtherScopes, form: &Form, faults: &FormFaults) -> NewPage {
     let filled = |input: Input, name: &str| input.value(form.text(name)).fault(faults.of(name));
     let meaning = |scope: &Scope| match scope {
         scope if *scope == scopes::EVENTS_WRITE => "publish events",
         scope if *scope == scopes::WEBHOOKS_READ => "read webhooks, events and deliveries",
-        scope if *scope == scopes::WEBHOOKS_WRITE => {
-            "change webhooks, redeliver and replay; includes reading"
-        }
-        _ => "everything, also API keys and event types",
+        _ => "change webhooks, redeliver and replay; includes reading",
     };
+    let own = scopes::ALL.into_iter().filter(|scope| *scope != Scope::ADMIN);
+    let own = own.map(|scope| (scope.clone(), meaning(&scope)));
     NewPage {
         action: view.once("/api-keys/new"),
         back: view.url("/api-keys"),
@@ -113,10 +117,11 @@ fn page(view: &View, form: &Form, faults: &FormFaults) -> NewPage {
             filled(Input::line("expires_at", "Expires at"), "expires_at")
                 .help("As 2026-01-31T00:00:00Z. Empty for never."),
         ],
-        scopes: scopes::ALL
-            .into_iter()
-            .map(|scope| Choice {
-                meaning: meaning(&scope),
+        scopes: own
+            .chain(further.0.iter().cloned())
+            .chain([(Scope::ADMIN, "everything, also API keys and event types")])
+            .map(|(scope, meaning)| Choice {
+                meaning,
                 is_chosen: form.all("scope").any(|chosen| chosen == scope.as_str()),
                 scope,
             })

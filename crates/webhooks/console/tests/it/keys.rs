@@ -9,6 +9,7 @@ async fn a_key_is_created_shown_once_used_and_deleted() {
     let scene = Scene::new().await;
     let mut browser = scene.administrator().await;
     browser.open("/console/api-keys").await.shows("no API key besides");
+    browser.open("/console/api-keys/new").await.shows("value=\"webhooks:write\"").hides("commands:read");
     let wrong = browser
         .post("/console/api-keys/new", &[("name", "shop"), ("scope", "admin"), ("projects", "a")])
         .await;
