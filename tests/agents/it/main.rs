@@ -14,3 +14,4 @@ mod harness;
 mod opencode;
 mod opencode_in_pods;
 mod place;
+mod tutorial;
