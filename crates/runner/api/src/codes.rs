@@ -12,7 +12,7 @@ problem_codes! {
     PROJECT_IN_USE = "project_in_use", CONFLICT, "Project in use";
     /// The project of the command was deleted.
     PROJECT_DELETED = "project_deleted", CONFLICT, "Project deleted";
-    /// The project is archived and takes no commands.
+    /// The project is archived, and takes no commands and runs no pipelines.
     PROJECT_ARCHIVED = "project_archived", CONFLICT, "Project archived";
     /// The project is being deleted.
     PROJECT_DELETING = "project_deleting", CONFLICT, "Project being deleted";

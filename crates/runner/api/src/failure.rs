@@ -62,11 +62,7 @@ impl From<CommandsError> for Failure {
         match error {
             CommandsError::NotFound => Problem::not_found("The command was not found.").into(),
             CommandsError::NoProject => no_project().into(),
-            CommandsError::Archived => {
-                let detail =
-                    "The project is archived. Update it with `\"archived\": false` to queue commands.";
-                Problem::new(codes::PROJECT_ARCHIVED, detail).into()
-            }
+            CommandsError::Archived => archived("queue commands").into(),
             CommandsError::Deleting => deleting().into(),
             CommandsError::Ended => {
                 Problem::new(codes::COMMAND_ENDED, "The command has already ended.").into()
@@ -90,6 +86,8 @@ impl From<PipelinesError> for Failure {
     fn from(error: PipelinesError) -> Self {
         match error {
             PipelinesError::NoProject => no_project().into(),
+            PipelinesError::Archived => archived("run its pipelines").into(),
+            PipelinesError::Deleting => deleting().into(),
             PipelinesError::NotConfigured => {
                 let detail = "The server has no Woodpecker: start it with --woodpecker-url and --woodpecker-token-file.";
                 Problem::new(codes::WOODPECKER_NOT_CONFIGURED, detail).into()
@@ -149,6 +147,12 @@ pub(crate) fn add_command_faults(faults: &mut Faults, found: &[CommandFault]) {
 pub(crate) fn version_mismatch() -> Problem {
     let detail = "The project was changed in the meantime. Get it again and retry with its new ETag.";
     Problem::new(ProblemCode::VERSION_MISMATCH, detail).in_header("If-Match")
+}
+
+/// Returns the problem of an archived project that is to do something.
+fn archived(what: &str) -> Problem {
+    let detail = format!("The project is archived. Update it with `\"archived\": false` to {what}.");
+    Problem::new(codes::PROJECT_ARCHIVED, detail)
 }
 
 fn deleting() -> Problem {

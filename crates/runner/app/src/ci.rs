@@ -11,8 +11,8 @@ use rdev_runner_domain::ports::{
     StoreError,
 };
 use rdev_runner_domain::{
-    Access, BranchName, CiEvent, CiRepository, CiSecret, CommandId, Page, PageRequest, Pipeline, PipelineId,
-    Project, ProjectName, RepositoryName, SecretName,
+    Access, BranchName, CiEvent, CiPipeline, CiRepository, CiSecret, CommandId, Page, PageRequest, Pipeline,
+    PipelineId, PipelineTrigger, Project, ProjectName, RepositoryName, SecretName,
 };
 
 /// Activates the repositories of projects in a CI server, sets their secrets, and triggers their pipelines. Cheap to
@@ -48,6 +48,12 @@ pub enum PipelinesError {
     /// The project does not exist, or the caller does not see it.
     #[error("the project was not found")]
     NoProject,
+    /// The project is archived and runs no pipelines.
+    #[error("the project is archived")]
+    Archived,
+    /// The project is being deleted and runs no pipelines.
+    #[error("the project is being deleted")]
+    Deleting,
     /// The project names no repository.
     #[error("the project has no repository")]
     NoRepository,
@@ -97,7 +103,9 @@ impl Pipelines {
         project: &ProjectName,
         key: Option<ApiKeyId>,
     ) -> Result<(RepositoryName, CiRepository), PipelinesError> {
-        let (server, _, repository) = self.place(access, project).await?;
+        let project = self.project(access, project).await?;
+        let (server, repository) = self.place(&project)?;
+        let project = &project.name;
         let activated = server.activate(&repository).await?;
         let api_key = by(key);
         tracing::info!(%project, %repository, api_key, "repository activated");
@@ -117,13 +125,15 @@ impl Pipelines {
         new: NewPipelineSecret,
         ids: Ids,
     ) -> Result<(u64, bool), PipelinesError> {
-        let (server, project, repository) = self.place(access, project).await?;
-        let active = active(&*server, &repository).await?;
+        let project = self.project(access, project).await?;
         let name = &new.credential;
+        // A fault of the request comes before the state of the project, as everywhere.
         if !project.settings().secrets.contains(name) {
             let fault = format!("the project does not list the credential `{name}` in its `secrets`");
             return Err(PipelinesError::Credential(fault));
         }
+        let (server, repository) = self.place(&project)?;
+        let active = active(&*server, &repository).await?;
         let id = ids.id(&self.ambient, "credential use", 0, CommandId::from_parts);
         let grant = self.credentials.grant_to_repository(name, id, &project.name, &repository).await?;
         let granted = match grant {
@@ -144,7 +154,7 @@ impl Pipelines {
     }
 
     /// Triggers a pipeline of the project's repository, on its default branch without another one. A runner follows it
-    /// and publishes its result.
+    /// and publishes its result, also if this process dies meanwhile.
     ///
     /// # Errors
     ///
@@ -154,7 +164,7 @@ impl Pipelines {
         access: &Access,
         project: &ProjectName,
         branch: Option<BranchName>,
-        variables: &BTreeMap<String, String>,
+        mut variables: BTreeMap<String, String>,
         ids: Ids,
     ) -> Result<Pipeline, PipelinesError> {
         let id = ids.id(&self.ambient, "pipeline", 0, PipelineId::from_parts);
@@ -163,7 +173,14 @@ impl Pipelines {
         {
             return Ok(made);
         }
-        let (server, project, repository) = self.place(access, project).await?;
+        let project = self.project(access, project).await?;
+        let (server, repository) = self.place(&project)?;
+        if ids.may_exist()
+            && let Some(sent) = self.repository.trigger(id).await?
+            && let Some(found) = server.triggered(sent.repository_id, id, sent.created_at).await?
+        {
+            return self.store(sent, found).await;
+        }
         let active = active(&*server, &repository).await?;
         let branch = match branch {
             Some(branch) => branch,
@@ -171,20 +188,36 @@ impl Pipelines {
                 CiError::Refused(format!("the repository {repository} has no default branch: name one"))
             })?,
         };
-        let found = server.trigger(&active, &branch, variables).await?.ok_or(PipelinesError::Nothing)?;
-        let created_at = self.ambient.now();
-        let pipeline = Pipeline {
+        let trigger = PipelineTrigger {
             id,
             project: project.name,
             repository,
             repository_id: active.id,
-            forge_id: active.forge_id,
-            created_at,
-            ended_at: found.status.has_ended().then_some(created_at),
-            found,
+            forge_id: active.forge_id.clone(),
+            created_at: self.ambient.now(),
         };
+        self.repository.begin_trigger(&trigger).await?;
+        variables.insert(PipelineTrigger::ID_VARIABLE.to_owned(), id.to_string());
+        match server.trigger(&active, &branch, &variables).await {
+            Ok(Some(found)) => self.store(trigger, found).await,
+            Ok(None) => {
+                self.repository.drop_trigger(id).await?;
+                Err(PipelinesError::Nothing)
+            }
+            Err(refused @ CiError::Refused(_)) => {
+                self.repository.drop_trigger(id).await?;
+                Err(refused.into())
+            }
+            // It may run: a runner looks for it.
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Stores a pipeline that was triggered.
+    async fn store(&self, trigger: PipelineTrigger, found: CiPipeline) -> Result<Pipeline, PipelinesError> {
+        let pipeline = trigger.into_pipeline(found, self.ambient.now());
         self.repository.create(&pipeline).await?;
-        let Pipeline { project, repository, found, .. } = &pipeline;
+        let Pipeline { id, project, repository, found, .. } = &pipeline;
         tracing::info!(pipeline = %id, %project, %repository, number = found.number, "pipeline triggered");
         Ok(pipeline)
     }
@@ -200,20 +233,26 @@ impl Pipelines {
         project: &ProjectName,
         page: PageRequest<PipelineId>,
     ) -> Result<Page<Pipeline>, PipelinesError> {
-        self.projects.get(access, project).await?.ok_or(PipelinesError::NoProject)?;
+        self.project(access, project).await?;
         Ok(self.repository.list(access, project, page).await?)
     }
 
-    /// Returns the server, a visible project and its repository.
-    async fn place(
-        &self,
-        access: &Access,
-        project: &ProjectName,
-    ) -> Result<(Arc<dyn CiServer>, Project, RepositoryName), PipelinesError> {
-        let project = self.projects.get(access, project).await?.ok_or(PipelinesError::NoProject)?;
+    /// Returns a visible project.
+    async fn project(&self, access: &Access, name: &ProjectName) -> Result<Project, PipelinesError> {
+        self.projects.get(access, name).await?.ok_or(PipelinesError::NoProject)
+    }
+
+    /// Returns the server and the repository of a project that runs pipelines.
+    fn place(&self, project: &Project) -> Result<(Arc<dyn CiServer>, RepositoryName), PipelinesError> {
+        if project.is_deleting {
+            return Err(PipelinesError::Deleting);
+        }
+        if project.settings().is_archived {
+            return Err(PipelinesError::Archived);
+        }
         let server = self.server.clone().ok_or(PipelinesError::NotConfigured)?;
         let repository = project.settings().repository.clone().ok_or(PipelinesError::NoRepository)?;
-        Ok((server, project, repository))
+        Ok((server, repository))
     }
 }
 

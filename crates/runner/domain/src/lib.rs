@@ -73,7 +73,7 @@ pub use names::{
 };
 pub use pipeline::{
     BranchName, BranchNameError, CiEvent, CiPipeline, CiRepository, CiSecret, Pipeline, PipelineStatus,
-    RepositoryName, RepositoryNameError,
+    PipelineTrigger, RepositoryName, RepositoryNameError,
 };
 pub use pod::{KubernetesName, KubernetesNameError, LabelSelector, LabelSelectorError, PodWorkspace};
 pub use project::{

@@ -108,6 +108,43 @@ pub struct Pipeline {
     pub ended_at: Option<Timestamp>,
 }
 
+/// A pipeline that is being triggered: it may run already, and its number is not known yet.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PipelineTrigger {
+    /// The id that the pipeline will have. The CI server gets it as the variable [`Self::ID_VARIABLE`].
+    pub id: PipelineId,
+    /// The project.
+    pub project: ProjectName,
+    /// The repository.
+    pub repository: RepositoryName,
+    /// The number of the repository in the CI server.
+    pub repository_id: u64,
+    /// The id of the repository in the forge.
+    pub forge_id: String,
+    /// When the trigger was sent.
+    pub created_at: Timestamp,
+}
+
+impl PipelineTrigger {
+    /// The variable of a pipeline with its id, by which it is found at the CI server.
+    pub const ID_VARIABLE: &str = "RDEV_PIPELINE_ID";
+
+    /// Returns the pipeline that was triggered, as the CI server shows it now.
+    #[must_use]
+    pub fn into_pipeline(self, found: CiPipeline, now: Timestamp) -> Pipeline {
+        Pipeline {
+            id: self.id,
+            project: self.project,
+            repository: self.repository,
+            repository_id: self.repository_id,
+            forge_id: self.forge_id,
+            created_at: self.created_at,
+            ended_at: found.status.has_ended().then_some(now),
+            found,
+        }
+    }
+}
+
 impl Pipeline {
     /// The type of the event that reports the end of a pipeline.
     pub const COMPLETED: &str = "pipeline.completed";

@@ -4,8 +4,10 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use rdev_runner_domain::ports::{PipelineRepository, StoreError};
-use rdev_runner_domain::{Access, CiPipeline, Page, PageRequest, Pipeline, PipelineId, ProjectName};
-use rdev_runner_store::pipelines::StoredPipeline;
+use rdev_runner_domain::{
+    Access, CiPipeline, Page, PageRequest, Pipeline, PipelineId, PipelineTrigger, ProjectName,
+};
+use rdev_runner_store::pipelines::{StoredPipeline, StoredTrigger};
 use rdev_runner_store::rows::signed;
 use sqlx::types::Uuid;
 
@@ -53,8 +55,100 @@ impl PipelineRow {
     }
 }
 
+/// A trigger.
+struct TriggerRow {
+    id: Uuid,
+    project: String,
+    repository: String,
+    repository_id: i64,
+    forge_id: String,
+    created_at: Time,
+}
+
+impl TriggerRow {
+    fn read(self) -> Result<PipelineTrigger, StoreError> {
+        let stored = StoredTrigger {
+            id: PipelineId::from_uuid(self.id),
+            project: self.project,
+            repository: self.repository,
+            repository_id: self.repository_id,
+            forge_id: self.forge_id,
+            created_at: timestamp(self.created_at),
+        };
+        stored.read()
+    }
+}
+
 #[async_trait]
 impl PipelineRepository for PostgresCommands {
+    async fn begin_trigger(&self, trigger: &PipelineTrigger) -> Result<(), StoreError> {
+        let mut writing = self.write().await?;
+        let (id, project, repository) =
+            (trigger.id.as_uuid(), trigger.project.as_str(), trigger.repository.as_str());
+        let repository_id = signed(trigger.repository_id);
+        let (created_at, now) = (time(trigger.created_at), time(writing.now));
+        sqlx::query!(
+            "INSERT INTO rdev_runner.pipeline_triggers (id, project, repository, repository_id, forge_id, created_at, stored_at)
+             VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (id) DO NOTHING",
+            id,
+            project,
+            repository,
+            repository_id,
+            trigger.forge_id,
+            created_at,
+            now
+        )
+        .execute(&mut *writing.tx)
+        .await
+        .map_err(DbError::from)?;
+        writing.commit().await?;
+        Ok(())
+    }
+
+    async fn trigger(&self, id: PipelineId) -> Result<Option<PipelineTrigger>, StoreError> {
+        let uuid = id.as_uuid();
+        let row = sqlx::query_as!(
+            TriggerRow,
+            "SELECT id, project, repository, repository_id, forge_id, created_at
+             FROM rdev_runner.pipeline_triggers WHERE id = $1",
+            uuid
+        )
+        .fetch_optional(&self.pool)
+        .await
+        .map_err(DbError::from)?;
+        row.map(TriggerRow::read).transpose()
+    }
+
+    async fn unanswered_triggers(
+        &self,
+        age: Duration,
+        limit: u32,
+    ) -> Result<Vec<PipelineTrigger>, StoreError> {
+        let (age_ms, limit) = (i64::try_from(age.as_millis()).unwrap_or(i64::MAX), i64::from(limit));
+        let rows = sqlx::query_as!(
+            TriggerRow,
+            "SELECT id, project, repository, repository_id, forge_id, created_at
+             FROM rdev_runner.pipeline_triggers WHERE stored_at < rdev_runner.now() - $1::bigint * interval '1 millisecond' ORDER BY stored_at, id LIMIT $2",
+            age_ms,
+            limit
+        )
+        .fetch_all(&self.pool)
+        .await
+        .map_err(DbError::from)?;
+        rows.into_iter().map(TriggerRow::read).collect()
+    }
+
+    async fn drop_trigger(&self, id: PipelineId) -> Result<(), StoreError> {
+        let mut writing = self.write().await?;
+        let uuid = id.as_uuid();
+        sqlx::query!("DELETE FROM rdev_runner.pipeline_triggers WHERE id = $1", uuid)
+            .execute(&mut *writing.tx)
+            .await
+            .map_err(DbError::from)?;
+        writing.commit().await?;
+        Ok(())
+    }
+
     async fn create(&self, pipeline: &Pipeline) -> Result<(), StoreError> {
         let mut writing = self.write().await?;
         let found = &pipeline.found;
@@ -86,6 +180,10 @@ impl PipelineRepository for PostgresCommands {
         .execute(&mut *writing.tx)
         .await
         .map_err(DbError::from)?;
+        sqlx::query!("DELETE FROM rdev_runner.pipeline_triggers WHERE id = $1", id)
+            .execute(&mut *writing.tx)
+            .await
+            .map_err(DbError::from)?;
         if inserted.rows_affected() > 0 && pipeline.ended_at.is_some() {
             self.publish_pipeline(&mut writing, pipeline).await?;
         }

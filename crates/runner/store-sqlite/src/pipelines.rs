@@ -5,9 +5,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 use rdev_runner_domain::ports::{PipelineRepository, StoreError};
 use rdev_runner_domain::{
-    Access, CiPipeline, Page, PageRequest, Pipeline, PipelineId, ProjectName, Timestamp,
+    Access, CiPipeline, Page, PageRequest, Pipeline, PipelineId, PipelineTrigger, ProjectName, Timestamp,
 };
-use rdev_runner_store::pipelines::StoredPipeline;
+use rdev_runner_store::pipelines::{StoredPipeline, StoredTrigger};
 use rdev_runner_store::rows::signed;
 
 use crate::SqliteCommands;
@@ -54,8 +54,100 @@ impl PipelineRow {
     }
 }
 
+/// A trigger.
+struct TriggerRow {
+    id: Vec<u8>,
+    project: String,
+    repository: String,
+    repository_id: i64,
+    forge_id: String,
+    created_at: i64,
+}
+
+impl TriggerRow {
+    fn read(self) -> Result<PipelineTrigger, StoreError> {
+        let stored = StoredTrigger {
+            id: pipeline_id(&self.id)?,
+            project: self.project,
+            repository: self.repository,
+            repository_id: self.repository_id,
+            forge_id: self.forge_id,
+            created_at: Timestamp::from_micros(self.created_at),
+        };
+        stored.read()
+    }
+}
+
 #[async_trait]
 impl PipelineRepository for SqliteCommands {
+    async fn begin_trigger(&self, trigger: &PipelineTrigger) -> Result<(), StoreError> {
+        let mut writing = self.write().await?;
+        let (id, project, repository) =
+            (trigger.id.as_uuid(), trigger.project.as_str(), trigger.repository.as_str());
+        let repository_id = signed(trigger.repository_id);
+        let (created_at, now) = (trigger.created_at.as_micros(), writing.now.as_micros());
+        sqlx::query!(
+            "INSERT INTO runner_pipeline_triggers (id, project, repository, repository_id, forge_id, created_at, stored_at)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) ON CONFLICT (id) DO NOTHING",
+            id,
+            project,
+            repository,
+            repository_id,
+            trigger.forge_id,
+            created_at,
+            now
+        )
+        .execute(&mut *writing.tx)
+        .await
+        .map_err(DbError::from)?;
+        writing.commit().await?;
+        Ok(())
+    }
+
+    async fn trigger(&self, id: PipelineId) -> Result<Option<PipelineTrigger>, StoreError> {
+        let uuid = id.as_uuid();
+        let row = sqlx::query_as!(
+            TriggerRow,
+            "SELECT id, project, repository, repository_id, forge_id, created_at
+             FROM runner_pipeline_triggers WHERE id = ?1",
+            uuid
+        )
+        .fetch_optional(&self.pool)
+        .await
+        .map_err(DbError::from)?;
+        row.map(TriggerRow::read).transpose()
+    }
+
+    async fn unanswered_triggers(
+        &self,
+        age: Duration,
+        limit: u32,
+    ) -> Result<Vec<PipelineTrigger>, StoreError> {
+        let (before, limit) = ((self.clock.now() - age).as_micros(), i64::from(limit));
+        let rows = sqlx::query_as!(
+            TriggerRow,
+            "SELECT id, project, repository, repository_id, forge_id, created_at
+             FROM runner_pipeline_triggers WHERE stored_at < ?1 ORDER BY stored_at, id LIMIT ?2",
+            before,
+            limit
+        )
+        .fetch_all(&self.pool)
+        .await
+        .map_err(DbError::from)?;
+        rows.into_iter().map(TriggerRow::read).collect()
+    }
+
+    async fn drop_trigger(&self, id: PipelineId) -> Result<(), StoreError> {
+        let mut writing = self.write().await?;
+        let uuid = id.as_uuid();
+        sqlx::query!("DELETE FROM runner_pipeline_triggers WHERE id = ?1", uuid)
+            .execute(&mut *writing.tx)
+            .await
+            .map_err(DbError::from)?;
+        writing.commit().await?;
+        Ok(())
+    }
+
     async fn create(&self, pipeline: &Pipeline) -> Result<(), StoreError> {
         let mut writing = self.write().await?;
         let found = &pipeline.found;
@@ -87,6 +179,10 @@ impl PipelineRepository for SqliteCommands {
         .execute(&mut *writing.tx)
         .await
         .map_err(DbError::from)?;
+        sqlx::query!("DELETE FROM runner_pipeline_triggers WHERE id = ?1", id)
+            .execute(&mut *writing.tx)
+            .await
+            .map_err(DbError::from)?;
         if inserted.rows_affected() > 0 && pipeline.ended_at.is_some() {
             self.publish_pipeline(&mut writing, pipeline).await?;
         }

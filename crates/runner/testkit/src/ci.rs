@@ -5,7 +5,10 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use rdev_runner_domain::ports::{CiError, CiServer};
-use rdev_runner_domain::{BranchName, CiPipeline, CiRepository, CiSecret, PipelineStatus, RepositoryName};
+use rdev_runner_domain::{
+    BranchName, CiPipeline, CiRepository, CiSecret, PipelineId, PipelineStatus, PipelineTrigger,
+    RepositoryName, Timestamp,
+};
 
 /// A CI server that shows one repository, `acme/billing`, to its account.
 #[derive(Debug, Default)]
@@ -20,10 +23,36 @@ pub struct CiWorld {
     pub secrets: BTreeMap<String, CiSecret>,
     /// The branch and the variables of each triggered pipeline.
     pub triggered: Vec<(String, BTreeMap<String, String>)>,
-    /// What each look at a pipeline finds; afterwards it runs. `Err` is an outage.
-    pub looks: VecDeque<Result<PipelineStatus, ()>>,
+    /// What happens to the next triggers; afterwards they are answered.
+    pub triggers: VecDeque<Triggering>,
+    /// What each look at a pipeline finds; afterwards it runs.
+    pub looks: VecDeque<Look>,
     /// The number of looks.
     pub looked: usize,
+}
+
+/// What happens to a trigger that is not answered.
+#[derive(Debug, Clone, Copy)]
+pub enum Triggering {
+    /// The pipeline runs.
+    Unanswered,
+    /// No pipeline runs.
+    Missed,
+    /// The server refuses it.
+    Refused,
+}
+
+/// What a look at a pipeline finds.
+#[derive(Debug, Clone, Copy)]
+pub enum Look {
+    /// The pipeline with this status.
+    Found(PipelineStatus),
+    /// No pipeline.
+    Forgotten,
+    /// A refusal.
+    Refused,
+    /// No answer.
+    Outage,
 }
 
 impl ScriptedCi {
@@ -70,16 +99,37 @@ impl CiServer for ScriptedCi {
         if branch.as_str() == "empty" {
             return Ok(None);
         }
+        let (triggering, lost) =
+            (world.triggers.pop_front(), || CiError::Unavailable("no answer".to_owned()));
+        match triggering {
+            Some(Triggering::Refused) => return Err(CiError::Refused("not allowed".to_owned())),
+            Some(Triggering::Missed) => return Err(lost()),
+            Some(Triggering::Unanswered) | None => {}
+        }
         world.triggered.push((branch.to_string(), variables.clone()));
-        Ok(Some(pipeline(world.triggered.len() as u64, PipelineStatus::Pending)))
+        match triggering {
+            Some(_) => Err(lost()),
+            None => Ok(Some(pipeline(world.triggered.len() as u64, PipelineStatus::Pending))),
+        }
+    }
+
+    async fn triggered(&self, _: u64, id: PipelineId, _: Timestamp) -> Result<Option<CiPipeline>, CiError> {
+        let (id, world) = (id.to_string(), self.world());
+        let has_id = |(_, variables): &(String, BTreeMap<String, String>)| {
+            variables.get(PipelineTrigger::ID_VARIABLE) == Some(&id)
+        };
+        let place = world.triggered.iter().position(has_id);
+        Ok(place.map(|place| pipeline(place as u64 + 1, PipelineStatus::Running)))
     }
 
     async fn pipeline(&self, _: u64, number: u64) -> Result<Option<CiPipeline>, CiError> {
         let mut world = self.world();
         world.looked += 1;
         match world.looks.pop_front() {
-            Some(Err(())) => Err(CiError::Unavailable("no answer".to_owned())),
-            Some(Ok(status)) => Ok(Some(pipeline(number, status))),
+            Some(Look::Outage) => Err(CiError::Unavailable("no answer".to_owned())),
+            Some(Look::Refused) => Err(CiError::Refused("403: not yours".to_owned())),
+            Some(Look::Forgotten) => Ok(None),
+            Some(Look::Found(status)) => Ok(Some(pipeline(number, status))),
             None => Ok(Some(pipeline(number, PipelineStatus::Running))),
         }
     }

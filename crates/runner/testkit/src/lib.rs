@@ -17,7 +17,7 @@ pub mod stores;
 #[expect(clippy::expect_used, reason = "a test fails by panicking")]
 mod suite;
 
-pub use ci::{CiWorld, ScriptedCi};
+pub use ci::{CiWorld, Look, ScriptedCi, Triggering};
 pub use clock::ManualClock;
 pub use cluster::{Cluster, ClusterOptions};
 pub use memory::MemoryStore;

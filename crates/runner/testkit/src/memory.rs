@@ -13,7 +13,8 @@ use rdev_keyring::Keyring;
 use rdev_runner_domain::ports::{Clock, CommandSignals, SignalStream, StoreError};
 use rdev_runner_domain::{
     AgentEvent, AgentRequest, AgentResult, Change, Command, CommandId, CredentialUse, EventLog, Host,
-    LeaseToken, Pipeline, PipelineId, Project, ProjectName, SecretName, SessionRef, Timestamp,
+    LeaseToken, Pipeline, PipelineId, PipelineTrigger, Project, ProjectName, SecretName, SessionRef,
+    Timestamp,
 };
 use rdev_runner_json::{Published, publication};
 use rdev_runner_store::Signals;
@@ -38,6 +39,8 @@ struct State {
     uses: BTreeMap<(SecretName, CommandId), CredentialUse>,
     /// Each with the time of the last look at it.
     pipelines: BTreeMap<PipelineId, (Timestamp, Pipeline)>,
+    /// Each with the time at which it was stored.
+    triggers: BTreeMap<PipelineId, (Timestamp, PipelineTrigger)>,
     published: Vec<Published>,
 }
 

@@ -140,6 +140,7 @@ suite! {$
     a_command_without_a_runner_is_lost
     the_leases_of_a_host_are_ended
     each_change_is_signalled
+    a_trigger_is_kept_until_its_pipeline_is_stored
     a_pipeline_is_kept_exactly
     pipelines_are_paged_newest_first
     unended_pipelines_take_turns

@@ -23,16 +23,6 @@ pub enum Error {
              lets that account administer it"
     )]
     NoRepository(String),
-    /// The pipeline has not ended in time.
-    #[error("the pipeline {number} has not ended within {} s: it is {status}", .limit.as_secs())]
-    NotEnded {
-        /// The number of the pipeline.
-        number: u64,
-        /// Its last status.
-        status: String,
-        /// How long it was followed.
-        limit: Duration,
-    },
     /// A request failed.
     #[error("{method} {path}: {fault}")]
     Request {

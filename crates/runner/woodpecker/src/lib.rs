@@ -2,7 +2,6 @@
 //!
 //! ```no_run
 //! use std::collections::BTreeMap;
-//! use std::time::Duration;
 //!
 //! use rdev_runner_woodpecker::{Event, Secret, Woodpecker};
 //!
@@ -12,8 +11,7 @@
 //! let secret = Secret::new("rdev_api_key", key, [Event::Push, Event::Manual])?;
 //! woodpecker.set_secret(repository.id, &secret).await?;
 //! if let Some(pipeline) = woodpecker.trigger(repository.id, "main", &BTreeMap::new()).await? {
-//!     let ended = woodpecker.follow(repository.id, pipeline.number, Duration::from_secs(3_600)).await?;
-//!     println!("{}", ended.status);
+//!     println!("{} {}", pipeline.number, pipeline.status);
 //! }
 //! # Ok(())
 //! # }
@@ -24,6 +22,7 @@
 //! - Creating a secret that exists is answered with 500. [`Woodpecker::set_secret`] therefore looks first, and updates
 //!   what is there.
 //! - A secret without events is answered with 422: a [`Secret`] has at least one.
+//! - Lists of pipelines have the variables with which they were triggered: [`Woodpecker::triggered`] finds one by them.
 //! - A triggered pipeline without a step that has to run is answered with 204 and no content.
 //! - Activating an active repository is answered with 409: [`Woodpecker::activate`] returns it.
 

@@ -2,18 +2,18 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::time::Duration;
 
 use http::Method;
+use rdev_runner_domain::Timestamp;
 use serde::{Deserialize, Deserializer};
-use serde_json::json;
-use tokio::time::{Instant, sleep};
+use serde_json::{Value, json};
 
+use crate::client::encoded;
 use crate::{Error, Woodpecker};
 
-/// The pauses between two looks at a pipeline.
-const FIRST_PAUSE: Duration = Duration::from_secs(1);
-const LONGEST_PAUSE: Duration = Duration::from_secs(15);
+/// The pipelines of a page of a list, and the most pages that are read.
+const PER_PAGE: u32 = 50;
+const MAX_PAGES: u32 = 20;
 
 /// A pipeline of a repository.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -29,6 +29,15 @@ pub struct Pipeline {
     /// The branch.
     #[serde(default)]
     pub branch: String,
+}
+
+/// A pipeline in a list.
+#[derive(Deserialize)]
+struct Listed {
+    #[serde(flatten)]
+    pipeline: Pipeline,
+    #[serde(default)]
+    variables: Option<BTreeMap<String, Value>>,
 }
 
 /// The status of a pipeline.
@@ -122,28 +131,36 @@ impl Woodpecker {
         self.find(&path(repository, number), None).await
     }
 
-    /// Waits until a pipeline has ended, and returns it. A server that fails meanwhile is asked again.
+    /// Returns the newest pipeline with this value of a variable that was triggered after `since` by the server's clock;
+    /// `None` if there is none among the newest thousand.
     ///
     /// # Errors
     ///
-    /// Fails if the pipeline has not ended within `limit` (and the time of one request), if it vanishes, or if the server refuses a request.
-    pub async fn follow(&self, repository: u64, number: u64, limit: Duration) -> Result<Pipeline, Error> {
-        let deadline = Instant::now() + limit;
-        let mut pause = FIRST_PAUSE;
-        let mut status = "not known yet".to_owned();
-        loop {
-            match self.call::<Pipeline>(Method::GET, &path(repository, number), None, None).await {
-                Ok(pipeline) if pipeline.status.has_ended() => return Ok(pipeline),
-                Ok(pipeline) => status = pipeline.status.to_string(),
-                Err(error) if error.is_transient() && Instant::now() + pause < deadline => {}
-                Err(error) => return Err(error),
+    /// Fails as [`Error`] says.
+    pub async fn triggered(
+        &self,
+        repository: u64,
+        (name, value): (&str, &str),
+        since: Timestamp,
+    ) -> Result<Option<Pipeline>, Error> {
+        let since = encoded(&since.to_string());
+        for page in 1..=MAX_PAGES {
+            let path =
+                format!("/api/repos/{repository}/pipelines?after={since}&page={page}&perPage={PER_PAGE}");
+            let listed: Option<Vec<Listed>> = self.call(Method::GET, &path, None, None).await?;
+            let listed = listed.unwrap_or_default();
+            if listed.is_empty() {
+                break;
             }
-            if Instant::now() + pause >= deadline {
-                return Err(Error::NotEnded { number, status, limit });
+            let has_value = |one: &Listed| {
+                let variables = one.variables.as_ref();
+                variables.and_then(|variables| variables.get(name)).is_some_and(|found| found == value)
+            };
+            if let Some(found) = listed.into_iter().find(has_value) {
+                return Ok(Some(found.pipeline));
             }
-            sleep(pause).await;
-            pause = (pause * 2).min(LONGEST_PAUSE);
         }
+        Ok(None)
     }
 }
 

@@ -1,14 +1,19 @@
 //! [`CiServer`].
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use rdev_runner_domain::ports::{CiError, CiServer};
 use rdev_runner_domain::{
-    BranchName, CiEvent, CiPipeline, CiRepository, CiSecret, PipelineStatus as Status, RepositoryName,
+    BranchName, CiEvent, CiPipeline, CiRepository, CiSecret, PipelineId, PipelineStatus as Status,
+    PipelineTrigger, RepositoryName, Timestamp,
 };
 
 use crate::{Error, Event, Pipeline, PipelineStatus, Repository, Secret, SecretChange, Woodpecker};
+
+/// How far the server's clock may be behind.
+const CLOCK_DIFFERENCE: Duration = Duration::from_secs(10 * 60);
 
 #[async_trait]
 impl CiServer for Woodpecker {
@@ -35,6 +40,18 @@ impl CiServer for Woodpecker {
     ) -> Result<Option<CiPipeline>, CiError> {
         let triggered = Self::trigger(self, repository.id, branch.as_str(), variables).await?;
         Ok(triggered.map(|pipeline| self.seen(repository.id, pipeline)))
+    }
+
+    async fn triggered(
+        &self,
+        repository_id: u64,
+        id: PipelineId,
+        since: Timestamp,
+    ) -> Result<Option<CiPipeline>, CiError> {
+        let (id, since) = (id.to_string(), since - CLOCK_DIFFERENCE);
+        let variable = (PipelineTrigger::ID_VARIABLE, id.as_str());
+        let found = Self::triggered(self, repository_id, variable, since).await?;
+        Ok(found.map(|pipeline| self.seen(repository_id, pipeline)))
     }
 
     async fn pipeline(&self, repository_id: u64, number: u64) -> Result<Option<CiPipeline>, CiError> {

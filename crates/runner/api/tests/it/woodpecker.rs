@@ -1,7 +1,10 @@
 //! Repositories and pipelines.
 
+use std::time::Duration;
+
 use rdev_access::scopes::{COMMANDS_READ, PROJECTS_WRITE};
 use rdev_runner_domain::{CiPipeline, PipelineStatus};
+use rdev_runner_testkit::Triggering;
 use secrecy::ExposeSecret;
 use serde_json::json;
 
@@ -125,13 +128,12 @@ async fn a_triggered_pipeline_is_shown_until_its_end() {
         ids.push(made["id"].clone());
     }
     assert_eq!(ids[0], ids[1]);
-    assert_eq!(
-        scene.ci.world().triggered,
-        [("main".to_owned(), [("STAGE".to_owned(), "test".to_owned())].into())]
-    );
+    let id = ids[0].as_str().unwrap().to_owned();
+    let variables = [("STAGE".to_owned(), "test".to_owned()), ("RDEV_PIPELINE_ID".to_owned(), id)];
+    assert_eq!(scene.ci.world().triggered, [("main".to_owned(), variables.into())]);
     scene.post(&path, r#"{"branch":"empty"}"#).await.refused(409, "pipeline_empty");
     scene.post(&path, r#"{"branch":"a b"}"#).await.refused(422, "validation_failed");
-    scene.clock.advance(std::time::Duration::from_millis(5));
+    scene.clock.advance(Duration::from_millis(5));
     scene.post(&path, r#"{"branch":"release"}"#).await.expect(202);
     let first = scene.store.unended(10).await.unwrap().remove(0);
     let ended = CiPipeline { status: PipelineStatus::Failure, ..first.found.clone() };
@@ -141,4 +143,78 @@ async fn a_triggered_pipeline_is_shown_until_its_end() {
         listed["data"].as_array().unwrap().iter().map(|one| one["status"].clone()).collect();
     assert_eq!(statuses.len(), 2);
     assert!(statuses.contains(&json!("failure")) && statuses.contains(&json!("pending")), "{statuses:?}");
+}
+
+#[tokio::test]
+async fn a_trigger_without_an_answer_triggers_once() {
+    let scene = activated().await;
+    let path = format!("{BASE}/pipelines");
+    let trigger = async |key: &str| {
+        let headers = [("content-type", "application/json"), ("idempotency-key", key)];
+        scene.send(request("POST", &path, &headers, "{}".to_owned())).await
+    };
+    let unanswered = async || scene.store.unanswered_triggers(Duration::ZERO, 10).await.unwrap().len();
+    scene.ci.world().triggers.extend([Triggering::Unanswered, Triggering::Missed]);
+    // The pipeline runs: a repetition finds it.
+    trigger("first").await.refused(502, "woodpecker_unavailable");
+    scene.clock.advance(Duration::from_secs(1));
+    assert_eq!((unanswered().await, scene.store.unended(10).await.unwrap().len()), (1, 0));
+    let made = trigger("first").await.expect(202).json();
+    assert_eq!((&made["number"], &made["status"]), (&json!(1), &json!("running")));
+    assert_eq!((unanswered().await, scene.ci.world().triggered.len()), (0, 1));
+    // It does not: a repetition triggers it.
+    trigger("second").await.refused(502, "woodpecker_unavailable");
+    assert_eq!(trigger("second").await.expect(202).member("status"), "pending");
+    assert_eq!(scene.ci.world().triggered.len(), 2);
+    scene.clock.advance(Duration::from_secs(1));
+    assert_eq!(unanswered().await, 0);
+    // What was refused is not looked for, and what has no step neither.
+    scene.ci.world().triggers.push_back(Triggering::Refused);
+    trigger("third").await.refused(409, "woodpecker_refused");
+    scene.post(&path, r#"{"branch":"empty"}"#).await.refused(409, "pipeline_empty");
+    scene.clock.advance(Duration::from_secs(1));
+    assert_eq!(unanswered().await, 0);
+}
+
+/// As with every conflict: first what is wrong with the request, then what the project refuses.
+#[tokio::test]
+async fn an_archived_project_refuses_what_has_no_faults() {
+    let scene = activated().await;
+    scene
+        .json("PUT", "/credentials/RDEV_API_KEY", json!({ "kind": "env", "value": "a value" }))
+        .await
+        .expect(201);
+    let valid = [
+        (format!("{BASE}/activate"), json!(""), None),
+        (
+            format!("{BASE}/secrets"),
+            json!({ "credential": "RDEV_API_KEY" }),
+            Some(json!({ "credential": "OTHER" })),
+        ),
+        (format!("{BASE}/pipelines"), json!({}), Some(json!({ "branch": "a b" }))),
+        (
+            "/projects/my-project/commands".to_owned(),
+            json!({ "prompt": "x" }),
+            Some(json!({ "prompt": " " })),
+        ),
+    ];
+    let check = async |code: &str| {
+        for (path, body, faulty) in &valid {
+            let body = if body == "" { String::new() } else { body.to_string() };
+            scene.post(path, body).await.refused(409, code);
+            if let Some(faulty) = faulty {
+                scene.post(path, faulty).await.refused(422, "validation_failed");
+            }
+        }
+    };
+    scene.json("PATCH", "/projects/my-project", json!({ "archived": true })).await.expect(200);
+    check("project_archived").await;
+    assert!(scene.ci.world().triggered.is_empty());
+    assert!(scene.ci.world().secrets.is_empty());
+    scene.get(&format!("{BASE}/pipelines")).await.expect(200);
+    scene.json("PATCH", "/projects/my-project", json!({ "archived": false })).await.expect(200);
+    scene.command("x").await;
+    scene.claim().await;
+    scene.call("DELETE", "/projects/my-project?force=true", &[]).await.expect(202);
+    check("project_deleting").await;
 }

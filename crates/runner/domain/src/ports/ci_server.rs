@@ -2,7 +2,9 @@ use std::collections::BTreeMap;
 
 use async_trait::async_trait;
 
-use crate::{BranchName, CiPipeline, CiRepository, CiSecret, RepositoryName};
+#[cfg(doc)]
+use crate::PipelineTrigger;
+use crate::{BranchName, CiPipeline, CiRepository, CiSecret, PipelineId, RepositoryName, Timestamp};
 
 /// A CI server, with the rights of one account.
 #[async_trait]
@@ -19,12 +21,21 @@ pub trait CiServer: Send + Sync + 'static {
     async fn set_secret(&self, repository: &CiRepository, secret: &CiSecret) -> Result<bool, CiError>;
 
     /// Triggers a pipeline on a branch. Its steps find the variables in their environment. Returns `None` if no step has
-    /// to run.
+    /// to run. A pipeline may run after an error other than a refusal.
     async fn trigger(
         &self,
         repository: &CiRepository,
         branch: &BranchName,
         variables: &BTreeMap<String, String>,
+    ) -> Result<Option<CiPipeline>, CiError>;
+
+    /// Returns the pipeline whose variable [`PipelineTrigger::ID_VARIABLE`] has this id; `None` if there is none. It was
+    /// triggered after `since` by this host's clock, which may differ from the server's by some minutes.
+    async fn triggered(
+        &self,
+        repository_id: u64,
+        id: PipelineId,
+        since: Timestamp,
     ) -> Result<Option<CiPipeline>, CiError>;
 
     /// Returns a pipeline; `None` if it does not exist.

@@ -3,15 +3,36 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use super::StoreError;
-use crate::{Access, CiPipeline, Page, PageRequest, Pipeline, PipelineId, ProjectName};
+use crate::{Access, CiPipeline, Page, PageRequest, Pipeline, PipelineId, PipelineTrigger, ProjectName};
 
 /// The pipelines that were triggered for projects.
 #[async_trait]
 pub trait PipelineRepository: Send + Sync + 'static {
-    /// Stores a pipeline. One with that id stays as it is. If it has ended, its event is published in the same
-    /// transaction.
+    /// Stores a trigger before it is sent. One with that id stays as it is.
+    ///
+    /// 1. MUST keep every field exactly. (`a_trigger_is_kept_until_its_pipeline_is_stored`)
+    async fn begin_trigger(&self, trigger: &PipelineTrigger) -> Result<(), StoreError>;
+
+    /// Returns a trigger.
+    async fn trigger(&self, id: PipelineId) -> Result<Option<PipelineTrigger>, StoreError>;
+
+    /// Returns up to `limit` triggers that were stored longer ago than `age`, the oldest first.
+    ///
+    /// 1. MUST return no others. (`a_trigger_is_kept_until_its_pipeline_is_stored`)
+    async fn unanswered_triggers(
+        &self,
+        age: Duration,
+        limit: u32,
+    ) -> Result<Vec<PipelineTrigger>, StoreError>;
+
+    /// Deletes a trigger without a pipeline.
+    async fn drop_trigger(&self, id: PipelineId) -> Result<(), StoreError>;
+
+    /// Stores a pipeline, and deletes its trigger. One with that id stays as it is. If it has ended, its event is published
+    /// in the same transaction.
     ///
     /// 1. MUST keep every field exactly, and store an id once. (`a_pipeline_is_kept_exactly`)
+    /// 2. MUST delete the trigger in the same transaction. (`a_trigger_is_kept_until_its_pipeline_is_stored`)
     async fn create(&self, pipeline: &Pipeline) -> Result<(), StoreError>;
 
     /// Returns a visible pipeline.

@@ -62,6 +62,7 @@ const PLAIN: &[&str] = &[
     "runner_events.command_id",
     "runner_credential_uses.command_id",
     "runner_pipelines.id",
+    "runner_pipeline_triggers.id",
 ];
 
 #[tokio::test]

@@ -4,15 +4,45 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use rdev_runner_domain::ports::{PipelineRepository, StoreError};
-use rdev_runner_domain::{Access, CiPipeline, Page, PageRequest, Pipeline, PipelineId, ProjectName};
+use rdev_runner_domain::{
+    Access, CiPipeline, Page, PageRequest, Pipeline, PipelineId, PipelineTrigger, ProjectName,
+};
 use rdev_runner_json::pipeline_publication;
 
 use super::{MemoryStore, internal};
 
 #[async_trait]
 impl PipelineRepository for MemoryStore {
+    async fn begin_trigger(&self, trigger: &PipelineTrigger) -> Result<(), StoreError> {
+        let (now, mut state) = (self.now(), self.state());
+        state.triggers.entry(trigger.id).or_insert_with(|| (now, trigger.clone()));
+        Ok(())
+    }
+
+    async fn trigger(&self, id: PipelineId) -> Result<Option<PipelineTrigger>, StoreError> {
+        Ok(self.state().triggers.get(&id).map(|(_, trigger)| trigger.clone()))
+    }
+
+    async fn unanswered_triggers(
+        &self,
+        age: Duration,
+        limit: u32,
+    ) -> Result<Vec<PipelineTrigger>, StoreError> {
+        let (before, state) = (self.now() - age, self.state());
+        let mut old: Vec<_> =
+            state.triggers.values().filter(|(stored_at, _)| *stored_at < before).cloned().collect();
+        old.sort_by_key(|(stored_at, trigger)| (*stored_at, trigger.id));
+        Ok(old.into_iter().take(limit as usize).map(|(_, trigger)| trigger).collect())
+    }
+
+    async fn drop_trigger(&self, id: PipelineId) -> Result<(), StoreError> {
+        self.state().triggers.remove(&id);
+        Ok(())
+    }
+
     async fn create(&self, pipeline: &Pipeline) -> Result<(), StoreError> {
         let (now, mut state) = (self.now(), self.state());
+        state.triggers.remove(&pipeline.id);
         if state.pipelines.contains_key(&pipeline.id) {
             return Ok(());
         }

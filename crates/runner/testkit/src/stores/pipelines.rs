@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use rdev_runner_domain::ports::CredentialGrant;
 use rdev_runner_domain::{
-    Access, CiPipeline, CommandId, PageRequest, Pipeline, PipelineId, PipelineStatus, ProjectName, Timestamp,
+    Access, CiPipeline, CommandId, PageRequest, Pipeline, PipelineId, PipelineStatus, PipelineTrigger,
+    ProjectName, Timestamp,
 };
 
 use super::StoreHarness;
@@ -48,6 +49,34 @@ pub(super) async fn events(harness: &dyn StoreHarness) -> Vec<(String, String)> 
         .filter(|(event_type, _, _)| event_type == Pipeline::COMPLETED)
         .map(|(_, key, data)| (key, data))
         .collect()
+}
+
+/// Returns the trigger of [`pipeline`].
+pub(super) fn trigger(n: u8) -> PipelineTrigger {
+    let Pipeline { id, project, repository, repository_id, forge_id, created_at, .. } = pipeline(n);
+    PipelineTrigger { id, project, repository, repository_id, forge_id, created_at }
+}
+
+/// A trigger that was sent long ago is found until its pipeline is stored, or until none comes of it.
+pub async fn a_trigger_is_kept_until_its_pipeline_is_stored(harness: &dyn StoreHarness) {
+    const AGE: Duration = Duration::from_secs(60);
+    let pipelines = harness.pipelines();
+    for sent in [trigger(1), PipelineTrigger { repository_id: 8, ..trigger(1) }, trigger(2)] {
+        pipelines.begin_trigger(&sent).await.expect("stored");
+    }
+    assert_eq!(pipelines.trigger(id(1)).await.expect("read"), Some(trigger(1)));
+    assert_eq!(pipelines.trigger(id(3)).await.expect("read"), None);
+    let old = async |limit| pipelines.unanswered_triggers(AGE, limit).await.expect("read");
+    assert_eq!(old(10).await, []);
+    harness.advance(AGE + Duration::from_secs(1)).await;
+    pipelines.begin_trigger(&trigger(3)).await.expect("stored");
+    assert_eq!((old(10).await, old(1).await), (vec![trigger(1), trigger(2)], vec![trigger(1)]));
+    pipelines.create(&pipeline(1)).await.expect("created");
+    assert_eq!(old(10).await, [trigger(2)]);
+    pipelines.drop_trigger(id(2)).await.expect("deleted");
+    assert_eq!(old(10).await, []);
+    assert_eq!(pipelines.unended(10).await.expect("read"), [pipeline(1)]);
+    assert_eq!(pipelines.trigger(id(3)).await.expect("read"), Some(trigger(3)));
 }
 
 /// Every field survives, and an id is given once.

@@ -17,7 +17,7 @@ use super::credentials::{draft, granted, put};
 use super::events::every_kind;
 use super::leases::attach;
 use super::pipelines::{
-    events as pipeline_events, found, get as get_pipeline, grant_to_repository, pipeline, use_id,
+    events as pipeline_events, found, get as get_pipeline, grant_to_repository, pipeline, trigger, use_id,
 };
 use super::projects::full;
 use super::scene::{
@@ -33,6 +33,9 @@ const WITH_PROJECTS: i64 = 20_261_129_190_000;
 
 /// The migration with the pipelines.
 const WITH_PIPELINES: i64 = 20_261_129_191_000;
+
+/// The migration with the triggers of pipelines.
+const WITH_TRIGGERS: i64 = 20_261_129_215_500;
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 const MAX_RUNNING: u32 = 5;
@@ -74,6 +77,7 @@ pub async fn populate(harness: &dyn StoreHarness) {
     let ended = found(2, PipelineStatus::Failure);
     assert!(harness.pipelines().record_pipeline(pipeline(2).id, &ended).await.expect("recorded"));
     grant_to_repository(harness).await;
+    harness.pipelines().begin_trigger(&trigger(3)).await.expect("stored");
 }
 
 /// Reads a database that [`populate`] has filled, a day later, and continues its commands.
@@ -89,6 +93,10 @@ pub async fn check(harness: &dyn StoreHarness, version: i64) {
     }
     if version >= WITH_PIPELINES {
         check_pipelines(harness).await;
+    }
+    if version >= WITH_TRIGGERS {
+        let triggers = harness.pipelines().unanswered_triggers(Duration::ZERO, 10).await.expect("read");
+        assert_eq!(triggers, [trigger(3)]);
     }
     let expected = project("my-project");
     let stored = harness.projects().get(Access::everything(), &expected.name).await.expect("read");

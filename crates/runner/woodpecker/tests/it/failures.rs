@@ -1,7 +1,6 @@
 //! Requests that fail, and servers that misbehave.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use rdev_runner_woodpecker::{Error, Event, Fault, MAX_RESPONSE_BYTES, REQUEST_TIMEOUT, Secret, Woodpecker};
 use serde_json::json;
@@ -114,7 +113,7 @@ async fn answers_that_are_not_woodpeckers_are_errors() {
         (Vec::new(), "no answer: "),
     ] {
         let client = answering(bytes, false).await;
-        let error = client.follow(7, 3, Duration::ZERO).await.unwrap_err().to_string();
+        let error = client.pipeline(7, 3).await.unwrap_err().to_string();
         assert!(error.starts_with("GET /api/repos/7/pipelines/3: ") && error.contains(expected), "{error}");
     }
     let long = answer("200 OK", &" ".repeat(MAX_RESPONSE_BYTES + 1));
@@ -131,18 +130,4 @@ async fn a_server_that_hangs_is_given_up() {
             matches!(error, Error::Request { fault: Fault::Timeout(limit), .. } if limit == REQUEST_TIMEOUT)
         );
     }
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_pipeline_that_does_not_end_is_given_up() {
-    let server = Server::start().await;
-    server.world().looks = [(200, json!({ "number": 3, "status": "running" }))].into();
-    let error = server.client().follow(7, 3, Duration::from_secs(60)).await.unwrap_err().to_string();
-    assert_eq!(error, "the pipeline 3 has not ended within 60 s: it is running");
-    // The pauses grow, so that a long pipeline costs few requests.
-    assert!(server.world().requests.len() < 12, "{:?}", server.world().requests);
-
-    server.world().looks.clear();
-    let error = server.client().follow(7, 3, Duration::from_secs(60)).await.unwrap_err();
-    assert_eq!(error.status(), Some(http::StatusCode::NOT_FOUND));
 }

@@ -1,7 +1,6 @@
 //! Operations that succeed.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use rdev_runner_woodpecker::{Event, PipelineStatus, Secret, SecretChange};
 use serde_json::{Value, json};
@@ -10,10 +9,6 @@ use crate::server::Server;
 
 fn secret(value: &str) -> Secret {
     Secret::new("rdev_api_key", value.into(), [Event::Push, Event::Manual, Event::Push]).unwrap()
-}
-
-fn look(status: &str) -> (u16, Value) {
-    (200, json!({ "number": 3, "status": status, "commit": "eba09b4", "branch": "main", "workflows": [] }))
 }
 
 #[tokio::test]
@@ -73,15 +68,31 @@ async fn a_pipeline_is_triggered_with_variables() {
     assert_eq!(server.client().trigger(7, "nothing-to-do", &BTreeMap::new()).await.unwrap(), None);
 }
 
-#[tokio::test(start_paused = true)]
-async fn a_pipeline_is_followed_to_its_end() {
+#[tokio::test]
+async fn a_triggered_pipeline_is_found_by_its_variable() {
     let server = Server::start().await;
-    let failing = (503, json!({}));
-    server.world().looks =
-        [look("pending"), look("running"), failing, look("blocked"), look("running"), look("failure")].into();
-    let ended = server.client().follow(7, 3, Duration::from_secs(600)).await.unwrap();
-    assert_eq!((ended.number, ended.status), (3, PipelineStatus::Failure));
-    assert_eq!(server.world().requests.len(), 6);
+    let since = "2026-01-31T00:00:00Z".parse().unwrap();
+    let listed = |number: u64, variables: Value| {
+        let (created, status) = (1_769_900_000 + number, "running");
+        json!({ "number": number, "status": status, "created": created, "variables": variables })
+    };
+    server.world().listed =
+        (1..=120).rev().map(|number| listed(number, json!({ "ID": number.to_string() }))).collect();
+    let find = async |value: &str| {
+        server.client().triggered(7, ("ID", value), since).await.unwrap().map(|found| found.number)
+    };
+    assert_eq!((find("120").await, find("3").await, find("121").await), (Some(120), Some(3), None));
+    let request = server.world().requests.last().unwrap().clone();
+    assert!(request.contains("after=2026-01-31T00%3A00%3A00"), "{request}");
+    // Others have no variables, or none that are texts.
+    server.world().listed =
+        vec![listed(4, Value::Null), listed(3, json!({ "ID": 1 })), listed(2, json!({ "ID": "1" }))];
+    assert_eq!(find("1").await, Some(2));
+    // A list that does not end is read in part.
+    server.world().listed = (1..=2_000).map(|number| listed(number, json!({}))).collect();
+    server.world().requests.clear();
+    assert_eq!(find("1").await, None);
+    assert_eq!(server.world().requests.len(), 20);
 }
 
 #[test]

@@ -27,9 +27,13 @@ pub(crate) struct World {
     /// What happens before a secret is created: another client may create it.
     pub(crate) creates_secret_first: bool,
     pub(crate) activates_first: bool,
+    /// Whether the repository was active once.
+    pub(crate) is_deactivated: bool,
     /// Every request: method and path with query.
     pub(crate) requests: Vec<String>,
     pub(crate) triggered: Option<Value>,
+    /// The pipelines that a list has, the newest first.
+    pub(crate) listed: Vec<Value>,
 }
 
 type Shared = Arc<Mutex<World>>;
@@ -55,7 +59,7 @@ impl Server {
             .route("/ci/api/repos", post(activate))
             .route("/ci/api/repos/7/secrets", post(create_secret))
             .route("/ci/api/repos/7/secrets/{name}", get(secret).merge(patch(update_secret)))
-            .route("/ci/api/repos/7/pipelines", post(trigger))
+            .route("/ci/api/repos/7/pipelines", post(trigger).get(list))
             .route("/ci/api/repos/7/pipelines/3", get(pipeline))
             // The web interface answers all other paths.
             .fallback(any(async || ([("content-type", "text/html")], "<!doctype html>")))
@@ -91,9 +95,9 @@ async fn admit(
     next.run(request).await
 }
 
-fn repository(name: &str, id: u64) -> Response {
+fn repository(name: &str, id: u64, active: bool) -> Response {
     let repository = json!({
-        "id": id, "full_name": name, "active": true, "default_branch": "main", "forge_remote_id": "82",
+        "id": id, "full_name": name, "active": active, "default_branch": "main", "forge_remote_id": "82",
         "trusted": { "network": false }, "visibility": "private"
     });
     Json(repository).into_response()
@@ -101,8 +105,9 @@ fn repository(name: &str, id: u64) -> Response {
 
 async fn lookup(State(world): State<Shared>, Path((owner, name)): Path<(String, String)>) -> Response {
     let name = format!("{owner}/{name}");
-    match world.lock().unwrap().active.get(&name) {
-        Some(id) => repository(&name, *id),
+    let world = world.lock().unwrap();
+    match world.active.get(&name) {
+        Some(id) => repository(&name, *id, !world.is_deactivated),
         None => StatusCode::NOT_FOUND.into_response(),
     }
 }
@@ -134,7 +139,7 @@ async fn activate(State(world): State<Shared>, Query(query): Query<BTreeMap<Stri
         }
         Some("82") => {
             world.active.insert("acme/billing".to_owned(), 7);
-            repository("acme/billing", 7)
+            repository("acme/billing", 7, true)
         }
         Some(_) => (StatusCode::FORBIDDEN, "User has to be a admin of this repository").into_response(),
     }
@@ -194,6 +199,13 @@ async fn trigger(State(world): State<Shared>, Json(body): Json<Value>) -> Respon
     }
     Json(json!({ "number": 3, "status": "pending", "commit": "eba09b4", "branch": body["branch"] }))
         .into_response()
+}
+
+async fn list(State(world): State<Shared>, Query(query): Query<BTreeMap<String, String>>) -> Response {
+    let number = |name: &str| query[name].parse::<usize>().unwrap();
+    let (page, size) = (number("page"), number("perPage"));
+    let world = world.lock().unwrap();
+    Json(world.listed.iter().skip((page - 1) * size).take(size).collect::<Vec<_>>()).into_response()
 }
 
 async fn pipeline(State(world): State<Shared>) -> Response {

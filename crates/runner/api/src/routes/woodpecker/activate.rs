@@ -25,7 +25,8 @@ use crate::views::ActivatedRepositoryView;
     request_body(content = rdev_http::body::EmptyBody),
     responses((status = 200, description = "The repository is active.", body = ActivatedRepositoryView)),
     extensions(("x-problems" = json!([
-        "woodpecker_not_configured", "repository_missing", "woodpecker_refused", "woodpecker_unavailable"
+        "project_archived", "project_deleting", "woodpecker_not_configured", "repository_missing", "woodpecker_refused",
+        "woodpecker_unavailable"
     ])))
 )]
 pub(crate) async fn activate(

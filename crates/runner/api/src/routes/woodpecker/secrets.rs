@@ -44,8 +44,8 @@ rdev_http::members! {
     request_body = SecretBody,
     responses((status = 200, description = "The secret was set.", body = PipelineSecretView)),
     extensions(("x-problems" = json!([
-        "woodpecker_not_configured", "repository_missing", "repository_inactive", "woodpecker_refused",
-        "woodpecker_unavailable"
+        "project_archived", "project_deleting", "woodpecker_not_configured", "repository_missing", "repository_inactive",
+        "woodpecker_refused", "woodpecker_unavailable"
     ])))
 )]
 pub(crate) async fn set_secret(

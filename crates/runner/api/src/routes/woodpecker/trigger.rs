@@ -66,7 +66,7 @@ rdev_http::members! {
     pub(super) struct PipelineBody as NewPipeline {
         /// The branch; by default that of the repository.
         branch: Option<types::BranchName>,
-        /// The variables that its steps find in their environment. They are no secrets.
+        /// Variables for the environment of its steps, besides `RDEV_PIPELINE_ID`, its id. They are no secrets.
         variables: Option<Variables>,
     }
 }
@@ -84,8 +84,8 @@ rdev_http::members! {
     request_body = PipelineBody,
     responses((status = 202, description = "The pipeline was triggered.", body = PipelineView)),
     extensions(("x-problems" = json!([
-        "woodpecker_not_configured", "repository_missing", "repository_inactive", "pipeline_empty", "woodpecker_refused",
-        "woodpecker_unavailable"
+        "project_archived", "project_deleting", "woodpecker_not_configured", "repository_missing", "repository_inactive",
+        "pipeline_empty", "woodpecker_refused", "woodpecker_unavailable"
     ])))
 )]
 pub(crate) async fn trigger(
@@ -97,6 +97,6 @@ pub(crate) async fn trigger(
 ) -> Result<Response, Failure> {
     let PipelineBody { branch, variables } = document.read::<PipelineBody>()?;
     let variables = variables.unwrap_or_default();
-    let pipeline = services.pipelines.trigger(&caller.access, &project, branch, &variables, ids).await?;
+    let pipeline = services.pipelines.trigger(&caller.access, &project, branch, variables, ids).await?;
     Ok((StatusCode::ACCEPTED, rdev_http::json(&PipelineView::from(&pipeline))).into_response())
 }
