@@ -8,7 +8,7 @@ use std::time::Duration;
 use rdev_runner_app::{AgentRegistry, DemoAgent};
 use rdev_runner_claude_code::{ClaudeCodeAgent, ClaudeCodeSettings};
 use rdev_runner_domain::AgentProvider;
-use rdev_runner_domain::ports::{ExecBackend, ExecError};
+use rdev_runner_domain::ports::{ExecBackend, ExecError, PodRepository};
 use rdev_runner_exec_kubernetes::{KubernetesBackend, KubernetesSettings};
 use rdev_runner_exec_local::{LocalBackend, LocalSettings, SupervisorCommand, runs_as_root};
 use rdev_runner_opencode::{DEFAULT_KEEP_IDLE, OpenCodeAgent, OpenCodeSettings};
@@ -26,17 +26,24 @@ const POD_PATIENCE: Duration = Duration::from_secs(30);
 /// The agents of this host.
 pub(crate) struct Agents {
     pub(crate) registry: Arc<AgentRegistry>,
-    backend: Arc<dyn ExecBackend>,
+    local: Arc<LocalBackend>,
+    pods: Arc<KubernetesBackend>,
     opencode: Arc<OpenCodeAgent>,
 }
 
 impl Agents {
-    /// Registers the agents, Claude Code as the default. Their homes and runs are in `folder`.
+    /// Registers the agents, Claude Code as the default. Their homes and runs are in `folder`, and `lost_after` is how
+    /// long a run in a pod is looked for that an earlier runner has begun.
     ///
     /// # Errors
     ///
     /// Fails if the folder cannot be used.
-    pub(crate) fn new(options: &AgentArgs, folder: &Path, ambient: &Ambient) -> Result<Self, Box<dyn Error>> {
+    pub(crate) fn new(
+        options: &AgentArgs,
+        folder: &Path,
+        (pods, lost_after): (Arc<dyn PodRepository>, Duration),
+        ambient: &Ambient,
+    ) -> Result<Self, Box<dyn Error>> {
         let local = LocalBackend::new(LocalSettings {
             root: folder.to_owned(),
             supervisor: SupervisorCommand {
@@ -47,8 +54,10 @@ impl Agents {
             path: std::env::var("PATH").unwrap_or_default(),
             agent_home: options.agent_home.clone(),
         })?;
-        let pods = pod_settings(&options.pods, folder)?;
-        let backend: Arc<dyn ExecBackend> = Arc::new(KubernetesBackend::new(pods, Arc::new(local))?);
+        let local = Arc::new(local);
+        let settings = pod_settings(&options.pods, lost_after)?;
+        let pods = Arc::new(KubernetesBackend::new(settings, Arc::<LocalBackend>::clone(&local), pods));
+        let backend: Arc<dyn ExecBackend> = Arc::<KubernetesBackend>::clone(&pods);
         let claude = ClaudeCodeSettings {
             program: options.claude_path.clone(),
             runs_as_root: runs_as_root(),
@@ -66,16 +75,21 @@ impl Agents {
         registry.register(Arc::<OpenCodeAgent>::clone(&opencode))?;
         let demo = DemoAgent::new(DEMO.parse::<AgentProvider>()?).with_files(Arc::new(LocalFiles));
         registry.register(Arc::new(demo))?;
-        Ok(Self { registry: Arc::new(registry), backend, opencode })
+        Ok(Self { registry: Arc::new(registry), local, pods, opencode })
     }
 
-    /// Returns whether an agent, or a server of one, is left of an earlier process.
+    /// Returns whether an agent on this host, or a server of one, is left of an earlier process.
     ///
     /// # Errors
     ///
     /// Fails if the folder cannot be read.
     pub(crate) async fn has_runs(&self) -> Result<bool, ExecError> {
-        Ok(!self.backend.runs().await?.is_empty())
+        Ok(!self.local.runs().await?.is_empty())
+    }
+
+    /// Returns whether there is a cluster whose pods may have runs.
+    pub(crate) fn reach_pods(&self) -> bool {
+        self.pods.has_cluster()
     }
 
     /// Stops what no run needs. Runs go on.
@@ -84,16 +98,16 @@ impl Agents {
     }
 }
 
-fn pod_settings(options: &PodArgs, folder: &Path) -> Result<KubernetesSettings, Box<dyn Error>> {
+fn pod_settings(options: &PodArgs, lost_after: Duration) -> Result<KubernetesSettings, Box<dyn Error>> {
     let supervisor = match &options.pod_supervisor {
         Some(path) => path.clone(),
         None => std::env::current_exe()?.with_file_name("rdev-supervise"),
     };
     Ok(KubernetesSettings {
-        state: folder.join("pods"),
         kubeconfig: options.kubeconfig.clone(),
         supervisor,
         has_programs: options.agents_in_pods,
         patience: POD_PATIENCE,
+        takeover_patience: lost_after,
     })
 }

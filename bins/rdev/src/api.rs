@@ -2,6 +2,8 @@
 
 use std::error::Error;
 use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
 
 use rdev_process::{Shutdown, cli, program};
 use rdev_webhooks::Database;
@@ -58,7 +60,9 @@ async fn serve(options: ApiArgs, required: Required) -> Result<(), Box<dyn Error
         woodpecker::register_event(&system).await?;
     }
     let store = Store::open(&database, keyring, system.ambient()).await?;
-    let agents = Agents::new(&options.agents, &data_dir.path().join("agents"), system.ambient())?;
+    // It takes over no runs.
+    let pods = (Arc::clone(&store.pods), Duration::ZERO);
+    let agents = Agents::new(&options.agents, &data_dir.path().join("agents"), pods, system.ambient())?;
     let workspaces = services::workspaces(options.workspaces, data_dir.path())?;
     let source = process::source(&metrics);
     let Front { router, watching, .. } = services::front(

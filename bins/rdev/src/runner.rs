@@ -2,6 +2,7 @@
 
 use std::error::Error;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use rdev_process::{Shutdown, cli, program};
 use rdev_webhooks::Database;
@@ -58,7 +59,8 @@ async fn work(options: RunArgs, required: Required) -> Result<(), Box<dyn Error>
     }
     let store = Store::open(&database, keyring, system.ambient()).await?;
     let folder = data_dir.path().join("agents");
-    let agents = Agents::new(&options.agents, &folder, system.ambient())?;
+    let pods = (Arc::clone(&store.pods), options.runner.lost_after);
+    let agents = Agents::new(&options.agents, &folder, pods, system.ambient())?;
     let workspaces = services::workspaces(options.workspaces, data_dir.path())?;
     let (limits, runner) = (&options.limits, &options.runner);
     let runner =

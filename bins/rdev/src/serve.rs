@@ -3,6 +3,7 @@
 use std::error::Error;
 use std::io::IsTerminal;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use rdev_process::{Shutdown, cli, program};
 use rdev_webhooks::Ambient;
@@ -59,7 +60,8 @@ async fn serve(
     }
     let store = Store::open(&keys.database, keys.encryption, system.ambient()).await?;
     let folder = data_dir.path().join("agents");
-    let agents = Agents::new(&agents, &folder, system.ambient())?;
+    let pods = (Arc::clone(&store.pods), runner.lost_after);
+    let agents = Agents::new(&agents, &folder, pods, system.ambient())?;
     let workspaces = services::workspaces(workspaces, data_dir.path())?;
     let source = process::source(&metrics);
     let Front { router, pages, watching } = services::front(

@@ -161,7 +161,8 @@ pub(crate) async fn runner(
     let options = RunnerOptions::new(host)
         .with_max_running(limits.max_running)
         .with_lost_after(options.lost_after)
-        .with_retention(options.command_retention);
+        .with_retention(options.command_retention)
+        .with_pods(agents.reach_pods());
     let registry = Arc::clone(&agents.registry);
     Ok(Runner::new(ports, registry, system.ambient().clone(), options, system.outages().clone()))
 }

@@ -4,7 +4,7 @@ use std::error::Error;
 use std::sync::Arc;
 
 use rdev_runner_domain::ports::{
-    CommandQueue, CommandRepository, CommandSignals, CredentialRepository, PipelineRepository,
+    CommandQueue, CommandRepository, CommandSignals, CredentialRepository, PipelineRepository, PodRepository,
     ProjectRepository,
 };
 use rdev_runner_store_postgres::PostgresCommands;
@@ -24,6 +24,7 @@ pub(crate) struct Store {
     pub(crate) projects: Arc<dyn ProjectRepository>,
     pub(crate) credentials: Arc<dyn CredentialRepository>,
     pub(crate) pipelines: Arc<dyn PipelineRepository>,
+    pub(crate) pods: Arc<dyn PodRepository>,
     pub(crate) signals: Arc<dyn CommandSignals>,
     shared: Option<Shared>,
 }
@@ -83,6 +84,7 @@ impl Store {
             + CommandRepository
             + CredentialRepository
             + PipelineRepository
+            + PodRepository
             + ProjectRepository
             + CommandSignals,
     {
@@ -92,6 +94,7 @@ impl Store {
             projects: Arc::<S>::clone(&store),
             credentials: Arc::<S>::clone(&store),
             pipelines: Arc::<S>::clone(&store),
+            pods: Arc::<S>::clone(&store),
             signals: store,
             shared: None,
         }

@@ -3,17 +3,19 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use rdev_runner_domain::ports::ExecBackend;
+use rdev_runner_domain::ports::{ExecBackend, PodRepository};
 use rdev_runner_domain::{PodWorkspace, Workspace};
 use rdev_runner_exec_kubernetes::{KubernetesBackend, KubernetesSettings};
 use rdev_runner_exec_local::{LocalBackend, LocalSettings, SupervisorCommand};
-use rdev_runner_testkit::{Cluster, ClusterOptions};
+use rdev_runner_testkit::{Cluster, ClusterOptions, ManualClock, MemoryStore};
 use rdev_runner_tests::{PATIENCE, Scene};
 use rdev_webhooks_tests::binary;
 
 /// The place in which the agents of a test run. Its cluster ends with it, so that it goes before the scene.
 pub(crate) struct Place {
     cluster: Option<Cluster>,
+    /// What the runners share.
+    store: Arc<MemoryStore>,
 }
 
 impl Place {
@@ -24,7 +26,7 @@ impl Place {
         if let Some(cluster) = &cluster {
             cluster.install("agent", &binary("rdev-supervise"));
         }
-        Self { cluster }
+        Self { cluster, store: Arc::new(MemoryStore::new(Arc::new(ManualClock::default()))) }
     }
 
     /// Creates a backend, like a runner that starts.
@@ -38,13 +40,14 @@ impl Place {
         let local = Arc::new(local.unwrap());
         let Some(cluster) = &self.cluster else { return local };
         let settings = KubernetesSettings {
-            state: scene.folder("pods"),
             kubeconfig: Some(cluster.kubeconfig()),
             supervisor: binary("rdev-supervise"),
             has_programs: false,
             patience: PATIENCE,
+            takeover_patience: PATIENCE,
         };
-        Arc::new(KubernetesBackend::new(settings, local).unwrap())
+        let pods: Arc<dyn PodRepository> = Arc::<MemoryStore>::clone(&self.store);
+        Arc::new(KubernetesBackend::new(settings, local, pods))
     }
 
     /// Returns the workspace, the folder `workspace` of the scene.

@@ -59,7 +59,8 @@ const ATTACH_INTERVAL: Duration = Duration::from_secs(10);
 /// minute. [`waiting`](rdev_runner_domain::ports::CommandQueue::waiting) says that they wait for a runner.
 ///
 /// A runner that stops, or dies, leaves its agents running and its commands leased. A runner that starts on
-/// the same [host](RunnerHost) attaches to them and continues where the stored events end. An agent whose runs
+/// the same [host](RunnerHost) attaches to them and continues where the stored events end. A run in a pod is
+/// attached to by any runner that [reaches pods](RunnerOptions::reaches_pods). An agent whose runs
 /// end with their runner, as those of [`DemoAgent`](crate::DemoAgent) do, cannot be attached to: its command
 /// ends as `lost` then. What agents keep of commands that have ended meanwhile is removed.
 pub struct Runner {
@@ -203,7 +204,7 @@ impl Claiming {
         false
     }
 
-    /// Takes over the runs of this host whose leases have expired.
+    /// Takes over the runs of this host, and those in pods, whose leases have expired.
     async fn attach_all(&mut self, drain: &CancellationToken) {
         let shared = Arc::clone(&self.shared);
         while !drain.is_cancelled() {
@@ -213,6 +214,7 @@ impl Claiming {
                 lease_for: shared.options.lease,
                 // After an outage their leases may have expired: they extend them themselves.
                 except: self.running.values().map(|(command, _)| *command).collect(),
+                reaches_pods: shared.options.reaches_pods,
             };
             let attached = shared.write("attach to a command", shared.ports.queue.attach(&request)).await;
             let Ok(Some(leased)) = attached else { return };

@@ -75,7 +75,7 @@ pub use pipeline::{
     BranchName, BranchNameError, CiEvent, CiPipeline, CiRepository, CiSecret, Pipeline, PipelineStatus,
     PipelineTrigger, RepositoryName, RepositoryNameError,
 };
-pub use pod::{KubernetesName, KubernetesNameError, LabelSelector, LabelSelectorError, PodWorkspace};
+pub use pod::{KubernetesName, KubernetesNameError, LabelSelector, LabelSelectorError, Pod, PodWorkspace};
 pub use project::{
     Project, ProjectDescription, ProjectDescriptionError, ProjectError, ProjectFilter, ProjectSettings,
     Workspace, WorkspacePath, WorkspacePathError,

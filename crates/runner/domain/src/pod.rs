@@ -1,5 +1,7 @@
 //! Workspaces in pods of a Kubernetes cluster.
 
+use std::fmt;
+
 use crate::WorkspacePath;
 use crate::macros::checked_text;
 
@@ -42,6 +44,25 @@ pub struct PodWorkspace {
     pub container: KubernetesName,
     /// The folder in the container.
     pub path: WorkspacePath,
+}
+
+/// A container of a pod.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Pod {
+    /// The namespace of the pod.
+    pub namespace: KubernetesName,
+    /// The name, which a pod that replaces it may have too.
+    pub name: String,
+    /// The id, which no other pod has.
+    pub uid: String,
+    /// The container.
+    pub container: KubernetesName,
+}
+
+impl fmt::Display for Pod {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the pod {}/{}", self.namespace, self.name)
+    }
 }
 
 #[cfg(test)]

@@ -50,6 +50,8 @@ pub struct AttachRequest {
     pub lease_for: Duration,
     /// The commands that the runner has itself.
     pub except: Vec<CommandId>,
+    /// Whether the runner reaches pods.
+    pub reaches_pods: bool,
 }
 
 /// A command under a lease.

@@ -2,30 +2,29 @@
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
-use std::io::ErrorKind;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use rdev_runner_domain::ports::{ExecBackend, ExecError, ServerConnection};
-use rdev_runner_domain::{ExecSpec, ExecState, OutputStream, PodWorkspace, RunName, Workspace};
+use rdev_runner_domain::ports::{ExecBackend, ExecError, PodRepository, ServerConnection};
+use rdev_runner_domain::{
+    CommandId, ExecSpec, ExecState, OutputStream, Pod, PodWorkspace, RunName, Workspace,
+};
 use rdev_runner_exec_local::remote::{Answer, Call, Failure, StartForm};
 use tokio::sync::{Mutex as AsyncMutex, OnceCell};
-use tokio::time::{Instant, sleep};
 
 use crate::cluster::Cluster;
 use crate::connect::{SupervisorFile, connect};
 use crate::error::PodError;
 use crate::link::{Answered, Link};
-use crate::records::{Pod, Records, RunRecord};
+use crate::places::{InPod, Place, Places};
 use crate::relayed::RelayedConnection;
+use crate::retries::Retries;
 
 /// How long the supervisor waits for output or an end before it says that there is none yet.
 pub(crate) const WAIT_MS: u64 = 10_000;
-
-/// How long to wait before another attempt to reach a pod.
-const RETRY_INTERVAL: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(2));
 
 /// The version of a program that only pods have.
 const IN_PODS: &str = "in pods";
@@ -33,8 +32,6 @@ const IN_PODS: &str = "in pods";
 /// The settings of the backend.
 #[derive(Debug, Clone)]
 pub struct KubernetesSettings {
-    /// The folder that keeps which run is in which pod.
-    pub state: PathBuf,
     /// The file with the address of the cluster; without one the cluster in which the runner is, or `KUBECONFIG`.
     pub kubeconfig: Option<PathBuf>,
     /// The supervisor that is put into pods: a static executable for their nodes.
@@ -43,6 +40,8 @@ pub struct KubernetesSettings {
     pub has_programs: bool,
     /// How long an operation tries to reach a pod again that it cannot reach.
     pub patience: Duration,
+    /// How long the first look at a run that an earlier process has started is repeated if its pod cannot be reached.
+    pub takeover_patience: Duration,
 }
 
 /// Programs in pods, and beside them those of another backend: runs whose workspace is not in a pod are the other's.
@@ -51,38 +50,17 @@ pub struct KubernetesSettings {
 pub struct KubernetesBackend {
     beside: Arc<dyn ExecBackend>,
     cluster: Arc<Cluster>,
-    records: Records,
+    places: Arc<Places>,
     supervisor: Arc<OnceCell<SupervisorFile>>,
     settings: KubernetesSettings,
     /// The connections. One to a pod is made at a time.
     links: Arc<Mutex<HashMap<Pod, Arc<Slot>>>>,
+    /// Whether the runs of earlier processes could not be reached when this was last tried.
+    is_away: Arc<AtomicBool>,
 }
 
 /// The connection to a pod, if there is one.
 type Slot = AsyncMutex<Option<Arc<Link>>>;
-
-/// The attempts to reach a pod.
-struct Retries {
-    until: Instant,
-    interval: Duration,
-}
-
-impl Retries {
-    fn new(patience: Duration) -> Self {
-        Self { until: Instant::now() + patience, interval: RETRY_INTERVAL.0 }
-    }
-
-    /// Waits for the next attempt. Returns whether there is time for one.
-    async fn wait(&mut self, error: &PodError) -> bool {
-        if Instant::now() >= self.until {
-            return false;
-        }
-        tracing::debug!(%error, "a pod cannot be reached for now");
-        sleep(self.interval).await;
-        self.interval = (2 * self.interval).min(RETRY_INTERVAL.1);
-        true
-    }
-}
 
 /// What became of a request to a pod.
 pub(crate) enum Reached {
@@ -92,20 +70,24 @@ pub(crate) enum Reached {
 }
 
 impl KubernetesBackend {
-    /// Creates the backend beside another one. It connects to the cluster when it is first needed.
-    ///
-    /// # Errors
-    ///
-    /// Fails if the folder cannot be created.
-    pub fn new(settings: KubernetesSettings, beside: Arc<dyn ExecBackend>) -> Result<Self, ExecError> {
-        let records = Records::open(&settings.state).map_err(host("create the folder of pods"))?;
+    /// Creates the backend beside another one. It connects to the cluster when it is first needed. The repository has the
+    /// pods of runs.
+    #[must_use]
+    pub fn new(
+        settings: KubernetesSettings,
+        beside: Arc<dyn ExecBackend>,
+        pods: Arc<dyn PodRepository>,
+    ) -> Self {
         let cluster = Arc::new(Cluster::new(settings.kubeconfig.clone()));
-        let (supervisor, links) = (Arc::default(), Arc::default());
-        Ok(Self { beside, cluster, records, supervisor, settings, links })
+        let places = Arc::new(Places::new(Arc::clone(&beside), pods, settings.patience));
+        let (supervisor, links, is_away) = (Arc::default(), Arc::default(), Arc::default());
+        Self { beside, cluster, places, supervisor, settings, links, is_away }
     }
 
-    fn find(&self, run: &RunName) -> Result<Option<RunRecord>, ExecError> {
-        self.records.find(run).map_err(host("read the pod of a run"))
+    /// Returns whether a cluster is configured. It may be out of reach.
+    #[must_use]
+    pub fn has_cluster(&self) -> bool {
+        self.cluster.is_configured()
     }
 
     /// Returns the connection to a pod.
@@ -141,14 +123,44 @@ impl KubernetesBackend {
         }
     }
 
+    async fn ask_once(&self, pod: &Pod, call: &Call, body: &[u8]) -> Result<Answered, PodError> {
+        self.link(pod).await?.call(call.clone(), body).await
+    }
+
     /// Sends a request to a pod until it has an answer. A request that is repeated takes effect once.
     async fn ask(&self, pod: &Pod, call: &Call, body: &[u8]) -> Result<Answered, PodError> {
         let mut retries = Retries::new(self.settings.patience);
         loop {
-            let asked = async { self.link(pod).await?.call(call.clone(), body).await };
-            match asked.await {
+            match self.ask_once(pod, call, body).await {
                 Err(error) if error.is_passing() && retries.wait(&error).await => {}
                 answer => return answer,
+            }
+        }
+    }
+
+    /// Sends the first request about a run that an earlier process has started. Whatever may be wrong with the cluster,
+    /// the run may go on: it is looked for until there is an answer.
+    async fn ask_first(&self, pod: &Pod, call: &Call) -> Result<Answered, PodError> {
+        let patience = self.settings.takeover_patience;
+        let mut retries = Retries::new(patience);
+        let mut is_logged = false;
+        loop {
+            let error = match self.ask_once(pod, call, &[]).await {
+                Err(error) if !matches!(error, PodError::Gone { .. }) => error,
+                answer => {
+                    if self.is_away.swap(false, Ordering::Relaxed) {
+                        tracing::info!("the runs in pods are reached again");
+                    }
+                    return answer;
+                }
+            };
+            if !self.is_away.swap(true, Ordering::Relaxed) && !is_logged {
+                let patience_ms = u64::try_from(patience.as_millis()).unwrap_or(u64::MAX);
+                tracing::warn!(%error, patience_ms, "runs in pods cannot be reached; they are looked for");
+            }
+            is_logged = true;
+            if !retries.wait(&error).await {
+                return Err(error);
             }
         }
     }
@@ -168,17 +180,28 @@ impl KubernetesBackend {
     pub(crate) async fn ask_about(
         &self,
         run: &RunName,
-        record: &RunRecord,
+        place: &InPod,
         call: &Call,
         body: &[u8],
     ) -> Result<Reached, ExecError> {
-        match self.ask(&record.pod, call, body).await {
+        // The commands of an agent's server wait for it themselves.
+        let is_of_command = run.as_str().parse::<CommandId>().is_ok();
+        let answer = match call {
+            Call::Status { .. } if is_of_command && !place.is_known => self.ask_first(&place.pod, call).await,
+            _ => self.ask(&place.pod, call, body).await,
+        };
+        match answer {
             Err(PodError::Gone { .. }) => Ok(Reached::Lost),
-            Ok((Answer::Failed(Failure::UnknownRun), _)) if record.has_started => Ok(Reached::Lost),
+            Ok((Answer::Failed(Failure::UnknownRun), _)) if place.is_known => Ok(Reached::Lost),
             Ok((Answer::Failed(failure), _)) => {
                 Err(failure.into_error(run, |fault| PodError::Host(fault).into()))
             }
-            Ok(answered) => Ok(Reached::Answered(answered)),
+            Ok(answered) => {
+                if !place.is_known {
+                    self.places.set_known(run, &place.pod);
+                }
+                Ok(Reached::Answered(answered))
+            }
             Err(error) => Err(error.into()),
         }
     }
@@ -189,14 +212,17 @@ impl KubernetesBackend {
             Ok((Answer::Failed(failure), _)) => {
                 Err(failure.into_error(run, |fault| PodError::Host(fault).into()))
             }
-            Ok(_) => self.records.set_started(run).map_err(host("record the pod of a run")),
+            Ok(_) => {
+                self.places.set_known(run, pod);
+                Ok(())
+            }
             Err(error) => Err(error.into()),
         }
     }
 
-    async fn state(&self, run: &RunName, record: &RunRecord, wait_ms: u64) -> Result<ExecState, ExecError> {
+    async fn state(&self, run: &RunName, place: &InPod, wait_ms: u64) -> Result<ExecState, ExecError> {
         let call = Call::Status { run: run.to_string(), wait_ms };
-        match self.ask_about(run, record, &call, &[]).await? {
+        match self.ask_about(run, place, &call, &[]).await? {
             Reached::Answered((Answer::State(state), _)) => Ok(state.into()),
             Reached::Answered(_) => Err(misunderstood()),
             Reached::Lost => Ok(ExecState::Lost),
@@ -204,13 +230,8 @@ impl KubernetesBackend {
     }
 
     /// Returns the output, and whether there is no more.
-    async fn output(
-        &self,
-        run: &RunName,
-        record: &RunRecord,
-        call: &Call,
-    ) -> Result<(Vec<u8>, bool), ExecError> {
-        match self.ask_about(run, record, call, &[]).await? {
+    async fn output(&self, run: &RunName, place: &InPod, call: &Call) -> Result<(Vec<u8>, bool), ExecError> {
+        match self.ask_about(run, place, call, &[]).await? {
             Reached::Answered((Answer::Output { has_ended }, output)) => Ok((output, has_ended)),
             Reached::Answered(_) => Err(misunderstood()),
             Reached::Lost => Ok((Vec::new(), true)),
@@ -235,36 +256,34 @@ impl ExecBackend for KubernetesBackend {
         let pod = self.pod(place).await?;
         let body = serde_json::to_vec(&StartForm::new(spec, &place.path));
         let body = body.map_err(|error| PodError::Host(error.to_string()))?;
-        self.records.add(run, &pod).map_err(|error| match error.kind() {
-            ErrorKind::AlreadyExists => ExecError::NameTaken(run.clone()),
-            _ => host("record the pod of a run")(error),
-        })?;
+        let is_new = self.places.add(run, &pod).await?;
         let started = self.start_in(run, &pod, &body).await;
         // A run that may have begun keeps its record, by which it is stopped.
         let is_refused = matches!(&started, Err(error) if !is_unknown(error));
-        if is_refused {
-            self.records.remove(run).map_err(host("remove the record of a run"))?;
+        if is_refused && is_new {
+            self.places.remove(run).await?;
         }
         started
     }
 
     async fn runs(&self) -> Result<Vec<RunName>, ExecError> {
         let mut runs = self.beside.runs().await?;
-        runs.extend(self.records.runs().map_err(host("list the pods of runs"))?);
+        runs.extend(self.places.in_pods().await?);
         Ok(runs)
     }
 
     async fn status(&self, run: &RunName) -> Result<ExecState, ExecError> {
-        match self.find(run)? {
-            Some(record) => self.state(run, &record, 0).await,
-            None => self.beside.status(run).await,
+        match self.places.find(run).await? {
+            Place::Pod(place) => self.state(run, &place, 0).await,
+            Place::Beside => self.beside.status(run).await,
         }
     }
 
     async fn wait(&self, run: &RunName) -> Result<ExecState, ExecError> {
-        let Some(record) = self.find(run)? else { return self.beside.wait(run).await };
         loop {
-            match self.state(run, &record, WAIT_MS).await? {
+            // Once its pod has answered, more is known of it.
+            let Place::Pod(place) = self.places.find(run).await? else { return self.beside.wait(run).await };
+            match self.state(run, &place, WAIT_MS).await? {
                 ExecState::Running => {}
                 state => return Ok(state),
             }
@@ -277,12 +296,12 @@ impl ExecBackend for KubernetesBackend {
         stream: OutputStream,
         offset: u64,
     ) -> Result<Vec<u8>, ExecError> {
-        let Some(record) = self.find(run)? else {
+        let Place::Pod(place) = self.places.find(run).await? else {
             return self.beside.follow_output(run, stream, offset).await;
         };
         let call = Call::Follow { run: run.to_string(), stream: stream.into(), offset, wait_ms: WAIT_MS };
         loop {
-            let (output, has_ended) = self.output(run, &record, &call).await?;
+            let (output, has_ended) = self.output(run, &place, &call).await?;
             if has_ended || !output.is_empty() {
                 return Ok(output);
             }
@@ -295,43 +314,51 @@ impl ExecBackend for KubernetesBackend {
         stream: OutputStream,
         max_bytes: usize,
     ) -> Result<Vec<u8>, ExecError> {
-        let Some(record) = self.find(run)? else {
+        let Place::Pod(place) = self.places.find(run).await? else {
             return self.beside.tail_output(run, stream, max_bytes).await;
         };
         let call = Call::Tail { run: run.to_string(), stream: stream.into(), max_bytes };
-        Ok(self.output(run, &record, &call).await?.0)
+        Ok(self.output(run, &place, &call).await?.0)
     }
 
     async fn write_input(&self, run: &RunName, bytes: &[u8]) -> Result<(), ExecError> {
-        let Some(record) = self.find(run)? else { return self.beside.write_input(run, bytes).await };
+        let Place::Pod(place) = self.places.find(run).await? else {
+            return self.beside.write_input(run, bytes).await;
+        };
         let call = Call::Write { run: run.to_string(), token: token() };
-        match self.ask_about(run, &record, &call, bytes).await? {
+        match self.ask_about(run, &place, &call, bytes).await? {
             Reached::Answered(_) => Ok(()),
             Reached::Lost => Err(ExecError::InputClosed),
         }
     }
 
     async fn close_input(&self, run: &RunName) -> Result<(), ExecError> {
-        let Some(record) = self.find(run)? else { return self.beside.close_input(run).await };
+        let Place::Pod(place) = self.places.find(run).await? else {
+            return self.beside.close_input(run).await;
+        };
         let call = Call::CloseInput { run: run.to_string() };
-        self.ask_about(run, &record, &call, &[]).await.map(drop)
+        self.ask_about(run, &place, &call, &[]).await.map(drop)
     }
 
     async fn connect(&self, run: &RunName, port: u16) -> Result<Box<dyn ServerConnection>, ExecError> {
-        let Some(record) = self.find(run)? else { return self.beside.connect(run, port).await };
-        let connection = RelayedConnection::open(self.clone(), run.clone(), record, port).await?;
+        let Place::Pod(place) = self.places.find(run).await? else {
+            return self.beside.connect(run, port).await;
+        };
+        let connection = RelayedConnection::open(self.clone(), run.clone(), place, port).await?;
         Ok(Box::new(connection))
     }
 
     async fn terminate(&self, run: &RunName) -> Result<(), ExecError> {
-        let Some(record) = self.find(run)? else { return self.beside.terminate(run).await };
+        let Place::Pod(place) = self.places.find(run).await? else {
+            return self.beside.terminate(run).await;
+        };
         let call = Call::Terminate { run: run.to_string() };
-        self.ask_about(run, &record, &call, &[]).await.map(drop)
+        self.ask_about(run, &place, &call, &[]).await.map(drop)
     }
 
     async fn sweep(&self, run: &RunName) -> Result<u32, ExecError> {
-        let Some(record) = self.find(run)? else { return self.beside.sweep(run).await };
-        match self.ask_about(run, &record, &Call::Sweep { run: run.to_string() }, &[]).await? {
+        let Place::Pod(place) = self.places.find(run).await? else { return self.beside.sweep(run).await };
+        match self.ask_about(run, &place, &Call::Sweep { run: run.to_string() }, &[]).await? {
             Reached::Answered((Answer::Swept(tools), _)) => Ok(tools),
             Reached::Answered(_) => Err(misunderstood()),
             Reached::Lost => Ok(0),
@@ -339,22 +366,22 @@ impl ExecBackend for KubernetesBackend {
     }
 
     async fn remove(&self, run: &RunName) -> Result<(), ExecError> {
-        let Some(record) = self.find(run)? else {
-            // There may be a record that is not whole.
-            self.records.remove(run).map_err(host("remove the record of a run"))?;
-            return self.beside.remove(run).await;
+        let Place::Pod(place) = self.places.find(run).await? else {
+            self.beside.remove(run).await?;
+            self.places.forget(run);
+            return Ok(());
         };
         let call = Call::Remove { run: run.to_string() };
-        match self.ask_about(run, &record, &call, &[]).await {
+        match self.ask_about(run, &place, &call, &[]).await {
             // It was removed by a request whose answer was lost, or never began.
             Ok(_) | Err(ExecError::UnknownRun(_)) => {}
             Err(error) => return Err(error),
         }
-        self.records.remove(run).map_err(host("remove the record of a run"))
+        self.places.remove(run).await
     }
 }
 
-/// Returns whether an operation with this error may have taken effect.
+/// Returns whether a start with this error may have taken effect.
 fn is_unknown(error: &ExecError) -> bool {
     let ExecError::Host { source, .. } = error else { return false };
     source.downcast_ref::<PodError>().is_none_or(|error| matches!(error, PodError::ConnectionLost(_)))
@@ -370,6 +397,8 @@ pub(crate) fn misunderstood() -> ExecError {
     PodError::Host("the supervisor gives the answer to another question".to_owned()).into()
 }
 
-fn host<E: std::error::Error + Send + Sync + 'static>(action: &'static str) -> impl FnOnce(E) -> ExecError {
+pub(crate) fn host<E: std::error::Error + Send + Sync + 'static>(
+    action: &'static str,
+) -> impl FnOnce(E) -> ExecError {
     move |source| ExecError::Host { action, source: Box::new(source) }
 }

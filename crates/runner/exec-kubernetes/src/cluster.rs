@@ -7,12 +7,11 @@ use k8s_openapi::api::core::v1::{ContainerStatus, Pod as PodObject};
 use kube::api::{AttachParams, AttachedProcess, ListParams};
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Api, Client, Config};
-use rdev_runner_domain::PodWorkspace;
+use rdev_runner_domain::{KubernetesName, Pod, PodWorkspace};
 use tokio::sync::OnceCell;
 use tokio::time::timeout;
 
 use crate::error::{PodError, chain};
-use crate::records::Pod;
 
 /// How long a request to the cluster may take.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(20);
@@ -22,6 +21,9 @@ const STREAM_BUFFER: usize = 256 * 1024;
 
 /// The largest number of pods that a selector may match.
 const MAX_PODS: u32 = 500;
+
+/// The variable that a process in a cluster has.
+const IN_CLUSTER: &str = "KUBERNETES_SERVICE_HOST";
 
 /// A cluster, which is connected to when it is first needed.
 #[derive(Debug)]
@@ -44,9 +46,14 @@ impl Cluster {
         Self { kubeconfig, client: OnceCell::const_new() }
     }
 
+    /// Returns whether there is a configuration, by which a cluster may be reached.
+    pub(crate) fn is_configured(&self) -> bool {
+        self.kubeconfig.is_some() || std::env::var_os(IN_CLUSTER).is_some() || Kubeconfig::read().is_ok()
+    }
+
     /// Returns the pod of a workspace: of those that match, the oldest that runs.
     pub(crate) async fn find(&self, place: &PodWorkspace) -> Result<Pod, PodError> {
-        let pods = self.pods(place.namespace.as_str()).await?;
+        let pods = self.pods(&place.namespace).await?;
         let matching = ListParams::default().labels(place.selector.as_str()).limit(MAX_PODS);
         let found = within(pods.list(&matching)).await?.map_err(|error| PodError::from_client(&error))?.items;
         let kept = |pod: &&PodObject| pod.metadata.deletion_timestamp.is_none();
@@ -59,10 +66,10 @@ impl Cluster {
             return Err(PodError::NotFound { namespace, selector });
         };
         let pod = Pod {
-            namespace: place.namespace.to_string(),
+            namespace: place.namespace.clone(),
             name: found.metadata.name.clone().unwrap_or_default(),
             uid: found.metadata.uid.clone().unwrap_or_default(),
-            container: place.container.to_string(),
+            container: place.container.clone(),
         };
         check(&pod, found)?;
         Ok(pod)
@@ -89,7 +96,7 @@ impl Cluster {
     pub(crate) async fn exec(&self, pod: &Pod, command: Vec<String>) -> Result<AttachedProcess, PodError> {
         let pods = self.pods(&pod.namespace).await?;
         let streams = AttachParams {
-            container: Some(pod.container.clone()),
+            container: Some(pod.container.to_string()),
             stdin: true,
             stdout: true,
             stderr: true,
@@ -109,9 +116,9 @@ impl Cluster {
         }
     }
 
-    async fn pods(&self, namespace: &str) -> Result<Api<PodObject>, PodError> {
+    async fn pods(&self, namespace: &KubernetesName) -> Result<Api<PodObject>, PodError> {
         let client = self.client.get_or_try_init(|| self.connect()).await?;
-        Ok(Api::namespaced(client.0.clone(), namespace))
+        Ok(Api::namespaced(client.0.clone(), namespace.as_str()))
     }
 
     async fn connect(&self) -> Result<DebugClient, PodError> {
@@ -146,13 +153,13 @@ fn check(pod: &Pod, found: &PodObject) -> Result<(), PodError> {
     if !containers.contains(&pod.container.as_str()) {
         return Err(PodError::ContainerMissing {
             pod: pod.to_string(),
-            container: pod.container.clone(),
+            container: pod.container.to_string(),
             others: containers.join(", "),
         });
     }
     let phase = phase(found);
     let statuses = found.status.iter().flat_map(|status| status.container_statuses.iter().flatten());
-    let status = statuses.filter(|status| status.name == pod.container).find_map(not_running);
+    let status = statuses.filter(|status| status.name == pod.container.as_str()).find_map(not_running);
     let state = if phase == "Running" { status } else { Some(status.unwrap_or_else(|| phase.to_owned())) };
     match state {
         Some(state) => Err(PodError::NotRunning { pod: pod.to_string(), state }),

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Status;
 use kube::api::AttachedProcess;
+use rdev_runner_domain::Pod;
 use rdev_runner_exec_local::remote::HANDSHAKE;
 use sha2::{Digest, Sha256};
 use tokio::io::{
@@ -15,7 +16,6 @@ use tokio::time::timeout;
 
 use crate::cluster::Cluster;
 use crate::error::PodError;
-use crate::records::Pod;
 
 const SCRIPT: &str = include_str!("connect.sh");
 
@@ -152,7 +152,7 @@ async fn start(
         let fault = format!("its node is {machine}, and the supervisor is for {}", supervisor.machine);
         return Err(PodError::supervisor(pod, fault).into());
     }
-    tracing::info!(namespace = pod.namespace, pod = pod.name, "putting the supervisor into a pod");
+    tracing::info!(namespace = %pod.namespace, pod = pod.name, "putting the supervisor into a pod");
     let writing = timeout(UPLOAD_TIMEOUT, async {
         session.stdin.write_all(&supervisor.content).await?;
         session.stdin.flush().await

@@ -2,9 +2,8 @@
 
 use std::error::Error;
 
+use rdev_runner_domain::Pod;
 use rdev_runner_domain::ports::ExecError;
-
-use crate::records::Pod;
 
 /// Why a pod cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -22,14 +22,20 @@
 //! write to the input carry a token, and take effect once, and bytes for and from a server carry their offset, so that its
 //! connections go on too. The end of a run is what its `exit.json` says. A run is lost
 //! if its pod was deleted or replaced, which the `uid` tells, or if the pod knows it no more.
+//!
+//! # Every runner finds a run
+//!
+//! The pod of a run is recorded in a [`PodRepository`](rdev_runner_domain::ports::PodRepository) before the run starts,
+//! which all runners share. So a runner that takes over a command finds the run, wherever it was started.
 
 mod backend;
 mod cluster;
 mod connect;
 mod error;
 mod link;
-mod records;
+mod places;
 mod relayed;
+mod retries;
 
 pub use backend::{KubernetesBackend, KubernetesSettings};
 pub use error::PodError;

@@ -9,14 +9,14 @@ use rdev_runner_exec_local::remote::{Answer, Call, MAX_PIECE};
 
 use crate::backend::{KubernetesBackend, Reached, WAIT_MS, misunderstood, token};
 use crate::error::PodError;
-use crate::records::RunRecord;
+use crate::places::InPod;
 
 /// A connection that the supervisor of the run has. It outlives the connections to the pod: what had no answer is
 /// repeated, from the same offset on.
 pub(crate) struct RelayedConnection {
     backend: KubernetesBackend,
     run: RunName,
-    record: RunRecord,
+    place: InPod,
     name: String,
     received: AtomicU64,
     sent: AtomicU64,
@@ -26,19 +26,19 @@ impl RelayedConnection {
     pub(crate) async fn open(
         backend: KubernetesBackend,
         run: RunName,
-        record: RunRecord,
+        place: InPod,
         port: u16,
     ) -> Result<Self, ExecError> {
         let (received, sent) = (AtomicU64::new(0), AtomicU64::new(0));
         // Before it is opened, so that it is closed in any case.
-        let opened = Self { backend, run, record, name: token(), received, sent };
+        let opened = Self { backend, run, place, name: token(), received, sent };
         let call = Call::Connect { run: opened.run.to_string(), connection: opened.name.clone(), port };
         opened.ask(&call, &[]).await?;
         Ok(opened)
     }
 
     async fn ask(&self, call: &Call, body: &[u8]) -> Result<(Answer, Vec<u8>), ExecError> {
-        match self.backend.ask_about(&self.run, &self.record, call, body).await? {
+        match self.backend.ask_about(&self.run, &self.place, call, body).await? {
             Reached::Answered(answered) => Ok(answered),
             Reached::Lost => Err(PodError::Host(format!("the run {} is lost", self.run)).into()),
         }
@@ -82,6 +82,6 @@ impl Drop for RelayedConnection {
     /// Closes the connection. If the pod cannot be reached now, its supervisor closes it after a while.
     fn drop(&mut self) {
         let (run, connection) = (self.run.to_string(), self.name.clone());
-        self.backend.notify(&self.record.pod, Call::Disconnect { run, connection });
+        self.backend.notify(&self.place.pod, Call::Disconnect { run, connection });
     }
 }

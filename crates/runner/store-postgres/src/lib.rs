@@ -14,6 +14,7 @@ mod credential_rows;
 mod credentials;
 mod error;
 mod pipelines;
+mod pods;
 mod projects;
 mod queue;
 mod relay;

@@ -31,18 +31,21 @@ impl CommandQueue for PostgresCommands {
         let (now, expires_at) = (time(writing.now), time(writing.now + attach.lease_for));
         let except: Vec<_> = attach.except.iter().map(|command| command.as_uuid()).collect();
         let taken = sqlx::query_scalar!(
-            r#"UPDATE rdev_runner.commands SET lease_token = $2, lease_expires_at = $3
+            r#"UPDATE rdev_runner.commands SET host = $1, lease_token = $2, lease_expires_at = $3
              WHERE id = (
                SELECT id FROM rdev_runner.commands
-               WHERE status IN ('starting', 'running', 'cancelling') AND host = $1 AND lease_expires_at <= $4
+               WHERE status IN ('starting', 'running', 'cancelling') AND lease_expires_at <= $4
                  AND NOT (id = ANY($5))
+                 AND CASE WHEN EXISTS (SELECT FROM rdev_runner.pod_runs WHERE command_id = commands.id)
+                   THEN $6 ELSE host = $1 END
                ORDER BY id LIMIT 1 FOR UPDATE SKIP LOCKED)
              RETURNING id"#,
             host,
             random,
             expires_at,
             now,
-            &except
+            &except,
+            attach.reaches_pods
         )
         .fetch_optional(&mut *writing.tx)
         .await

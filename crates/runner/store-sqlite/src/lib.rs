@@ -13,6 +13,7 @@ mod credential_rows;
 mod credentials;
 mod error;
 mod pipelines;
+mod pods;
 mod projects;
 mod queue;
 mod resealing;

@@ -32,18 +32,21 @@ impl CommandQueue for SqliteCommands {
         let except = attach.except.iter().map(|command| format!("{:X}", command.as_uuid().simple()));
         let except = serde_json::to_string(&except.collect::<Vec<_>>()).map_err(internal)?;
         let taken = sqlx::query_scalar!(
-            r#"UPDATE runner_commands SET lease_token = ?2, lease_expires_at = ?3
+            r#"UPDATE runner_commands SET host = ?1, lease_token = ?2, lease_expires_at = ?3
              WHERE id = (
                SELECT id FROM runner_commands
-               WHERE status IN ('starting', 'running', 'cancelling') AND host = ?1 AND lease_expires_at <= ?4
+               WHERE status IN ('starting', 'running', 'cancelling') AND lease_expires_at <= ?4
                  AND hex(id) NOT IN (SELECT value FROM json_each(?5))
+                 AND CASE WHEN EXISTS (SELECT 1 FROM runner_pod_runs WHERE command_id = runner_commands.id)
+                   THEN ?6 ELSE host = ?1 END
                ORDER BY id LIMIT 1)
              RETURNING id AS "id!: Vec<u8>""#,
             host,
             random,
             expires_at,
             now,
-            except
+            except,
+            attach.reaches_pods
         )
         .fetch_optional(&mut *writing.tx)
         .await

@@ -13,6 +13,7 @@ pub mod credentials;
 mod error;
 mod occupancy;
 pub mod pipelines;
+pub mod pods;
 mod publish;
 pub mod report;
 mod resealing;

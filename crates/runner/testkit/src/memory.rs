@@ -3,6 +3,7 @@
 mod commands;
 mod credentials;
 mod pipelines;
+mod pods;
 mod projects;
 mod queue;
 
@@ -13,8 +14,8 @@ use rdev_keyring::Keyring;
 use rdev_runner_domain::ports::{Clock, CommandSignals, SignalStream, StoreError};
 use rdev_runner_domain::{
     AgentEvent, AgentRequest, AgentResult, Change, Command, CommandId, CredentialUse, EventLog, Host,
-    LeaseToken, Pipeline, PipelineId, PipelineTrigger, Project, ProjectName, SecretName, SessionRef,
-    Timestamp,
+    LeaseToken, Pipeline, PipelineId, PipelineTrigger, Pod, Project, ProjectName, RunName, SecretName,
+    SessionRef, Timestamp,
 };
 use rdev_runner_json::{Published, publication};
 use rdev_runner_store::Signals;
@@ -41,6 +42,7 @@ struct State {
     pipelines: BTreeMap<PipelineId, (Timestamp, Pipeline)>,
     /// Each with the time at which it was stored.
     triggers: BTreeMap<PipelineId, (Timestamp, PipelineTrigger)>,
+    pods: BTreeMap<RunName, Pod>,
     published: Vec<Published>,
 }
 

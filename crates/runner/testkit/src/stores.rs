@@ -10,6 +10,7 @@ mod credentials;
 mod events;
 mod leases;
 mod pipelines;
+mod pods;
 pub mod populated;
 mod projects;
 mod scene;
@@ -21,7 +22,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use rdev_runner_domain::SecretName;
 use rdev_runner_domain::ports::{
-    CommandQueue, CommandRepository, CommandSignals, CredentialRepository, PipelineRepository,
+    CommandQueue, CommandRepository, CommandSignals, CredentialRepository, PipelineRepository, PodRepository,
     ProjectRepository,
 };
 
@@ -33,6 +34,7 @@ pub use credentials::*;
 pub use events::*;
 pub use leases::*;
 pub use pipelines::*;
+pub use pods::*;
 pub use projects::*;
 pub use signals::*;
 
@@ -50,6 +52,9 @@ pub trait StoreHarness: Send + Sync {
 
     /// Returns the store's pipelines.
     fn pipelines(&self) -> Arc<dyn PipelineRepository>;
+
+    /// Returns the store's pods of runs.
+    fn pods(&self) -> Arc<dyn PodRepository>;
 
     /// Swaps the encrypted values of two versions in the rows of the database. A version is given by its credential and
     /// its number.
@@ -139,6 +144,8 @@ suite! {$
     a_stale_lease_writes_nothing
     a_command_without_a_runner_is_lost
     the_leases_of_a_host_are_ended
+    the_pod_of_a_run_is_kept_exactly
+    a_run_in_a_pod_is_taken_over_on_any_host
     each_change_is_signalled
     a_trigger_is_kept_until_its_pipeline_is_stored
     a_pipeline_is_kept_exactly

@@ -26,7 +26,8 @@ pub struct RunnerOptions {
     /// How many commands of a provider may run at once, over all runners; `max_running` for those without an
     /// entry.
     pub max_running_of: BTreeMap<AgentProvider, u32>,
-    /// How long a lease lasts without a heartbeat: 1 s to 1 h. A runner on the same host attaches afterwards.
+    /// How long a lease lasts without a heartbeat: 1 s to 1 h. A runner on the same host attaches afterwards; for a
+    /// run in a pod any runner that reaches pods.
     pub lease: Duration,
     /// How long after the end of its lease a command is lost that no runner has attached to.
     pub lost_after: Duration,
@@ -34,6 +35,8 @@ pub struct RunnerOptions {
     pub retention: Duration,
     /// The interval between polls of the queue when no signal arrives: 10 ms to 1 min.
     pub poll_interval: Duration,
+    /// Whether the agents reach pods, so that the runner takes over runs there that other hosts have begun.
+    pub reaches_pods: bool,
 }
 
 impl RunnerOptions {
@@ -48,6 +51,7 @@ impl RunnerOptions {
             lost_after: Duration::from_secs(10 * 60),
             retention: Duration::from_secs(30 * 24 * 60 * 60),
             poll_interval: Duration::from_millis(500),
+            reaches_pods: false,
         }
     }
 
@@ -90,6 +94,13 @@ impl RunnerOptions {
     #[must_use]
     pub const fn with_poll_interval(mut self, poll_interval: Duration) -> Self {
         self.poll_interval = poll_interval;
+        self
+    }
+
+    /// Sets [`Self::reaches_pods`].
+    #[must_use]
+    pub const fn with_pods(mut self, reaches_pods: bool) -> Self {
+        self.reaches_pods = reaches_pods;
         self
     }
 

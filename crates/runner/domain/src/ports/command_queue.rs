@@ -30,14 +30,16 @@ pub trait CommandQueue: Send + Sync + 'static {
     ///    (`one_command_at_a_time_runs_on_a_session`)
     async fn claim(&self, claim: &ClaimRequest) -> Result<Option<LeasedCommand>, StoreError>;
 
-    /// Takes over a started command of this host whose lease has expired, under a new lease.
+    /// Takes over a started command whose lease has expired, under a new lease: one of this host, or for a runner that
+    /// reaches pods one whose run is in a pod. It is a command of this host from then on.
     ///
-    /// 1. MUST NOT take over a command of another host, under a valid lease, or that has ended.
+    /// 1. MUST NOT take over a command of another host whose run is in no pod, under a valid lease, or that has ended.
     ///    (`an_expired_lease_is_taken_over_on_its_host_alone`)
     /// 2. MUST give it to one runner only, with the state, the number of the last event and the checkpoint as
     ///    they were stored. (`an_expired_lease_is_taken_over_once`)
     /// 3. MUST NOT take over a command of [`AttachRequest::except`].
     ///    (`an_expired_lease_is_taken_over_on_its_host_alone`)
+    /// 4. MUST leave a run in a pod to the runners that reach pods. (`a_run_in_a_pod_is_taken_over_on_any_host`)
     async fn attach(&self, attach: &AttachRequest) -> Result<Option<LeasedCommand>, StoreError>;
 
     /// Ends the leases of all started commands of this host, whose runners have died. Returns their number.

@@ -89,7 +89,9 @@ async fn a_connection_that_stays_broken_is_reported() {
     let scene = Scene::new(ClusterOptions::default());
     let run = start(&scene, "one", "exec cat").await;
     scene.cluster.order("refuse");
-    let backend = scene.open(KubernetesSettings { patience: Duration::ZERO, ..scene.settings() });
+    let none = Duration::ZERO;
+    let settings = KubernetesSettings { patience: none, takeover_patience: none, ..scene.settings() };
+    let backend = scene.open(settings);
     let Err(ExecError::Host { source, .. }) = backend.status(&run.name).await else { panic!("a state") };
     let error = source.downcast_ref::<PodError>().unwrap();
     assert!(matches!(error, PodError::ConnectionLost(_)), "{error:?}");

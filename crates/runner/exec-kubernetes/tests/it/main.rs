@@ -11,23 +11,26 @@ mod connections;
 mod errors;
 mod manifests;
 mod pods;
+mod takeovers;
 
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rdev_runner_domain::ports::ExecBackend;
+use rdev_runner_domain::ports::{ExecBackend, PodRepository};
 use rdev_runner_domain::{PodWorkspace, Workspace};
 use rdev_runner_exec_kubernetes::{KubernetesBackend, KubernetesSettings};
 use rdev_runner_exec_local::{LocalBackend, LocalSettings, SupervisorCommand};
 use rdev_runner_testkit::exec::ExecHarness;
-use rdev_runner_testkit::{Cluster, ClusterOptions};
+use rdev_runner_testkit::{Cluster, ClusterOptions, ManualClock, MemoryStore};
 use tempfile::TempDir;
 
 /// A cluster with a pod `agent`, and a runner's host.
 struct Scene {
     cluster: Cluster,
     workspace: PathBuf,
+    /// What the runners share.
+    store: Arc<MemoryStore>,
     /// Removes the folders at the end of the test.
     _directory: TempDir,
 }
@@ -39,27 +42,34 @@ impl Scene {
         cluster.install("agent", &supervisor());
         let workspace = cluster.folder("agent").join("workspace");
         std::fs::create_dir_all(&workspace).unwrap();
-        Self { cluster, workspace, _directory: directory }
+        let store = Arc::new(MemoryStore::new(Arc::new(ManualClock::default())));
+        Self { cluster, workspace, store, _directory: directory }
     }
 
     fn settings(&self) -> KubernetesSettings {
         KubernetesSettings {
-            state: self.cluster.root().join("state"),
             kubeconfig: Some(self.cluster.kubeconfig()),
             supervisor: supervisor(),
             has_programs: false,
             patience: Duration::from_secs(60),
+            takeover_patience: Duration::from_secs(60),
         }
     }
 
     fn open(&self, settings: KubernetesSettings) -> Arc<dyn ExecBackend> {
+        self.open_on("local", settings)
+    }
+
+    /// Opens a backend whose own folder has this name, as that of a host.
+    fn open_on(&self, host: &str, settings: KubernetesSettings) -> Arc<dyn ExecBackend> {
         let local = LocalBackend::new(LocalSettings {
-            root: self.cluster.root().join("local"),
+            root: self.cluster.root().join(host),
             supervisor: SupervisorCommand { program: supervisor(), args: Vec::new() },
             path: "/usr/bin:/bin".to_owned(),
             agent_home: None,
         });
-        Arc::new(KubernetesBackend::new(settings, Arc::new(local.unwrap())).unwrap())
+        let pods: Arc<dyn PodRepository> = Arc::<MemoryStore>::clone(&self.store);
+        Arc::new(KubernetesBackend::new(settings, Arc::new(local.unwrap()), pods))
     }
 
     fn place(&self, pod: &str) -> PodWorkspace {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use rdev_keyring::{EncryptionKey, Keyring};
 use rdev_runner_domain::ports::{
-    CommandQueue, CommandRepository, CommandSignals, CredentialRepository, PipelineRepository,
+    CommandQueue, CommandRepository, CommandSignals, CredentialRepository, PipelineRepository, PodRepository,
     ProjectRepository,
 };
 use rdev_runner_domain::{Pipeline, SecretName};
@@ -72,6 +72,10 @@ impl StoreHarness for PostgresHarness {
     }
 
     fn pipelines(&self) -> Arc<dyn PipelineRepository> {
+        Arc::<PostgresCommands>::clone(&self.store)
+    }
+
+    fn pods(&self) -> Arc<dyn PodRepository> {
         Arc::<PostgresCommands>::clone(&self.store)
     }
 

@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use rdev_keyring::{EncryptionKey, Keyring};
 use rdev_runner_domain::ports::{
     Clock, CommandQueue, CommandRepository, CommandSignals, CredentialRepository, PipelineRepository,
-    ProjectRepository,
+    PodRepository, ProjectRepository,
 };
 use rdev_runner_domain::{Pipeline, SecretName};
 use rdev_runner_store_sqlite::{SqliteCommands, migrate};
@@ -81,6 +81,10 @@ impl StoreHarness for SqliteHarness {
     }
 
     fn pipelines(&self) -> Arc<dyn PipelineRepository> {
+        Arc::<SqliteCommands>::clone(&self.store)
+    }
+
+    fn pods(&self) -> Arc<dyn PodRepository> {
         Arc::<SqliteCommands>::clone(&self.store)
     }
 

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use rdev_runner_domain::ports::{CommandQueue, Signal, StoreError};
 use rdev_runner_domain::{
     AgentEventKind, AttachRequest, ClaimRequest, CommandId, CommandStatus, Host, LeaseRef, LeaseState,
-    LeaseToken, LeasedCommand, Progress, QueueLimits, RunReport, WaitReason, Waiting,
+    LeaseToken, LeasedCommand, Progress, QueueLimits, RunName, RunReport, WaitReason, Waiting,
 };
 
 use super::{Entry, MemoryStore, State, internal};
@@ -99,12 +99,18 @@ impl CommandQueue for MemoryStore {
     async fn attach(&self, attach: &AttachRequest) -> Result<Option<LeasedCommand>, StoreError> {
         let now = self.now();
         let mut state = self.state();
-        let expired = state.commands.values_mut().find(|entry| {
-            entry.is_active_on(&attach.host)
+        let State { commands, pods, .. } = &mut *state;
+        let is_within_reach = |entry: &Entry| match pods.contains_key(&RunName::from(entry.command.id)) {
+            true => entry.is_active() && attach.reaches_pods,
+            false => entry.is_active_on(&attach.host),
+        };
+        let expired = commands.values_mut().find(|entry| {
+            is_within_reach(entry)
                 && entry.lease_expires_at <= now
                 && !attach.except.contains(&entry.command.id)
         });
         Ok(expired.map(|entry| {
+            entry.host = Some(attach.host.clone());
             entry.token = Some(attach.token);
             entry.lease_expires_at = now + attach.lease_for;
             entry.leased_command(attach.token)

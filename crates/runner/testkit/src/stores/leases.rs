@@ -18,7 +18,14 @@ async fn attach_except(
     name: &str,
     except: Vec<CommandId>,
 ) -> Option<LeasedCommand> {
-    let attach = AttachRequest { host: host(name), token: token(), lease_for: LEASE, except };
+    let attach =
+        AttachRequest { host: host(name), token: token(), lease_for: LEASE, except, reaches_pods: false };
+    harness.queue().attach(&attach).await.expect("answered")
+}
+
+pub(super) async fn attach_reaching_pods(harness: &dyn StoreHarness, name: &str) -> Option<LeasedCommand> {
+    let (host, token, except) = (host(name), token(), Vec::new());
+    let attach = AttachRequest { host, token, lease_for: LEASE, except, reaches_pods: true };
     harness.queue().attach(&attach).await.expect("answered")
 }
 
@@ -67,6 +74,7 @@ pub async fn an_expired_lease_is_taken_over_once(harness: &dyn StoreHarness) {
                     token: token(),
                     lease_for: LEASE,
                     except: Vec::new(),
+                    reaches_pods: false,
                 };
                 queue.attach(&attach).await.expect("answered")
             })

@@ -22,6 +22,7 @@ const SUITES: [Suite; 2] = [
             "command_signals",
             "credential_repository",
             "pipeline_repository",
+            "pod_repository",
             "project_repository",
         ],
         parts: &[
@@ -31,6 +32,7 @@ const SUITES: [Suite; 2] = [
             "stores/events",
             "stores/leases",
             "stores/pipelines",
+            "stores/pods",
             "stores/projects",
             "stores/signals",
         ],

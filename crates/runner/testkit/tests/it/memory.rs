@@ -6,7 +6,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use rdev_runner_domain::SecretName;
 use rdev_runner_domain::ports::{
-    CommandQueue, CommandRepository, CommandSignals, CredentialRepository, PipelineRepository,
+    CommandQueue, CommandRepository, CommandSignals, CredentialRepository, PipelineRepository, PodRepository,
     ProjectRepository,
 };
 use rdev_runner_testkit::stores::StoreHarness;
@@ -39,6 +39,10 @@ impl StoreHarness for MemoryHarness {
     }
 
     fn pipelines(&self) -> Arc<dyn PipelineRepository> {
+        Arc::<MemoryStore>::clone(&self.store)
+    }
+
+    fn pods(&self) -> Arc<dyn PodRepository> {
         Arc::<MemoryStore>::clone(&self.store)
     }
 

@@ -1,0 +1,71 @@
+//! Runs that another runner takes over.
+
+use std::time::Duration;
+
+use rdev_runner_domain::ports::ExecError;
+use rdev_runner_domain::{ExecSpec, ExecState, OutputStream, RunName, Workspace};
+use rdev_runner_exec_kubernetes::KubernetesSettings;
+use rdev_runner_testkit::{ClusterOptions, command_id};
+use rdev_runner_testkit::exec::{ExecHarness, TestRun, spec, start};
+
+use crate::Scene;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_run_goes_on_with_a_runner_of_another_host() {
+    let scene = Scene::new(ClusterOptions { drop_seed: Some(13), ..ClusterOptions::default() });
+    let first = start(&scene, "one", "echo first; read line; echo \"$line\"; exit 7").await;
+    let seen = first.output_with("first\n").await;
+    let run = TestRun { backend: scene.open_on("other", scene.settings()), name: first.name.clone() };
+    assert_eq!(run.backend.status(&run.name).await.unwrap(), ExecState::Running);
+    run.write("second\n").await.unwrap();
+    assert_eq!(run.follow(seen.len() as u64).await, b"second\n");
+    assert_eq!(run.end().await.exit_code, Some(7));
+    assert_eq!(run.output().await, "first\nsecond\n");
+    run.backend.remove(&run.name).await.unwrap();
+    for backend in [&run.backend, &scene.backend()] {
+        assert_eq!(backend.runs().await.unwrap(), []);
+        let gone = backend.status(&run.name).await;
+        assert!(matches!(gone, Err(ExecError::UnknownRun(_))), "{gone:?}");
+    }
+    scene.cluster.has_no_runs("agent").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_run_that_never_began_is_unknown_to_another_runner() {
+    let scene = Scene::new(ClusterOptions::default());
+    let backend = scene.backend();
+    let run = start(&scene, "one", "true").await;
+    run.end().await;
+    // As if the runner had died between the record and the start.
+    std::fs::remove_dir_all(scene.cluster.folder("agent").join(".rdev/runs/one")).unwrap();
+    let unknown = backend.status(&run.name).await;
+    assert!(matches!(unknown, Err(ExecError::UnknownRun(_))), "{unknown:?}");
+    // The runner that has started it knows that it was there.
+    assert_eq!(run.backend.status(&run.name).await.unwrap(), ExecState::Lost);
+    backend.remove(&run.name).await.unwrap();
+    assert_eq!(backend.runs().await.unwrap(), []);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_run_is_looked_for_while_its_cluster_is_away_and_others_go_on() {
+    let scene = Scene::new(ClusterOptions::default());
+    let name = RunName::from(command_id(1));
+    let run = start(&scene, name.as_str(), "echo begun; exec cat").await;
+    run.output_with("begun\n").await;
+    scene.cluster.order("refuse");
+    let settings = KubernetesSettings { patience: Duration::ZERO, ..scene.settings() };
+    let backend = scene.open_on("other", settings);
+    let workspace = Workspace::Local { path: scene.workspace.to_str().unwrap().parse().unwrap() };
+    let local = TestRun { backend: backend.clone(), name: "local".parse().unwrap() };
+    let others = async {
+        local.backend.start(&local.name, &ExecSpec { workspace, ..spec(&scene, "echo here") }).await.unwrap();
+        assert_eq!(local.output().await, "here\n");
+        assert_eq!(local.end().await.exit_code, Some(0));
+        scene.cluster.order("accept");
+    };
+    let (state, ()) = tokio::join!(backend.status(&run.name), others);
+    assert_eq!(state.unwrap(), ExecState::Running);
+    assert_eq!(backend.follow_output(&run.name, OutputStream::Stdout, 0).await.unwrap(), b"begun\n");
+    run.stop().await;
+    run.end().await;
+}
