@@ -26,8 +26,10 @@ fn words(text: &str, start: &str) -> BTreeSet<String> {
 #[tokio::test]
 async fn every_variable_that_a_deployment_sets_is_an_option() {
     let mut known = BTreeSet::new();
-    for program in ["rdev-webhooks", "rdev-webhooks-api", "rdev-webhooks-worker"] {
-        let help = Command::new(binary(program)).arg("--help").output().await.unwrap();
+    for call in ["rdev-webhooks", "rdev-webhooks-api", "rdev-webhooks-worker", "rdev", "rdev runner"] {
+        let mut parts = call.split(' ').chain(["--help"]);
+        let program = binary(parts.next().unwrap());
+        let help = Command::new(program).args(parts).output().await.unwrap();
         known.extend(words(&String::from_utf8(help.stdout).unwrap(), "RDEV_"));
     }
     // An input of compose.yaml itself.
@@ -35,6 +37,7 @@ async fn every_variable_that_a_deployment_sets_is_an_option() {
     for file in [
         "Dockerfile",
         "compose.yaml",
+        "kubernetes/rdev.yaml",
         "systemd/rdev-webhooks.service",
         "systemd/rdev-webhooks-api.service",
         "systemd/rdev-webhooks-worker.service",
