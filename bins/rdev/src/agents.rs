@@ -8,8 +8,8 @@ use std::time::Duration;
 use rdev_runner_app::{AgentRegistry, DemoAgent};
 use rdev_runner_claude_code::{ClaudeCodeAgent, ClaudeCodeSettings};
 use rdev_runner_domain::AgentProvider;
-use rdev_runner_domain::ports::{ExecBackend, ExecError, PodRepository};
-use rdev_runner_exec_kubernetes::{KubernetesBackend, KubernetesSettings};
+use rdev_runner_domain::ports::{ExecBackend, ExecError, PodRepository, VersionControl};
+use rdev_runner_exec_kubernetes::{KubernetesBackend, KubernetesSettings, PodVersionControl};
 use rdev_runner_exec_local::{LocalBackend, LocalSettings, SupervisorCommand, runs_as_root};
 use rdev_runner_opencode::{DEFAULT_KEEP_IDLE, OpenCodeAgent, OpenCodeSettings};
 use rdev_runner_templates::LocalFiles;
@@ -90,6 +90,11 @@ impl Agents {
     /// Returns whether there is a cluster whose pods may have runs.
     pub(crate) fn reach_pods(&self) -> bool {
         self.pods.has_cluster()
+    }
+
+    /// Returns the version control of workspaces in pods, and beside it that of other workspaces.
+    pub(crate) fn version_control(&self, beside: Arc<dyn VersionControl>) -> Arc<dyn VersionControl> {
+        Arc::new(PodVersionControl::new(Arc::clone(&self.pods), beside))
     }
 
     /// Stops what no run needs. Runs go on.

@@ -156,7 +156,7 @@ pub(crate) async fn runner(
         ci,
         secrets: runner_secrets(store, system.ambient(), options),
         workspaces: Some(workspaces),
-        version_control: Some(Arc::new(version_control)),
+        version_control: Some(agents.version_control(Arc::new(version_control))),
     };
     let options = RunnerOptions::new(host)
         .with_max_running(limits.max_running)

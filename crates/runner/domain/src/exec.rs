@@ -31,6 +31,23 @@ impl From<CommandId> for RunName {
     }
 }
 
+/// The beginning of the names of worktrees.
+const WORKTREE: &str = "worktree-";
+
+impl RunName {
+    /// Returns the name under which the pod of a command's worktree is recorded. No run has it.
+    #[must_use]
+    pub fn of_worktree(command: CommandId) -> Self {
+        Self(format!("{WORKTREE}{command}").into())
+    }
+
+    /// Returns the command of a name from [`Self::of_worktree`].
+    #[must_use]
+    pub fn worktree_of(&self) -> Option<CommandId> {
+        self.as_str().strip_prefix(WORKTREE)?.parse().ok()
+    }
+}
+
 /// What a backend runs.
 #[derive(Clone)]
 pub struct ExecSpec {
@@ -121,6 +138,10 @@ mod tests {
         let command = CommandId::from_parts(crate::Timestamp::EPOCH, [7; 10]);
         let name = RunName::from(command);
         assert_eq!(name.as_str().parse(), Ok(name.clone()));
+        assert_eq!(name.worktree_of(), None);
+        let worktree = RunName::of_worktree(command);
+        assert_eq!(worktree.as_str().parse(), Ok(worktree.clone()));
+        assert_eq!(worktree.worktree_of(), Some(command));
         for invalid in ["", ".", "..", "-a", "_a", "a/b", "A", "a.b", "é", &"a".repeat(65)] {
             assert_eq!(invalid.parse::<RunName>(), Err(RunNameError), "{invalid:?}");
         }

@@ -17,7 +17,7 @@ use tokio::sync::{Mutex as AsyncMutex, OnceCell};
 
 use crate::cluster::Cluster;
 use crate::connect::{SupervisorFile, connect};
-use crate::error::PodError;
+use crate::error::{PodError, is_unknown, misunderstood};
 use crate::link::{Answered, Link};
 use crate::places::{InPod, Place, Places};
 use crate::relayed::RelayedConnection;
@@ -50,7 +50,7 @@ pub struct KubernetesSettings {
 pub struct KubernetesBackend {
     beside: Arc<dyn ExecBackend>,
     cluster: Arc<Cluster>,
-    places: Arc<Places>,
+    pub(crate) places: Arc<Places>,
     supervisor: Arc<OnceCell<SupervisorFile>>,
     settings: KubernetesSettings,
     /// The connections. One to a pod is made at a time.
@@ -128,7 +128,7 @@ impl KubernetesBackend {
     }
 
     /// Sends a request to a pod until it has an answer. A request that is repeated takes effect once.
-    async fn ask(&self, pod: &Pod, call: &Call, body: &[u8]) -> Result<Answered, PodError> {
+    pub(crate) async fn ask(&self, pod: &Pod, call: &Call, body: &[u8]) -> Result<Answered, PodError> {
         let mut retries = Retries::new(self.settings.patience);
         loop {
             match self.ask_once(pod, call, body).await {
@@ -140,7 +140,7 @@ impl KubernetesBackend {
 
     /// Sends the first request about a run that an earlier process has started. Whatever may be wrong with the cluster,
     /// the run may go on: it is looked for until there is an answer.
-    async fn ask_first(&self, pod: &Pod, call: &Call) -> Result<Answered, PodError> {
+    pub(crate) async fn ask_first(&self, pod: &Pod, call: &Call) -> Result<Answered, PodError> {
         let patience = self.settings.takeover_patience;
         let mut retries = Retries::new(patience);
         let mut is_logged = false;
@@ -166,7 +166,7 @@ impl KubernetesBackend {
     }
 
     /// Returns the pod of a workspace.
-    async fn pod(&self, place: &PodWorkspace) -> Result<Pod, PodError> {
+    pub(crate) async fn pod(&self, place: &PodWorkspace) -> Result<Pod, PodError> {
         let mut retries = Retries::new(self.settings.patience);
         loop {
             match self.cluster.find(place).await {
@@ -253,7 +253,12 @@ impl ExecBackend for KubernetesBackend {
         let Workspace::Kubernetes(place) = &spec.workspace else {
             return self.beside.start(run, spec).await;
         };
-        let pod = self.pod(place).await?;
+        let command = run.as_str().parse().ok().map(RunName::of_worktree);
+        let pod = match command.and_then(|worktree| self.places.kept_pod(&worktree)) {
+            // Its worktree is there.
+            Some(pod) => pod,
+            None => self.pod(place).await?,
+        };
         let body = serde_json::to_vec(&StartForm::new(spec, &place.path));
         let body = body.map_err(|error| PodError::Host(error.to_string()))?;
         let is_new = self.places.add(run, &pod).await?;
@@ -268,7 +273,8 @@ impl ExecBackend for KubernetesBackend {
 
     async fn runs(&self) -> Result<Vec<RunName>, ExecError> {
         let mut runs = self.beside.runs().await?;
-        runs.extend(self.places.in_pods().await?);
+        let in_pods = self.places.in_pods().await?;
+        runs.extend(in_pods.into_iter().filter(|run| run.worktree_of().is_none()));
         Ok(runs)
     }
 
@@ -381,24 +387,8 @@ impl ExecBackend for KubernetesBackend {
     }
 }
 
-/// Returns whether a start with this error may have taken effect.
-fn is_unknown(error: &ExecError) -> bool {
-    let ExecError::Host { source, .. } = error else { return false };
-    source.downcast_ref::<PodError>().is_none_or(|error| matches!(error, PodError::ConnectionLost(_)))
-}
-
 /// Returns a text that no other request has.
 pub(crate) fn token() -> String {
     let random = || RandomState::new().hash_one(std::process::id());
     format!("{:016x}{:016x}", random(), random())
-}
-
-pub(crate) fn misunderstood() -> ExecError {
-    PodError::Host("the supervisor gives the answer to another question".to_owned()).into()
-}
-
-pub(crate) fn host<E: std::error::Error + Send + Sync + 'static>(
-    action: &'static str,
-) -> impl FnOnce(E) -> ExecError {
-    move |source| ExecError::Host { action, source: Box::new(source) }
 }

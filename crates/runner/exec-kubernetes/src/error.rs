@@ -104,6 +104,22 @@ impl From<PodError> for ExecError {
     }
 }
 
+/// Returns whether a start with this error may have taken effect.
+pub(crate) fn is_unknown(error: &ExecError) -> bool {
+    let ExecError::Host { source, .. } = error else { return false };
+    source.downcast_ref::<PodError>().is_none_or(|error| matches!(error, PodError::ConnectionLost(_)))
+}
+
+pub(crate) fn misunderstood() -> ExecError {
+    PodError::Host("the supervisor gives the answer to another question".to_owned()).into()
+}
+
+pub(crate) fn host<E: std::error::Error + Send + Sync + 'static>(
+    action: &'static str,
+) -> impl FnOnce(E) -> ExecError {
+    move |source| ExecError::Host { action, source: Box::new(source) }
+}
+
 /// Returns an error with its causes, each once.
 pub(crate) fn chain(error: &(dyn Error + 'static)) -> String {
     let mut text = error.to_string();

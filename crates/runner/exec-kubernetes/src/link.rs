@@ -27,6 +27,9 @@ const END_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long an answer may take. A sweep and a start take at most half a minute, other waits less.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(90);
 
+/// How long the answer about a change of a worktree may take, which waits for others and then writes all files.
+const WORKTREE_TIMEOUT: Duration = Duration::from_secs(11 * 60);
+
 /// The number of requests that wait to be written.
 const MAX_OUTGOING: usize = 16;
 
@@ -72,6 +75,7 @@ impl Link {
 
     /// Returns the answer to a request. Gives it up if the future is dropped.
     pub(crate) async fn call(&self, call: Call, body: &[u8]) -> Result<Answered, PodError> {
+        let limit = answer_timeout(&call);
         let id = self.last_id.fetch_add(1, Ordering::Relaxed) + 1;
         let frame = frame::encode(&Request { id, call }, body);
         let frame = frame.map_err(|error| PodError::Host(error.to_string()))?;
@@ -87,8 +91,15 @@ impl Link {
                 () = self.outgoing.closed() => Err(broken()),
             }
         };
-        let late = |_| PodError::lost(format!("no answer within {} s", ANSWER_TIMEOUT.as_secs()));
-        timeout(ANSWER_TIMEOUT, answering).await.map_err(late)?
+        let late = |_| PodError::lost(format!("no answer within {} s", limit.as_secs()));
+        timeout(limit, answering).await.map_err(late)?
+    }
+}
+
+const fn answer_timeout(call: &Call) -> Duration {
+    match call {
+        Call::Git { git } if !git.is_read() => WORKTREE_TIMEOUT,
+        _ => ANSWER_TIMEOUT,
     }
 }
 

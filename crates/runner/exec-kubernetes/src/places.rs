@@ -8,7 +8,7 @@ use rdev_runner_domain::ports::{ExecBackend, ExecError, PodRepository, StoreErro
 use rdev_runner_domain::{Pod, RunName};
 use tokio::time::timeout;
 
-use crate::backend::host;
+use crate::error::host;
 use crate::retries::Retries;
 
 /// How long a call of the repository may take.
@@ -95,12 +95,20 @@ impl Places {
         Ok(())
     }
 
+    /// Returns the pod of a run that this process uses.
+    pub(crate) fn kept_pod(&self, run: &RunName) -> Option<Pod> {
+        match self.kept().get(run) {
+            Some(Place::Pod(place)) => Some(place.pod.clone()),
+            _ => None,
+        }
+    }
+
     /// Forgets a run that was removed beside this backend.
     pub(crate) fn forget(&self, run: &RunName) {
         self.kept().remove(run);
     }
 
-    /// Returns the runs in pods, those of other runners included.
+    /// Returns the names of what is in pods, for other runners too: of runs, and of worktrees.
     pub(crate) async fn in_pods(&self) -> Result<Vec<RunName>, ExecError> {
         self.ask("list the pods of runs", || self.pods.pod_runs()).await
     }

@@ -7,8 +7,8 @@ use rdev_runner_domain::RunName;
 use rdev_runner_domain::ports::{ExecError, ServerConnection};
 use rdev_runner_exec_local::remote::{Answer, Call, MAX_PIECE};
 
-use crate::backend::{KubernetesBackend, Reached, WAIT_MS, misunderstood, token};
-use crate::error::PodError;
+use crate::backend::{KubernetesBackend, Reached, WAIT_MS, token};
+use crate::error::{PodError, misunderstood};
 use crate::places::InPod;
 
 /// A connection that the supervisor of the run has. It outlives the connections to the pod: what had no answer is

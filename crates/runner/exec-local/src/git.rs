@@ -9,6 +9,9 @@ mod command;
 mod view;
 mod worktrees;
 
+use std::fs::{self, File};
+use std::hash::{BuildHasher, RandomState};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -16,7 +19,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use rdev_runner_domain::ports::{VersionControl, VersionControlError};
 use rdev_runner_domain::{CommandId, CommitHash, Workspace, WorkspaceChanges, Worktree, WorktreeRequest};
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, MutexGuard};
 
 use changes::{add_untracked, diff};
 use command::Git;
@@ -29,14 +32,24 @@ const TIMEOUT: Duration = Duration::from_secs(25);
 /// How long it may take to write all files of a worktree, or to commit them.
 const WORKTREE_TIMEOUT: Duration = Duration::from_secs(5 * 60);
 
+/// How long a change of a worktree waits for others, those of other processes included.
+const LOCK_PATIENCE: Duration = Duration::from_secs(5 * 60);
+
+/// The folder of the views, and the file that is locked while a process makes its own there.
+const VIEWS: &str = "git";
+const VIEWS_LOCK: &str = "git.lock";
+
 /// The version control of local workspaces.
 #[derive(Debug)]
 pub struct LocalGit {
     /// The folder of the views, which has nothing else.
     views: PathBuf,
+    /// Locked as long as this process lives, so that others leave the folder alone.
+    _views_lock: Option<File>,
     worktrees: Worktrees,
-    /// One worktree is opened or removed at a time.
+    /// One worktree is changed at a time: within this process, and by the lock of the file among all processes.
     changing: Mutex<()>,
+    changing_lock: PathBuf,
     /// The `PATH` on which git is found.
     path: String,
     /// The folder that no diff shows, without links.
@@ -52,13 +65,62 @@ impl LocalGit {
     /// # Errors
     ///
     /// Fails if a folder cannot be created or emptied, or if the folder `hidden` does not exist.
-    pub fn open(folder: &Path, hidden: &Path, path: String) -> std::io::Result<Self> {
-        let views = folder.join("git");
+    pub fn open(folder: &Path, hidden: &Path, path: String) -> io::Result<Self> {
+        let views = folder.join(VIEWS);
         crate::folder::remove_tree(&views)?;
         crate::home::private_folder(&views)?;
-        let worktrees = Worktrees::open(&folder.join("worktrees"))?;
-        let (changing, next) = (Mutex::default(), AtomicU64::new(0));
-        Ok(Self { views, worktrees, changing, path, hidden: hidden.canonicalize()?, next })
+        let git = Self::on(folder, (views, None), hidden, path)?;
+        git.worktrees.remove_unfinished()?;
+        Ok(git)
+    }
+
+    /// Creates the version control as [`Self::open`] does, on a folder that other processes use too.
+    ///
+    /// # Errors
+    ///
+    /// Fails if a folder cannot be created, or if the folder `hidden` does not exist.
+    pub fn share(folder: &Path, hidden: &Path, path: String) -> io::Result<Self> {
+        crate::home::private_folder(folder)?;
+        let lock = File::options().write(true).create(true).truncate(false).open(folder.join(VIEWS_LOCK))?;
+        lock.lock()?;
+        // Processes of several containers may share the folder, and have the same id.
+        let name = format!("{:016x}", RandomState::new().hash_one(std::process::id()));
+        let (all, views) = (folder.join(VIEWS), folder.join(VIEWS).join(name));
+        crate::home::private_folder(&views)?;
+        let own = File::open(&views)?;
+        own.lock()?;
+        remove_abandoned(&all);
+        Self::on(folder, (views, Some(own)), hidden, path)
+    }
+
+    fn on(
+        folder: &Path,
+        (views, views_lock): (PathBuf, Option<File>),
+        hidden: &Path,
+        path: String,
+    ) -> io::Result<Self> {
+        Ok(Self {
+            views,
+            _views_lock: views_lock,
+            worktrees: Worktrees::open(&folder.join("worktrees"))?,
+            changing: Mutex::default(),
+            changing_lock: folder.join("worktrees.lock"),
+            path,
+            hidden: hidden.canonicalize()?,
+            next: AtomicU64::new(0),
+        })
+    }
+
+    /// Waits until no worktree is changed elsewhere. None is until the guards are dropped.
+    async fn alone(&self) -> Result<(MutexGuard<'_, ()>, File), VersionControlError> {
+        let changing = self.changing.lock().await;
+        let lock = crate::lock::lock(&self.changing_lock, LOCK_PATIENCE).await.map_err(unusable)?;
+        Ok((changing, lock))
+    }
+
+    /// Returns the worktree of a run, if it has one.
+    pub(crate) fn worktree_of(&self, run: CommandId) -> Option<Worktree> {
+        self.worktrees.find_of(run)?.worktree()
     }
 
     /// Returns the repository of a folder, which may be a worktree.
@@ -77,7 +139,7 @@ impl LocalGit {
 
     /// Returns the pathspecs of what a diff of a workspace shows.
     fn shown(&self, folder: &Path) -> Result<Vec<String>, VersionControlError> {
-        let unreadable = |error: std::io::Error| VersionControlError(error.to_string());
+        let unreadable = |error: io::Error| VersionControlError(error.to_string());
         let real = folder.canonicalize().map_err(unreadable)?;
         let mut shown = vec!["--".to_owned(), ".".to_owned()];
         if let Ok(hidden) = self.hidden.strip_prefix(real) {
@@ -160,7 +222,7 @@ impl LocalGit {
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "it is used in place of a closure")]
-fn unusable(error: std::io::Error) -> VersionControlError {
+fn unusable(error: io::Error) -> VersionControlError {
     VersionControlError(error.to_string())
 }
 
@@ -206,7 +268,7 @@ impl VersionControl for LocalGit {
         &self,
         request: &WorktreeRequest,
     ) -> Result<Option<Worktree>, VersionControlError> {
-        let _one_at_a_time = self.changing.lock().await;
+        let _one_at_a_time = self.alone().await?;
         within(WORKTREE_TIMEOUT, async {
             let found = match self.worktrees.find(request.name) {
                 // That of a run that has just ended.
@@ -228,18 +290,25 @@ impl VersionControl for LocalGit {
         .await
     }
 
-    async fn worktree(&self, run: CommandId) -> Option<Worktree> {
-        self.worktrees.find_of(run)?.worktree()
+    async fn worktree(&self, run: CommandId, _: &Workspace) -> Option<Worktree> {
+        self.worktree_of(run)
     }
 
     async fn save_worktree(&self, run: CommandId) -> Result<Option<String>, VersionControlError> {
+        if self.worktrees.find_of(run).is_none() {
+            return Ok(None);
+        }
+        let _one_at_a_time = self.alone().await?;
         let Some(found) = self.worktrees.find_of(run) else { return Ok(None) };
         let commit = within(WORKTREE_TIMEOUT, self.save(&found)).await?;
         Ok((!found.is_branch_empty(&commit)).then(|| found.branch()))
     }
 
     async fn remove_worktree(&self, run: CommandId) -> Result<(), VersionControlError> {
-        let _one_at_a_time = self.changing.lock().await;
+        if self.worktrees.find_of(run).is_none() {
+            return Ok(());
+        }
+        let _one_at_a_time = self.alone().await?;
         let Some(mut found) = self.worktrees.find_of(run) else { return Ok(()) };
         within(WORKTREE_TIMEOUT, async {
             if found.record.stage == Stage::Open {
@@ -254,6 +323,16 @@ impl VersionControl for LocalGit {
 
     async fn worktrees(&self) -> Vec<CommandId> {
         self.worktrees.runs()
+    }
+}
+
+/// Removes the views of processes that have ended, whose folders no one has locked.
+fn remove_abandoned(views: &Path) {
+    for entry in fs::read_dir(views).into_iter().flatten().flatten() {
+        if File::open(entry.path()).is_ok_and(|folder| folder.try_lock().is_ok()) {
+            // What cannot be removed is in no one's way.
+            let _ = crate::folder::remove_tree(&entry.path());
+        }
     }
 }
 

@@ -21,7 +21,8 @@
 //! | `relay` | the socket at which the supervisor relays connections to the program's servers, for a runner elsewhere |
 //! | `exit.json` | how the program ended; there once nothing of the run is left |
 //!
-//! [`LocalGit`] adds `worktrees`, with the worktrees of runs and their records, and `git`, with what one operation needs.
+//! [`LocalGit`] adds `worktrees`, with the worktrees of runs and their records, and `git`, with what one operation
+//! needs; `worktrees.lock` and `git.lock` are for processes that share the folder.
 //!
 //! # Nothing is left
 //!
@@ -43,6 +44,7 @@ mod guardian;
 mod home;
 mod identity;
 mod listener;
+mod lock;
 mod programs;
 mod relay;
 pub mod remote;

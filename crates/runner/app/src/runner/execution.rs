@@ -160,7 +160,7 @@ impl Execution<'_> {
         let workspace = project.settings().workspace.clone();
         if self.taken_over.is_some() {
             // It is in its place already.
-            return Ok(match self.shared.worktree(command).await {
+            return Ok(match self.shared.worktree(command, &workspace).await {
                 Some(worktree) => Place::worktree(worktree, None),
                 None => Place { workspace, worktree_start: None, warning: None },
             });

@@ -8,7 +8,7 @@ use rdev_runner_domain::ports::{
     ProjectRepository, SecretSource, StoreError, VersionControl,
 };
 
-use rdev_runner_domain::{CommandId, Worktree};
+use rdev_runner_domain::{CommandId, Workspace, Worktree};
 
 use super::availability::Availability;
 use super::calls::{Backoff, CALL_TIMEOUT, CallFailed};
@@ -83,9 +83,9 @@ impl Shared {
         Ok(value)
     }
 
-    /// Returns the worktree of a run, if it has one.
-    pub(super) async fn worktree(&self, run: CommandId) -> Option<Worktree> {
-        self.ports.version_control.as_ref()?.worktree(run).await
+    /// Returns the worktree of a run, if it has one. The workspace is that of its project.
+    pub(super) async fn worktree(&self, run: CommandId, workspace: &Workspace) -> Option<Worktree> {
+        self.ports.version_control.as_ref()?.worktree(run, workspace).await
     }
 
     /// Removes the worktree of a run that has ended, if it has one.

@@ -45,8 +45,8 @@ pub trait VersionControl: Send + Sync + 'static {
     async fn open_worktree(&self, request: &WorktreeRequest)
     -> Result<Option<Worktree>, VersionControlError>;
 
-    /// Returns the worktree of a run, if it has one.
-    async fn worktree(&self, run: CommandId) -> Option<Worktree>;
+    /// Returns the worktree of a run, if it has one. The workspace is that of its project.
+    async fn worktree(&self, run: CommandId, workspace: &Workspace) -> Option<Worktree>;
 
     /// Commits what is in no commit of a run's worktree, and lets its branch have all of it. Returns the branch; `None`
     /// if it has nothing new, or if the run has no worktree.

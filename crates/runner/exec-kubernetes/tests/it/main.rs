@@ -9,6 +9,7 @@
 
 mod connections;
 mod errors;
+mod git;
 mod manifests;
 mod pods;
 mod takeovers;
@@ -62,6 +63,10 @@ impl Scene {
 
     /// Opens a backend whose own folder has this name, as that of a host.
     fn open_on(&self, host: &str, settings: KubernetesSettings) -> Arc<dyn ExecBackend> {
+        self.kubernetes(host, settings)
+    }
+
+    fn kubernetes(&self, host: &str, settings: KubernetesSettings) -> Arc<KubernetesBackend> {
         let local = LocalBackend::new(LocalSettings {
             root: self.cluster.root().join(host),
             supervisor: SupervisorCommand { program: supervisor(), args: Vec::new() },

@@ -5,8 +5,8 @@ use std::time::Duration;
 use rdev_runner_domain::ports::ExecError;
 use rdev_runner_domain::{ExecSpec, ExecState, OutputStream, RunName, Workspace};
 use rdev_runner_exec_kubernetes::KubernetesSettings;
-use rdev_runner_testkit::{ClusterOptions, command_id};
 use rdev_runner_testkit::exec::{ExecHarness, TestRun, spec, start};
+use rdev_runner_testkit::{ClusterOptions, command_id};
 
 use crate::Scene;
 

@@ -149,14 +149,17 @@ impl Found {
 impl Worktrees {
     pub(super) fn open(folder: &Path) -> io::Result<Self> {
         private_folder(folder)?;
-        let worktrees = Self { folder: folder.canonicalize()? };
-        for entry in fs::read_dir(&worktrees.folder)?.flatten() {
-            // A record that an earlier process has not finished.
+        Ok(Self { folder: folder.canonicalize()? })
+    }
+
+    /// Removes the records that earlier processes have not finished.
+    pub(super) fn remove_unfinished(&self) -> io::Result<()> {
+        for entry in fs::read_dir(&self.folder)?.flatten() {
             if entry.file_name().as_encoded_bytes().ends_with(UNFINISHED.as_bytes()) {
                 fs::remove_file(entry.path())?;
             }
         }
-        Ok(worktrees)
+        Ok(())
     }
 
     /// Returns where the worktree of a name is, or will be.

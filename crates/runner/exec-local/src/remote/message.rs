@@ -8,6 +8,7 @@ use rdev_runner_domain::{ExecSpec, ExecState, OutputStream, RunName, Workspace, 
 use secrecy::ExposeSecret;
 use serde::{Deserialize, Serialize};
 
+use super::git::{GitAnswer, GitCall};
 use crate::exit::Exit;
 
 /// A request. Its answer has the same number.
@@ -98,6 +99,10 @@ pub enum Call {
     Remove {
         run: String,
     },
+    /// An operation of the version control.
+    Git {
+        git: GitCall,
+    },
 }
 
 /// The answer to a request.
@@ -124,6 +129,8 @@ pub enum Answer {
     Output { has_ended: bool },
     /// The number of all bytes that a server has taken from a connection.
     Sent(u64),
+    /// The answer of the version control.
+    Git(GitAnswer),
     /// The operation failed.
     Failed(Failure),
 }

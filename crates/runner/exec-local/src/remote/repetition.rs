@@ -1,21 +1,18 @@
 //! Operations that take effect once, although a client whose connection was lost repeats them.
 
-use std::fs::{File, OpenOptions, TryLockError};
+use std::fs::File;
 use std::io;
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::time::Duration;
 
 use rdev_runner_domain::ports::{ExecBackend, ExecError};
 use rdev_runner_domain::{ExecSpec, ExecState, RunName};
-use tokio::time::{Instant, sleep};
 
 use crate::backend::{LocalBackend, failure, host};
 use crate::folder::{INPUT_TOKEN, RunFolder, START_TOKEN};
 
 /// How long an operation waits for the one that it repeats.
 const LOCK_TIMEOUT: Duration = Duration::from_secs(60);
-const LOCK_INTERVAL: Duration = Duration::from_millis(5);
 
 /// Starts a run, unless this token has started it.
 pub(super) async fn start_once(
@@ -67,21 +64,9 @@ fn has_token(folder: &RunFolder, name: &str, token: &str) -> bool {
     matches!(folder.read::<String>(name), Ok(Some(last)) if last == token)
 }
 
-/// Locks a file until it is dropped, also by the end of the process.
+/// Locks a file until it is dropped.
 async fn lock(path: &Path) -> Result<File, ExecError> {
-    let file = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(path);
-    let file = file.map_err(use_folder)?;
-    let until = Instant::now() + LOCK_TIMEOUT;
-    loop {
-        match file.try_lock() {
-            Ok(()) => return Ok(file),
-            Err(TryLockError::WouldBlock) if Instant::now() < until => sleep(LOCK_INTERVAL).await,
-            Err(TryLockError::WouldBlock) => {
-                return Err(use_folder(io::Error::other("another operation on the run does not end")));
-            }
-            Err(TryLockError::Error(error)) => return Err(use_folder(error)),
-        }
-    }
+    crate::lock::lock(path, LOCK_TIMEOUT).await.map_err(use_folder)
 }
 
 fn use_folder(error: io::Error) -> ExecError {

@@ -19,10 +19,11 @@ use tokio::time::timeout;
 use super::message::{Answer, Call, Failure, Request, Response, StartForm};
 use super::{frame, relay, repetition};
 use crate::backend::{LocalBackend, LocalSettings};
+use crate::git::LocalGit;
 use crate::spec::SupervisorCommand;
 
 /// The line by which a supervisor says that it reads requests. Its number is the version of the protocol.
-pub const HANDSHAKE: &str = "rdev-supervise 2";
+pub const HANDSHAKE: &str = "rdev-supervise 3";
 
 /// How long either side may say nothing before the other one gives up the connection.
 pub const SILENCE_LIMIT: Duration = Duration::from_secs(30);
@@ -42,14 +43,16 @@ const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/s
 ///
 /// Fails if the folder cannot be used.
 pub fn serve(root: &Path) -> io::Result<()> {
+    let path = std::env::var("PATH").unwrap_or_else(|_| DEFAULT_PATH.to_owned());
     let backend = LocalBackend::new(LocalSettings {
         root: root.to_owned(),
         // Also once another version has replaced the file.
         supervisor: SupervisorCommand { program: "/proc/self/exe".into(), args: Vec::new() },
-        path: std::env::var("PATH").unwrap_or_else(|_| DEFAULT_PATH.to_owned()),
+        path: path.clone(),
         agent_home: None,
     });
     let backend = Arc::new(backend.map_err(io::Error::other)?.with_relays());
+    let git = Arc::new(LocalGit::share(root, root, path)?);
     say(HANDSHAKE)?;
     // The streams are read and written by threads, because they may be anything. Both end with the process.
     let (arrived, requests) = mpsc::channel(MAX_WAITING);
@@ -71,8 +74,9 @@ pub fn serve(root: &Path) -> io::Result<()> {
         }
     });
     let runtime = Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
-    runtime
-        .block_on(Server { backend, answers, waiting: JoinSet::new(), acting: JoinSet::new() }.run(requests));
+    runtime.block_on(
+        Server { backend, git, answers, waiting: JoinSet::new(), acting: JoinSet::new() }.run(requests),
+    );
     runtime.shutdown_background();
     // A client that is gone may leave its end open, without reading.
     drop(writer);
@@ -104,6 +108,7 @@ fn say(line: &str) -> io::Result<()> {
 
 struct Server {
     backend: Arc<LocalBackend>,
+    git: Arc<LocalGit>,
     answers: mpsc::Sender<Vec<u8>>,
     /// The operations that end with the connection.
     waiting: JoinSet<()>,
@@ -125,14 +130,16 @@ impl Server {
                 }
                 _ => {}
             }
-            let (backend, answers) = (Arc::clone(&self.backend), self.answers.clone());
-            let waits = matches!(
-                call,
-                Call::Status { .. } | Call::Follow { .. } | Call::Receive { .. } | Call::Send { .. }
-            );
+            let (backend, git) = (Arc::clone(&self.backend), Arc::clone(&self.git));
+            let answers = self.answers.clone();
+            let waits = match &call {
+                Call::Status { .. } | Call::Follow { .. } | Call::Receive { .. } | Call::Send { .. } => true,
+                Call::Git { git } => git.is_read(),
+                _ => false,
+            };
             let tasks = if waits { &mut self.waiting } else { &mut self.acting };
             let task = tasks.spawn(async move {
-                let (answer, output) = answer(&backend, call, body).await;
+                let (answer, output) = answer(&backend, &git, call, body).await;
                 let response = frame::encode(&Response { id, answer }, &output);
                 // The client may be gone.
                 if let Ok(response) = response {
@@ -148,14 +155,19 @@ impl Server {
 }
 
 /// Carries out a request. Returns the answer and its body.
-async fn answer(backend: &LocalBackend, call: Call, body: Vec<u8>) -> (Answer, Vec<u8>) {
-    match carry_out(backend, call, body).await {
+async fn answer(backend: &LocalBackend, git: &LocalGit, call: Call, body: Vec<u8>) -> (Answer, Vec<u8>) {
+    match carry_out(backend, git, call, body).await {
         Ok(answer) => answer,
         Err(failure) => (Answer::Failed(failure), Vec::new()),
     }
 }
 
-async fn carry_out(backend: &LocalBackend, call: Call, body: Vec<u8>) -> Result<(Answer, Vec<u8>), Failure> {
+async fn carry_out(
+    backend: &LocalBackend,
+    git: &LocalGit,
+    call: Call,
+    body: Vec<u8>,
+) -> Result<(Answer, Vec<u8>), Failure> {
     let done =
         |result: Result<(), ExecError>| result.map(|()| (Answer::Done, Vec::new())).map_err(Failure::from);
     match call {
@@ -203,6 +215,10 @@ async fn carry_out(backend: &LocalBackend, call: Call, body: Vec<u8>) -> Result<
         Call::Terminate { run } => done(backend.terminate(&name(&run)?).await),
         Call::Sweep { run } => Ok((Answer::Swept(backend.sweep(&name(&run)?).await?), Vec::new())),
         Call::Remove { run } => done(backend.remove(&name(&run)?).await),
+        Call::Git { git: call } => {
+            let (answer, body) = call.carry_out(git).await?;
+            Ok((Answer::Git(answer), body))
+        }
     }
 }
 

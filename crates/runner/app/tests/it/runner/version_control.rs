@@ -77,12 +77,13 @@ impl VersionControl for Repository {
         Ok(Some(worktree(request.name)))
     }
 
-    async fn worktree(&self, run: CommandId) -> Option<Worktree> {
+    async fn worktree(&self, run: CommandId, _: &Workspace) -> Option<Worktree> {
         self.worktrees.lock().unwrap().get(&run).map(|request| worktree(request.name))
     }
 
     async fn save_worktree(&self, run: CommandId) -> Result<Option<String>, VersionControlError> {
-        Ok(self.worktree(run).await.map(|worktree| worktree.branch))
+        let requests = self.worktrees.lock().unwrap();
+        Ok(requests.get(&run).map(|request| worktree(request.name).branch))
     }
 
     async fn remove_worktree(&self, run: CommandId) -> Result<(), VersionControlError> {

@@ -36,7 +36,7 @@ impl Scene {
 
     async fn try_open(&self, request: &WorktreeRequest) -> Result<Option<Opened>, VersionControlError> {
         let Some(worktree) = self.git.open_worktree(request).await? else { return Ok(None) };
-        assert_eq!(self.git.worktree(request.run).await.as_ref(), Some(&worktree));
+        assert_eq!(self.git.worktree(request.run, &self.place()).await.as_ref(), Some(&worktree));
         let Workspace::Local { path } = &worktree.workspace else { panic!("{worktree:?}") };
         Ok(Some(Opened { folder: path.as_str().into(), run: request.run, worktree }))
     }
@@ -55,7 +55,7 @@ impl Scene {
     }
 
     async fn nothing_is_left(&self, run: CommandId) {
-        assert_eq!(self.git.worktree(run).await, None);
+        assert_eq!(self.git.worktree(run, &self.place()).await, None);
         assert!(!self.git.worktrees().await.contains(&run));
         let left = fs::read_dir(self.folder.join("worktrees")).unwrap().flatten();
         let left: Vec<_> = left.map(|entry| entry.file_name().into_string().unwrap()).collect();
@@ -319,8 +319,8 @@ async fn the_worktree_of_a_killed_runner_is_found() {
     let mut runs = scene.git.worktrees().await;
     runs.sort_unstable();
     assert_eq!(runs, [command(1), command(2)]);
-    assert_eq!(scene.git.worktree(command(1)).await.as_ref(), Some(&opened.worktree));
-    assert_eq!(scene.git.worktree(command(2)).await, None);
+    assert_eq!(scene.git.worktree(command(1), &scene.place()).await.as_ref(), Some(&opened.worktree));
+    assert_eq!(scene.git.worktree(command(2), &scene.place()).await, None);
     for n in [1, 2] {
         scene.git.remove_worktree(command(n)).await.unwrap();
         scene.nothing_is_left(command(n)).await;
