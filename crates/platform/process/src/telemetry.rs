@@ -22,8 +22,9 @@ use tracing_subscriber::util::SubscriberInitExt;
 pub use rdev_core::with_causes;
 pub use writer::{dropped_lines, flush};
 
-/// The module whose events report every statement.
-const SQLX: &str = "sqlx";
+/// The modules that report each operation, and the level of what is logged of them all the same. An outage is logged once
+/// without them.
+const TALKATIVE: [(&str, LevelFilter); 2] = [("sqlx", LevelFilter::ERROR), ("kube_client", LevelFilter::OFF)];
 
 /// The format of log lines.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, clap::ValueEnum)]
@@ -62,17 +63,17 @@ impl LogFilter {
         Self(self.0.with_target(module, LevelFilter::DEBUG))
     }
 
-    /// Returns the enabled levels. Of sqlx only errors are logged, unless the filter names it or enables
-    /// everything: at `debug` it logs every statement, and at `warn` each connection that an outage of the
-    /// database ends, which is already logged once.
+    /// Returns the enabled levels. Of some modules less is logged, unless the filter names them or enables
+    /// everything: sqlx logs every statement at `debug`, and at `warn` each connection that an outage of the
+    /// database ends; the client of Kubernetes logs each request that fails as an error.
     fn targets(&self) -> Targets {
-        let names_it = self.0.iter().any(|(target, _)| target.starts_with(SQLX));
-        match self.0.default_level() {
-            Some(LevelFilter::DEBUG | LevelFilter::INFO | LevelFilter::WARN) if !names_it => {
-                self.0.clone().with_target(SQLX, LevelFilter::ERROR)
-            }
-            _ => self.0.clone(),
+        let default = self.0.default_level();
+        if !matches!(default, Some(LevelFilter::DEBUG | LevelFilter::INFO | LevelFilter::WARN)) {
+            return self.0.clone();
         }
+        let names = |module: &str| self.0.iter().any(|(target, _)| target.starts_with(module));
+        let talkative = TALKATIVE.into_iter().filter(|(module, _)| !names(module));
+        talkative.fold(self.0.clone(), |targets, (module, level)| targets.with_target(module, level))
     }
 }
 

@@ -103,20 +103,22 @@ fn a_filter_sets_the_level_and_the_exceptions() {
 }
 
 #[test]
-fn statements_are_logged_only_at_trace_or_on_request() {
+fn each_operation_of_a_library_is_logged_only_at_trace_or_on_request() {
     for (filter, expected) in [
         ("info", &[][..]),
         ("debug", &["ours"]),
         ("debug,hyper=info", &["ours"]),
-        ("trace", &["statement", "connection", "ours"]),
+        ("trace", &["statement", "connection", "request", "ours"]),
         ("debug,sqlx=debug", &["statement", "connection", "ours"]),
         ("debug,sqlx::query=debug", &["statement", "connection", "ours"]),
         ("info,sqlx=debug", &["statement", "connection"]),
         ("info,sqlx=warn", &["connection"]),
+        ("info,kube_client=error", &["request"]),
     ] {
         let output = logged(LogFormat::Text, filter, || {
             tracing::debug!(target: "sqlx::query", "statement");
             tracing::warn!(target: "sqlx_core::pool::inner", "connection");
+            tracing::error!(target: "kube_client::client", "request");
             tracing::debug!(target: "rdev_webhooks_app", "ours");
         });
         let reported: Vec<_> = output.lines().filter_map(|line| line.rsplit(' ').next()).collect();
