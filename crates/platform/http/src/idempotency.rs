@@ -16,7 +16,7 @@ use http::header::{HeaderName, HeaderValue, IF_MATCH, RETRY_AFTER};
 use http::request::Parts;
 use http::{HeaderMap, Method, StatusCode};
 use rdev_access::ports::KeyEnd;
-use rdev_access::{Begun, Fingerprint, Idempotency, Ids, OperationRun};
+use rdev_access::{Begun, Fingerprint, Idempotency, Ids, OperationRun, RememberedAnswer};
 use rdev_core::{IdempotencyKey, IdempotencyKeyError};
 use tokio::time::Instant;
 use tracing::Instrument;
@@ -79,33 +79,38 @@ pub(crate) async fn once(
     let until =
         Deadline::of(&parts.extensions).map_or_else(Instant::now, |deadline| deadline.0) + WRITE_TIMEOUT;
     let lease_for = until.saturating_duration_since(Instant::now()) + MARGIN;
-    match idempotency.begin(key, fingerprint, lease_for).await? {
-        Begun::Run(run) => {
-            let request = Request::from_parts(parts, Body::from(body));
-            // A separate task, which neither a disconnected client nor the client's deadline ends: an
-            // operation that was started is finished and recorded. It ends by itself at `until`.
-            let running = perform(run, request, next, until, keeps_refusals).in_current_span();
-            // The task contains panics, so it fails only with the whole process.
-            tokio::spawn(running).await.map_err(|_| Problem::internal())
+    let request = Request::from_parts(parts, Body::from(body));
+    // A separate task, which neither a disconnected client nor the client's deadline ends: otherwise a key could stay
+    // claimed without its operation, and an operation without its recorded response. It ends by itself at `until`.
+    let answering = async move {
+        match idempotency.begin(key, fingerprint, lease_for).await? {
+            Begun::Run(run) => Ok(perform(run, request, next, until, keeps_refusals).await),
+            Begun::Answered(remembered) => repeat(&remembered),
+            Begun::OtherRequest => Err(reused()),
+            Begun::InUse { for_at_most } => Err(in_use(retry_after(lease_for, for_at_most))),
         }
-        Begun::Answered(remembered) => {
-            let mut response = answer::read(&remembered).ok_or_else(Problem::internal)?;
-            response.headers_mut().insert(REPLAYED, TRUE);
-            Ok(response)
-        }
-        Begun::OtherRequest => {
-            let detail = "The Idempotency-Key was used for a different request. Use a new one.";
-            Err(Problem::new(ProblemCode::IDEMPOTENCY_KEY_REUSED, detail).in_header("Idempotency-Key"))
-        }
-        Begun::InUse { for_at_most } => {
-            let detail = "A request with this Idempotency-Key is being processed, or was interrupted. Repeat it after \
-                Retry-After seconds: once the first request has a response, the repeat gets the same one; once \
-                an interrupted request gives up its claim, the repeat is processed.";
-            let problem =
-                Problem::new(ProblemCode::IDEMPOTENCY_KEY_IN_USE, detail).in_header("Idempotency-Key");
-            Err(problem.with_header(RETRY_AFTER, HeaderValue::from(retry_after(lease_for, for_at_most))))
-        }
-    }
+    };
+    // The operation contains panics, so the task fails only with the whole process.
+    tokio::spawn(answering.in_current_span()).await.map_err(|_| Problem::internal())?
+}
+
+fn repeat(remembered: &RememberedAnswer) -> Result<Response, Problem> {
+    let mut response = answer::read(remembered).ok_or_else(Problem::internal)?;
+    response.headers_mut().insert(REPLAYED, TRUE);
+    Ok(response)
+}
+
+fn reused() -> Problem {
+    let detail = "The Idempotency-Key was used for a different request. Use a new one.";
+    Problem::new(ProblemCode::IDEMPOTENCY_KEY_REUSED, detail).in_header("Idempotency-Key")
+}
+
+fn in_use(retry_after: u64) -> Problem {
+    let detail = "A request with this Idempotency-Key is being processed, or was interrupted. Repeat it after \
+        Retry-After seconds: once the first request has a response, the repeat gets the same one; once \
+        an interrupted request gives up its claim, the repeat is processed.";
+    let problem = Problem::new(ProblemCode::IDEMPOTENCY_KEY_IN_USE, detail).in_header("Idempotency-Key");
+    problem.with_header(RETRY_AFTER, HeaderValue::from(retry_after))
 }
 
 /// Returns the seconds after which a repetition is worthwhile. An operation normally takes less than a

@@ -261,6 +261,27 @@ async fn a_disconnected_client_does_not_abort_its_request() {
     assert_eq!(scene.count("/webhooks").await, 1);
 }
 
+/// The client disconnects while its key is claimed: the operation is executed nevertheless, so that the key has a
+/// response.
+#[tokio::test]
+async fn a_client_that_disconnects_while_its_key_is_claimed_does_not_leave_it_claimed() {
+    let gate = Arc::new(Gate::default());
+    let scene = Scene::with_store(|services, store, ambient| {
+        let keys = Arc::new(GatedKeys { store, gate: Arc::clone(&gate) });
+        services.idempotency = Idempotency::new(keys, ambient);
+    });
+    let mut sent = Box::pin(scene.post_once("k", "/webhooks", WEBHOOK));
+    tokio::select! {
+        _ = &mut sent => panic!("the request did not wait for the gate"),
+        () = gate.reached.notified() => {}
+    }
+    drop(sent);
+    gate.open.notify_one();
+    let answer = scene.until_free("k", WEBHOOK).await.expect(201);
+    assert_eq!(answer.header("idempotent-replayed"), "true");
+    assert_eq!(scene.count("/webhooks").await, 1);
+}
+
 /// The database made the change, but the response was lost: only a repetition of the request finds out
 /// whether it was made.
 #[tokio::test]
@@ -516,6 +537,32 @@ impl IdempotencyRepository for Forgetful {
         if self.dead.load(Ordering::Relaxed) {
             return Err(StoreError::Unavailable("the process is dead".into()));
         }
+        self.store.end(key, token, end).await
+    }
+
+    async fn prune(&self) -> Result<u64, StoreError> {
+        IdempotencyRepository::prune(&*self.store).await
+    }
+}
+
+/// Claims a key, and answers once the gate is open. Later requests find the key in use, or answered.
+struct GatedKeys {
+    store: Arc<MemoryStore>,
+    gate: Arc<Gate>,
+}
+
+#[async_trait]
+impl IdempotencyRepository for GatedKeys {
+    async fn begin(&self, request: &KeyRequest) -> Result<KeyState, StoreError> {
+        let state = self.store.begin(request).await?;
+        if matches!(state, KeyState::Taken { .. }) {
+            self.gate.reached.notify_one();
+            self.gate.open.notified().await;
+        }
+        Ok(state)
+    }
+
+    async fn end(&self, key: &IdempotencyKey, token: LeaseToken, end: &KeyEnd) -> Result<bool, StoreError> {
         self.store.end(key, token, end).await
     }
 
