@@ -6,8 +6,8 @@ use std::time::Duration;
 use rdev_webhooks_domain::ports::{Cancellation, Redelivery};
 use rdev_webhooks_domain::{
     Access, Claim, ClaimShare, Delivery, DeliveryFilter, DeliveryId, DeliveryState, DisabledReason,
-    EventType, FailureClass, FailureReason, LeasedDelivery, NewEvent, Settled, Settlement, Timestamp,
-    Trigger, WebhookId, WebhookState,
+    EventType, FailureClass, FailureReason, LeasedDelivery, NewEvent, Settled, Settlement, Trigger,
+    WebhookId, WebhookState,
 };
 
 use super::expected::{Answer, Cancelled, Model, Standing};
@@ -51,8 +51,9 @@ impl<'a> Run<'a> {
         run
     }
 
-    /// Executes one random step.
+    /// Executes one random step, at the store's current time.
     pub(super) async fn step(&mut self) {
+        self.model.now = self.scene.now().await;
         let step = self.below(100);
         match step {
             0..15 => self.publish().await,
@@ -218,7 +219,7 @@ impl<'a> Run<'a> {
         let by = MINUTE + self.minutes(2);
         self.note(format!("advance {by:?}"));
         self.scene.advance(by).await;
-        self.model.now = self.model.now + by;
+        self.model.now = self.scene.now().await;
     }
 
     async fn redeliver(&mut self) {
@@ -304,18 +305,17 @@ impl<'a> Run<'a> {
     pub(super) async fn compare(&self) {
         let of_run =
             DeliveryFilter { event_type: Some(self.event_type.clone()), ..DeliveryFilter::default() };
-        let store_now = self.scene.now().await;
         let stored = self.scene.deliveries(&of_run).await;
         let ids: Vec<DeliveryId> = stored.iter().rev().map(|one| one.id).collect();
         let expected: Vec<DeliveryId> = self.model.deliveries.keys().copied().collect();
         assert_eq!(ids, expected, "{}", self.context());
         for delivery in &stored {
-            self.compare_delivery(delivery, store_now);
+            self.compare_delivery(delivery);
         }
         self.compare_discovery().await;
     }
 
-    fn compare_delivery(&self, delivery: &Delivery, store_now: Timestamp) {
+    fn compare_delivery(&self, delivery: &Delivery) {
         let model = &self.model.deliveries[&delivery.id];
         let expected = model.state(self.model.now);
         let context = || format!("{} should be {expected:?}\n{}", delivery.id, self.context());
@@ -336,10 +336,7 @@ impl<'a> Run<'a> {
             state => state.next_attempt_at(),
         };
         if let (Some(got), Some(wanted)) = (moment(delivery.state), moment(expected)) {
-            // Each is relative to its own current time.
-            let got = got.as_micros() - store_now.as_micros();
-            let wanted = wanted.as_micros() - self.model.now.as_micros();
-            let apart = Duration::from_micros(got.abs_diff(wanted));
+            let apart = Duration::from_micros(got.as_micros().abs_diff(wanted.as_micros()));
             assert!(apart <= TOLERANCE, "by {apart:?}: {}", context());
         }
     }
