@@ -10,6 +10,7 @@
 //! Stores keep their own time (the database's, or a [`Clock`] that they are given). Due times and leases are
 //! passed as durations, so that a worker with a wrong clock does no harm.
 
+mod advance_claim;
 mod delivery_feed;
 mod delivery_history;
 mod delivery_queue;
@@ -22,6 +23,7 @@ mod schema;
 mod statistics_repository;
 mod webhook_repository;
 
+pub use advance_claim::{AdvanceClaim, AdvanceLeases};
 pub use delivery_feed::DeliveryFeed;
 pub use delivery_history::{DeliveryHistory, Pruned};
 pub use delivery_queue::{Cancellation, DeliveryQueue, Redelivery};

@@ -6,6 +6,7 @@ use std::time::Duration;
 use rdev_keyring::{Keyring, RotationReport};
 use rdev_webhooks_domain::endpoint_cache::EndpointCache;
 use rdev_webhooks_domain::ports::SchemaState;
+use rdev_webhooks_store::AdvanceClaims;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -112,6 +113,7 @@ impl PostgresStore {
                 marks: LowWaterMarks::default(),
                 claim_statement: ClaimStatement::default(),
                 wakeups,
+                advance_claims: AdvanceClaims::default(),
                 time,
                 tasks,
                 _stop_on_drop: stop.clone().drop_guard(),

@@ -12,11 +12,13 @@ mod settle;
 mod survey;
 
 use async_trait::async_trait;
-use rdev_webhooks_domain::ports::{Cancellation, DeliveryQueue, Redelivery, StoreError};
+use rdev_webhooks_domain::ports::{AdvanceClaim, Cancellation, DeliveryQueue, Redelivery, StoreError};
 use rdev_webhooks_domain::{
     Access, Claim, DeliveryId, Discovery, LeaseRef, LeasedDelivery, QueueStats, RedeliveryRequest,
     Settlement, WakeUp, WebhookId,
 };
+
+pub(crate) use release::{give_back, release};
 
 use crate::readiness;
 use crate::store::PostgresStore;
@@ -29,6 +31,10 @@ impl DeliveryQueue for PostgresStore {
 
     async fn claim(&self, claim: &Claim) -> Result<Vec<LeasedDelivery>, StoreError> {
         claim::claim(&self.inner, claim).await
+    }
+
+    fn claim_in_advance(&self, claim: Claim) -> Option<Box<dyn AdvanceClaim>> {
+        self.inner.advance_claims.add(claim)
     }
 
     async fn release(&self, leases: &[LeaseRef]) -> Result<(), StoreError> {

@@ -10,6 +10,7 @@ use std::time::Duration;
 use rdev_keyring::Keyring;
 use rdev_webhooks_domain::endpoint_cache::EndpointCache;
 use rdev_webhooks_domain::ports::Clock;
+use rdev_webhooks_store::AdvanceClaims;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 
@@ -40,6 +41,7 @@ pub(crate) struct Inner {
     pub(crate) marks: LowWaterMarks,
     pub(crate) claim_statement: ClaimStatement,
     pub(crate) wakeups: Arc<Wakeups>,
+    pub(crate) advance_claims: AdvanceClaims,
     pub(crate) time: Arc<Time>,
     pub(crate) tasks: TaskTracker,
     pub(crate) stop: CancellationToken,

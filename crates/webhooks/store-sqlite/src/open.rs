@@ -18,7 +18,7 @@ use crate::clock::StoreClock;
 use crate::files::{self, Lock};
 use crate::listing::{Gate, Listings};
 use crate::secrets::resealing;
-use crate::writer::{Setup, WriteAheadLog, Writer};
+use crate::writer::{Advance, Setup, WriteAheadLog, Writer};
 use crate::{SqliteOptions, SqliteStore, rebase};
 
 /// The reason why a database could not be opened; the messages address the operator.
@@ -147,12 +147,19 @@ pub(crate) async fn open(options: SqliteOptions) -> Result<SqliteStore, OpenErro
     let checkpoints =
         SqliteConnection::connect_with(&checkpointing(lock.path(), timeout)).await.map_err(failed)?;
     let lock = Arc::new(lock);
+    let (advance_claims, endpoints) = (Arc::default(), Arc::default());
+    let advance = Advance {
+        claims: Arc::clone(&advance_claims),
+        endpoints: Arc::clone(&endpoints),
+        keyring: Arc::clone(&keyring),
+    };
     let setup = Setup {
         conn,
         options,
         checkpoints,
         clock: Arc::clone(&clock),
         wake_ups: Arc::clone(&wake_ups),
+        advance,
         log,
         lock: Arc::clone(&lock),
     };
@@ -162,8 +169,9 @@ pub(crate) async fn open(options: SqliteOptions) -> Result<SqliteStore, OpenErro
         listings,
         clock,
         keyring,
-        endpoints: Arc::default(),
+        endpoints,
         wake_ups,
+        advance_claims,
         lock: Arc::downgrade(&lock),
         timeout,
     })

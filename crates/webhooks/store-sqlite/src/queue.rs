@@ -2,7 +2,7 @@
 
 mod batch;
 mod cancel;
-mod claim;
+pub(crate) mod claim;
 mod discover;
 mod limits;
 mod redeliver;
@@ -14,7 +14,7 @@ mod survey;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use rdev_webhooks_domain::ports::{Cancellation, DeliveryQueue, Redelivery, StoreError};
+use rdev_webhooks_domain::ports::{AdvanceClaim, Cancellation, DeliveryQueue, Redelivery, StoreError};
 use rdev_webhooks_domain::{
     Access, Claim, DeliveryId, Discovery, LeaseRef, LeasedDelivery, QueueStats, RedeliveryRequest,
     Settlement, WakeUp, WebhookId,
@@ -38,6 +38,10 @@ impl DeliveryQueue for SqliteStore {
             Box::pin(async move { claim::claim(conn, &claim, &endpoints, &keyring, now).await })
         })
         .await
+    }
+
+    fn claim_in_advance(&self, claim: Claim) -> Option<Box<dyn AdvanceClaim>> {
+        self.advance_claims.add(claim)
     }
 
     async fn release(&self, leases: &[LeaseRef]) -> Result<(), StoreError> {

@@ -7,7 +7,7 @@ use rdev_keyring::Keyring;
 use rdev_webhooks_domain::Timestamp;
 use rdev_webhooks_domain::endpoint_cache::EndpointCache;
 use rdev_webhooks_domain::ports::StoreError;
-use rdev_webhooks_store::WakeUps;
+use rdev_webhooks_store::{AdvanceClaims, WakeUps};
 use sqlx::pool::PoolConnection;
 use sqlx::{Sqlite, SqliteConnection, SqlitePool, Transaction};
 
@@ -30,6 +30,7 @@ pub struct SqliteStore {
     pub(crate) keyring: Arc<Keyring>,
     pub(crate) endpoints: Arc<EndpointCache>,
     pub(crate) wake_ups: Arc<WakeUps>,
+    pub(crate) advance_claims: Arc<AdvanceClaims>,
     /// The writer's lock, which the writer releases when it ends.
     pub(crate) lock: Weak<Lock>,
     pub(crate) timeout: Duration,

@@ -14,12 +14,14 @@ use tokio::task::JoinHandle;
 use crate::error::{self, DbError};
 
 mod added;
+mod advance;
 mod checkpoint;
 mod group;
 mod log;
 mod task;
 mod time;
 
+pub(crate) use advance::Advance;
 pub(crate) use log::WriteAheadLog;
 pub(crate) use task::Setup;
 
@@ -219,8 +221,10 @@ impl Writer {
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
     use std::sync::Arc;
 
+    use rdev_keyring::{EncryptionKey, Keyring};
     use rdev_webhooks_domain::ports::Clock;
     use sqlx::Connection;
     use sqlx::sqlite::SqliteConnectOptions;
@@ -234,6 +238,22 @@ mod tests {
     impl Clock for Epoch {
         fn now(&self) -> Timestamp {
             Timestamp::EPOCH
+        }
+    }
+
+    /// Returns the properties of the task for a new database.
+    async fn setup(path: &Path, options: SqliteConnectOptions) -> Setup {
+        let lock = Arc::new(files::prepare(path).unwrap());
+        let keyring = Arc::new(Keyring::new(EncryptionKey::generate([7; 32])));
+        Setup {
+            conn: SqliteConnection::connect_with(&options).await.unwrap(),
+            checkpoints: SqliteConnection::connect_with(&options).await.unwrap(),
+            options,
+            clock: Arc::new(StoreClock::new(Arc::new(Epoch))),
+            wake_ups: Arc::default(),
+            advance: Advance { claims: Arc::default(), endpoints: Arc::default(), keyring },
+            log: WriteAheadLog::new(path, Arc::default(), u64::MAX),
+            lock,
         }
     }
 
@@ -254,13 +274,8 @@ mod tests {
     async fn a_withdrawn_write_never_happens() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("late.db");
-        let lock = Arc::new(files::prepare(&path).unwrap());
         let options = SqliteConnectOptions::new().filename(&path).create_if_missing(true);
-        let conn = SqliteConnection::connect_with(&options).await.unwrap();
-        let log = WriteAheadLog::new(&path, Arc::default(), u64::MAX);
-        let clock = Arc::new(StoreClock::new(Arc::new(Epoch)));
-        let checkpoints = SqliteConnection::connect_with(&options).await.unwrap();
-        let setup = Setup { conn, options, checkpoints, clock, wake_ups: Arc::default(), log, lock };
+        let setup = setup(&path, options).await;
         let writer = Writer::start(setup, Duration::from_millis(500));
         write(&writer, "CREATE TABLE t (x)").await.unwrap();
         let (reached, release) = (Arc::new(tokio::sync::Notify::new()), Arc::new(tokio::sync::Notify::new()));
@@ -292,13 +307,8 @@ mod tests {
     async fn a_full_disk_fails_only_writes_that_do_not_fit() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("full.db");
-        let lock = Arc::new(files::prepare(&path).unwrap());
         let options = SqliteConnectOptions::new().filename(&path).pragma("max_page_count", "10");
-        let conn = SqliteConnection::connect_with(&options).await.unwrap();
-        let log = WriteAheadLog::new(&path, Arc::default(), u64::MAX);
-        let clock = Arc::new(StoreClock::new(Arc::new(Epoch)));
-        let checkpoints = SqliteConnection::connect_with(&options).await.unwrap();
-        let setup = Setup { conn, options, checkpoints, clock, wake_ups: Arc::default(), log, lock };
+        let setup = setup(&path, options).await;
         let writer = Writer::start(setup, Duration::from_secs(30));
         write(&writer, "CREATE TABLE t (x)").await.unwrap();
         let (small, large, other) = tokio::join!(

@@ -10,6 +10,7 @@
 //! assumes that the clock stands still or compares times more finely than [`TOLERANCE`]. Tests let time pass
 //! in whole minutes.
 
+mod advance;
 mod api_keys;
 mod attempts;
 mod browsing;
@@ -55,6 +56,7 @@ use rdev_webhooks_domain::ports::{
     ReplayRepository, StatisticsRepository, WebhookRepository,
 };
 
+pub use advance::*;
 pub use api_keys::*;
 pub use attempts::*;
 pub use browsing::*;

@@ -19,7 +19,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rdev_webhooks_domain::Timestamp;
 use rdev_webhooks_domain::ports::Clock;
-use rdev_webhooks_store::WakeUps;
+use rdev_webhooks_store::{AdvanceClaims, WakeUps};
 
 use state::State;
 
@@ -32,13 +32,19 @@ pub struct MemoryStore {
     clock: Arc<dyn Clock>,
     state: Mutex<State>,
     wake_ups: WakeUps,
+    advance_claims: AdvanceClaims,
 }
 
 impl MemoryStore {
     /// Creates an empty store.
     #[must_use]
     pub fn new(clock: Arc<dyn Clock>) -> Self {
-        Self { clock, state: Mutex::default(), wake_ups: WakeUps::default() }
+        Self {
+            clock,
+            state: Mutex::default(),
+            wake_ups: WakeUps::default(),
+            advance_claims: AdvanceClaims::default(),
+        }
     }
 
     /// Returns the locked state and the time of the step. The time is read under the lock, so that it never

@@ -10,7 +10,8 @@ use rdev_access::ports::ApiKeyRepository;
 use rdev_access::{ApiKey, ApiKeyHash};
 use rdev_webhooks_app::Deliveries;
 use rdev_webhooks_domain::ports::{
-    Cancellation, DeliveryHistory, DeliveryQueue, EventRepository, Pruned, Redelivery, StoreError,
+    AdvanceClaim, Cancellation, DeliveryHistory, DeliveryQueue, EventRepository, Pruned, Redelivery,
+    StoreError,
 };
 use rdev_webhooks_domain::{
     Access, ApiKeyId, Attempt, Claim, Delivery, DeliveryCounts, DeliveryFilter, DeliveryId, DeliveryRecord,
@@ -133,6 +134,10 @@ impl DeliveryQueue for Broken {
 
     async fn claim(&self, _: &Claim) -> Result<Vec<LeasedDelivery>, StoreError> {
         self.fail().await
+    }
+
+    fn claim_in_advance(&self, _: Claim) -> Option<Box<dyn AdvanceClaim>> {
+        None
     }
 
     async fn release(&self, _: &[LeaseRef]) -> Result<(), StoreError> {

@@ -19,6 +19,9 @@ const KNOWN_FOR: Duration = Duration::from_secs(10);
 /// Maximum number of known webhooks. Above it, all are forgotten, and discovered again when they have work.
 const MAX_KNOWN: usize = 4_096;
 
+/// Maximum number of webhooks whose next deliveries are claimed in advance.
+const MAX_EXPECTED: usize = 32;
+
 /// The webhooks that yielded deliveries recently, as the last discovery described them. They may have changed
 /// since. The claim checks whether they may receive anything.
 #[derive(Debug, Default)]
@@ -28,6 +31,8 @@ pub(super) struct ActiveWebhooks {
     /// When any of them last yielded a delivery.
     yielded_at: Option<Instant>,
     known: HashMap<WebhookId, Known>,
+    /// When the known webhooks that are no longer current were last removed.
+    pruned_at: Option<Instant>,
     /// The time until which only announced deliveries can be claimable: the last discovery left none, and none becomes
     /// due.
     quiet_until: Option<Instant>,
@@ -38,6 +43,12 @@ struct Known {
     webhook: DueWebhook,
     described_at: Instant,
     yielded_at: Instant,
+}
+
+impl Known {
+    fn is_current(&self, now: Instant) -> bool {
+        now < self.described_at + KNOWN_FOR
+    }
 }
 
 impl ActiveWebhooks {
@@ -57,11 +68,31 @@ impl ActiveWebhooks {
     pub(super) fn announced(&self, wake_up: &WakeUp, now: Instant) -> Option<(Vec<DueWebhook>, Instant)> {
         let quiet_until = self.quiet_until.filter(|until| now < *until)?;
         let WakeUp::Webhooks(announced) = wake_up else { return None };
-        let known = |webhook| {
-            let known = self.known.get(webhook)?;
-            (now < known.described_at + KNOWN_FOR).then_some(known.webhook)
-        };
-        Some((announced.iter().map(known).collect::<Option<_>>()?, quiet_until))
+        let known = self.known(wake_up, now);
+        (known.len() == announced.len()).then_some((known, quiet_until))
+    }
+
+    /// Returns the known webhooks that a wake-up names.
+    pub(super) fn known(&self, wake_up: &WakeUp, now: Instant) -> Vec<DueWebhook> {
+        let WakeUp::Webhooks(announced) = wake_up else { return Vec::new() };
+        let known = announced.iter().filter_map(|webhook| self.known.get(webhook));
+        known.filter(|known| known.is_current(now)).map(|known| known.webhook).collect()
+    }
+
+    /// Returns the known webhooks while only new deliveries can be claimable, unless they are too many for each to expect
+    /// some soon.
+    pub(super) fn expected(&mut self, now: Instant) -> Vec<DueWebhook> {
+        if self.quiet_until.is_none_or(|until| until <= now) {
+            return Vec::new();
+        }
+        if self.known.len() > MAX_EXPECTED {
+            if self.pruned_at.is_none_or(|at| at + KNOWN_FOR <= now) {
+                self.pruned_at = Some(now);
+                self.known.retain(|_, known| known.is_current(now));
+            }
+            return Vec::new();
+        }
+        self.known.values().filter(|known| known.is_current(now)).map(|known| known.webhook).collect()
     }
 
     /// True if each of these webhooks yielded a delivery just now. One that did not may have changed.

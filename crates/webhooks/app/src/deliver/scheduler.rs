@@ -1,5 +1,7 @@
 //! The scheduler, which decides which deliveries are sent next.
 
+mod advance;
+mod announced;
 mod claim;
 
 use std::sync::Arc;
@@ -22,6 +24,7 @@ use super::round::Round;
 use super::share::FairShares;
 use super::{Heartbeat, WorkerOptions};
 use crate::metrics::Scheduling;
+use advance::Advance;
 
 /// Number of webhooks per discovery.
 const DISCOVERY_PAGE_SIZE: u32 = 256;
@@ -71,6 +74,7 @@ pub(super) struct Scheduler {
     shares: FairShares,
     pauses: Pauses,
     active: ActiveWebhooks,
+    advance: Option<Advance>,
     /// What wake-ups have announced that is not claimed yet.
     announced: Option<WakeUp>,
     /// The webhook after which the next round begins, so that the webhooks that the last round skipped get
@@ -82,6 +86,8 @@ pub(super) struct Scheduler {
     /// True if at the last discovery some webhook got nothing for lack of slots. Slots that become free are
     /// then not for the active webhooks alone.
     is_short: bool,
+    /// True if the current round, or else the last one, has more than one page.
+    has_pages: bool,
     round: Round,
     metrics: Scheduling,
     outages: Outages,
@@ -119,11 +125,13 @@ impl Scheduler {
             shares,
             pauses: Pauses::default(),
             active: ActiveWebhooks::default(),
+            advance: None,
             announced: None,
             begin_after: None,
             taken_of_page: 0,
             looked_when_full: None,
             is_short: false,
+            has_pages: false,
             round: Round::default(),
             metrics,
             outages,
@@ -166,6 +174,7 @@ impl Scheduler {
             };
             self.wait(next, &mut progress, &drain).await;
         }
+        self.finish_advance().await;
     }
 
     /// Makes one claim: from the webhooks that a wake-up announces, from the active webhooks, or else from a page of
@@ -174,17 +183,18 @@ impl Scheduler {
         let now = Instant::now();
         let poll_at = now + self.options.poll_interval;
         self.flights.sweep(now, &mut self.shares);
+        self.withdraw_advance();
         if self.free_slots() == 0
             && let Some(look_at) = self.look_when_full(now)
         {
             return Ok(Next { at: look_at.min(poll_at), when_freed: true });
         }
         let may_continue = !self.round.is_under_way && !self.is_short;
-        if may_continue
-            && let Some(wake_up) = self.announced.take()
-            && let Some(next) = self.take_announced(&wake_up, now).await?
-        {
-            return Ok(next);
+        if may_continue && let Some(wake_up) = self.announced.take() {
+            if let Some(next) = self.take_announced(&wake_up, now).await? {
+                return Ok(next);
+            }
+            self.announced = Some(wake_up);
         }
         if may_continue && let Some((active, discover_at)) = self.active.candidates(now) {
             let taken = self.take(&active, usize::MAX, now).await?;
@@ -195,8 +205,10 @@ impl Scheduler {
             }
             self.round = Round::default();
         }
+        self.take_ahead_of_round(now).await?;
         if !self.round.is_under_way {
             self.round.is_under_way = true;
+            self.has_pages = self.begin_after.is_some();
             self.round.after = self.begin_after;
             self.round.began_after = self.begin_after.take();
             // The round finds that too.
@@ -208,6 +220,7 @@ impl Scheduler {
             self.round.due(now + due_in);
         }
         self.active.record_discovery(&discovery.due, now);
+        self.has_pages |= discovery.has_more;
         // A page leaves half of many slots to the pages behind it, so that no page waits until all pages
         // before it are served.
         let free = self.free_slots();
@@ -242,26 +255,10 @@ impl Scheduler {
         Ok(next)
     }
 
-    /// Claims what a wake-up announces, if nothing else can be claimable. Returns `None` if there may be more.
-    async fn take_announced(&mut self, wake_up: &WakeUp, now: Instant) -> Result<Option<Next>, StoreError> {
-        if let Some((webhooks, discover_at)) = self.active.announced(wake_up, now) {
-            self.take(&webhooks, usize::MAX, now).await?;
-            if self.active.have_all_yielded(&webhooks, now) {
-                let next = self.end_of_round(now, discover_at);
-                self.active.end_quiet(if next.when_freed { now } else { next.at });
-                return Ok(Some(next));
-            }
-            // A webhook that yields nothing has changed, or another worker was faster.
-            self.active.forget(&webhooks);
-            self.round = Round::default();
-        }
-        self.active.end_quiet(now);
-        Ok(None)
-    }
-
     /// Returns the number of deliveries that may be claimed now.
     fn free_slots(&self) -> usize {
-        let slots = self.options.slots().saturating_sub(self.flights.in_slots());
+        let reserved = self.advance.as_ref().map_or(0, |advance| advance.slots);
+        let slots = self.options.slots().saturating_sub(self.flights.in_slots() + reserved);
         slots.min(self.options.max_unrecorded().saturating_sub(self.unrecorded))
     }
 
@@ -340,13 +337,22 @@ impl Scheduler {
         let queue = Arc::clone(&self.queue);
         let wake_up = queue.wait_for_work();
         tokio::pin!(wake_up);
+        self.claim_in_advance(Instant::now());
         loop {
             tokio::select! {
+                // A wake-up that has come is heeded even if the time is over.
+                biased;
                 () = drain.cancelled() => return,
-                () = tokio::time::sleep_until(until) => return,
                 wake_up = &mut wake_up => {
                     self.announced = Some(wake_up.after(self.announced.take()));
                     return;
+                }
+                () = tokio::time::sleep_until(until) => return,
+                leases = advance::leased(&mut self.advance) => {
+                    if let Err(error) = self.accept(leases).await {
+                        self.outages.store_failed("release claims", &error);
+                    }
+                    self.claim_in_advance(Instant::now());
                 }
                 Some(step) = progress.recv() => {
                     let (frees, due_in) = self.note(step);
@@ -371,6 +377,7 @@ impl Scheduler {
         progress: &mut mpsc::Receiver<Progress>,
         drain: &CancellationToken,
     ) {
+        self.withdraw_advance();
         let until = Instant::now() + wait;
         loop {
             tokio::select! {

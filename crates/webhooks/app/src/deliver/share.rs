@@ -32,6 +32,8 @@ pub(super) struct FairShares {
     /// The cap of a webhook without a cap of its own.
     default_cap: u32,
     loads: HashMap<WebhookId, Load>,
+    /// The places that are kept for deliveries that may be claimed later.
+    reserved: HashMap<WebhookId, u32>,
     holdings: Holdings,
     /// When each lane had its last turn. The lane that has waited longest is next.
     turns: Turns,
@@ -100,6 +102,7 @@ impl FairShares {
         Self {
             default_cap,
             loads: HashMap::new(),
+            reserved: HashMap::new(),
             holdings: Holdings::new(slots, max_parked),
             turns: Turns::default(),
             turn: 0,
@@ -121,7 +124,18 @@ impl FairShares {
             _ => load.window.size(),
         };
         let left_of_cap = cap.saturating_sub(if load.is_capped { load.unrecorded } else { 0 });
-        left_of_cap.min(window).saturating_sub(load.in_flight)
+        let reserved = self.reserved.get(&due.id).copied().unwrap_or(0);
+        left_of_cap.min(window).saturating_sub(load.in_flight + reserved)
+    }
+
+    /// Reserves places for deliveries that may be claimed later.
+    pub(super) fn reserve(&mut self, webhook: WebhookId, places: u32) {
+        self.reserved.insert(webhook, places);
+    }
+
+    /// Ends all reservations.
+    pub(super) fn end_reservations(&mut self) {
+        self.reserved.clear();
     }
 
     /// Divides `free` slots among webhooks, each with the number it wants. The lanes take turns. In its turn

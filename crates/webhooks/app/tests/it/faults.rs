@@ -5,8 +5,9 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use rdev_access::Ids;
 use rdev_webhooks_app::deliver::WorkerOptions;
-use rdev_webhooks_domain::ports::{Cancellation, DeliveryQueue, Redelivery, StoreError};
+use rdev_webhooks_domain::ports::{AdvanceClaim, Cancellation, DeliveryQueue, Redelivery, StoreError};
 use rdev_webhooks_domain::{
     Access, Claim, DeliveryId, DeliveryStatus, Discovery, LeaseRef, LeasedDelivery, QueueStats,
     RedeliveryRequest, Settlement, WakeUp, WebhookId,
@@ -29,7 +30,11 @@ struct Faulty {
     silent: bool,
     calls: AtomicU32,
     discoveries: AtomicU32,
+    claims: AtomicU32,
     settlings: AtomicU32,
+    takes_advance_claims: AtomicBool,
+    /// How long a discovery takes.
+    discovery_ms: AtomicU32,
 }
 
 impl Faulty {
@@ -43,7 +48,10 @@ impl Faulty {
             silent,
             calls: AtomicU32::new(0),
             discoveries: AtomicU32::new(0),
+            claims: AtomicU32::new(0),
             settlings: AtomicU32::new(0),
+            takes_advance_claims: AtomicBool::new(false),
+            discovery_ms: AtomicU32::new(0),
         })
     }
 
@@ -60,11 +68,21 @@ impl Faulty {
 impl DeliveryQueue for Faulty {
     async fn discover(&self, after: Option<WebhookId>, limit: u32) -> Result<Discovery, StoreError> {
         self.discoveries.fetch_add(1, Ordering::Relaxed);
+        let takes = self.discovery_ms.load(Ordering::Relaxed);
+        if takes > 0 {
+            pass(Duration::from_millis(takes.into())).await;
+        }
         self.call()?.discover(after, limit).await
     }
 
     async fn claim(&self, claim: &Claim) -> Result<Vec<LeasedDelivery>, StoreError> {
+        self.claims.fetch_add(1, Ordering::Relaxed);
         self.call()?.claim(claim).await
+    }
+
+    fn claim_in_advance(&self, claim: Claim) -> Option<Box<dyn AdvanceClaim>> {
+        let takes_them = self.takes_advance_claims.load(Ordering::Relaxed);
+        takes_them.then(|| self.inner.claim_in_advance(claim)).flatten()
     }
 
     async fn release(&self, leases: &[LeaseRef]) -> Result<(), StoreError> {
@@ -123,6 +141,72 @@ async fn announced_deliveries_need_no_discovery() {
     let discoveries = queue.discoveries.load(Ordering::Relaxed) - before;
     assert!(discoveries <= 1, "{discoveries} in 4 s");
     worker.stop().await;
+}
+
+/// While a crowd of five pages is due, announced deliveries of another webhook do not wait until the round comes to its
+/// page.
+#[tokio::test(start_paused = true)]
+async fn announced_deliveries_are_claimed_ahead_of_a_long_round() {
+    let world = World::new(|_, _| Answer::StatusAfter(200, Duration::from_millis(1)));
+    for _ in 0..1_200 {
+        world.webhook(|_| {}).await;
+    }
+    pass(Duration::from_millis(1)).await;
+    let other = world
+        .webhook(|webhook| {
+            webhook.settings.url = "http://127.0.0.1:2/".parse().unwrap();
+            webhook.settings.events = ["command.started".parse().unwrap()].into();
+        })
+        .await;
+    let queue = Faulty::around(world.store.clone(), false);
+    let worker = world.start_worker_on(queue.clone(), WorkerOptions::default());
+    let arrives = async || {
+        let (before, began) = (world.dispatcher.count(2), tokio::time::Instant::now());
+        world.webhooks.test(Access::everything(), other.id, Ids::fresh()).await.unwrap();
+        while world.dispatcher.count(2) == before {
+            pass(Duration::from_millis(1)).await;
+        }
+        began.elapsed()
+    };
+    arrives().await;
+    queue.discovery_ms.store(20, Ordering::Relaxed);
+    for _ in 0..40 {
+        world.publish().await;
+    }
+    pass(Duration::from_millis(100)).await;
+    for _ in 0..10 {
+        let waited = arrives().await;
+        assert!(waited < Duration::from_millis(50), "waited {waited:?}");
+        pass(Duration::from_millis(7)).await;
+    }
+    worker.kill().await;
+}
+
+/// What the worker's own process publishes to known webhooks is leased at once, so that only the polls and unknown
+/// webhooks need a claim.
+#[tokio::test(start_paused = true)]
+async fn new_deliveries_of_the_process_need_no_claim() {
+    let world = World::new(|_, _| Answer::Status(200));
+    let webhooks = [world.webhook(|_| {}).await, world.webhook(|_| {}).await];
+    let queue = Faulty::around(world.store.clone(), false);
+    queue.takes_advance_claims.store(true, Ordering::Relaxed);
+    let options = WorkerOptions::default().with_poll_interval(Duration::from_secs(5));
+    let worker = world.start_worker_on(queue.clone(), options);
+    world.publish().await;
+    pass(Duration::from_millis(100)).await;
+    let before = queue.claims.load(Ordering::Relaxed);
+    for n in 2..40 {
+        world.publish().await;
+        pass(Duration::from_millis(100)).await;
+        assert_eq!(world.dispatcher.sent().len(), n * webhooks.len(), "each is sent at once");
+    }
+    let claims = queue.claims.load(Ordering::Relaxed) - before;
+    assert!(claims <= 1, "{claims} in 4 s");
+    worker.stop().await;
+    // A worker that has stopped has left no claim behind.
+    world.publish().await;
+    let waiting = world.store.discover(None, 10).await.unwrap();
+    assert_eq!(waiting.due.len(), webhooks.len());
 }
 
 /// The record of a success waits a moment for others, but not that of a failure.

@@ -1,6 +1,6 @@
 use async_trait::async_trait;
 
-use super::StoreError;
+use super::{AdvanceClaim, StoreError};
 use crate::{
     Access, Claim, Delivery, DeliveryId, Discovery, LeaseRef, LeasedDelivery, QueueStats, RedeliveryRequest,
     Settlement, WakeUp, WebhookId,
@@ -49,6 +49,18 @@ pub trait DeliveryQueue: Send + Sync + 'static {
     ///    (`all_claimants_together_keep_a_cap`) Concurrent claims MUST NOT wait for each other: one of them may
     ///    skip the webhook.
     async fn claim(&self, claim: &Claim) -> Result<Vec<LeasedDelivery>, StoreError>;
+
+    /// Leaves a claim for deliveries that this process publishes from now on. Returns `None` if the store takes no such
+    /// claim. A publication may pass a claim by; it uses a claim once.
+    ///
+    /// 1. MUST lease new deliveries that [`claim`](Self::claim) would lease, and no others, and return the same of
+    ///    them. It may skip a webhook with limits, and lease deliveries that were due before.
+    ///    (`an_advance_claim_leases_new_deliveries`, `an_advance_claim_leases_nothing_that_may_not_be_sent`)
+    /// 2. MUST take no more than the share of each webhook, and MUST wake [`Self::wait_for_work`] for the other new
+    ///    deliveries. (`what_an_advance_claim_leaves_is_announced`)
+    /// 3. MUST lease nothing once the claim is withdrawn. (`a_withdrawn_advance_claim_leases_nothing`)
+    /// 4. MUST keep a claim that no new delivery is for. (`an_advance_claim_waits_for_its_webhooks`)
+    fn claim_in_advance(&self, claim: Claim) -> Option<Box<dyn AdvanceClaim>>;
 
     /// Returns claimed deliveries to the queue unsent. Ignores a lost lease.
     ///

@@ -3,6 +3,7 @@
 //! Most batches hold only new events without keys for all subscribers: for them there is a statement on
 //! the [fast path](fast_path), at little more than half the cost of the [general] statement.
 
+mod advance;
 mod fast_path;
 mod general;
 
@@ -11,11 +12,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use rdev_webhooks_domain::ports::StoreError;
 use rdev_webhooks_domain::{
-    EventKey, EventType, MAX_EVENT_DELIVERIES, NewEvent, OperationalEvent, ProjectName, PublishOutcome,
-    Published, Target, WakeUp, WebhookId,
+    Claim, EventKey, EventType, MAX_EVENT_DELIVERIES, NewEvent, OperationalEvent, ProjectName,
+    PublishOutcome, Published, Target, WakeUp, WebhookId,
 };
 use sqlx::PgConnection;
+use tokio::time::Instant;
 use uuid::Uuid;
+
+use advance::NewLease;
 
 use crate::error::may_have_committed;
 use crate::store::Inner;
@@ -31,26 +35,39 @@ pub(crate) async fn publish(
     }
     let plan = Plan::of(events, max_deliveries);
     let sent = AtomicBool::new(false);
-    let mut inserted = insert(store, events, &plan, &sent).await;
+    let (unused, since) = (store.advance_claims.take(), Instant::now());
+    let advance = unused.as_ref().map(|unused| &unused.claim);
+    let mut inserted = insert(store, events, &plan, advance, &sent).await;
     if let Err(error) = &inserted
         && sent.load(Ordering::Relaxed)
         && may_have_committed(error)
     {
         // The connection broke before the response arrived. Events that were stored are found by their ids
         // and stay unchanged; the others are stored now.
-        match insert(store, events, &plan, &sent).await {
-            Ok(Inserted::Answers(answers, wake_up)) => inserted = Ok(Inserted::Answers(answers, wake_up)),
-            Ok(Inserted::TooLarge(_)) | Err(_) => {}
+        if let again @ Ok(Inserted::Answers(..)) = insert(store, events, &plan, None, &sent).await {
+            inserted = again;
+        }
+        if let Some(advance) = advance {
+            advance::give_up(store, advance, events).await;
         }
     }
-    let (answers, wake_up) = match inserted? {
-        Inserted::Answers(answers, wake_up) => (answers, wake_up),
-        Inserted::TooLarge(counts) => return Ok(PublishOutcome::TooLarge(plan.spread_counts(&counts))),
+    let (answers, wake_up, leases) = match inserted? {
+        Inserted::Answers(answers, wake_up, leases) => (answers, wake_up, leases),
+        Inserted::TooLarge(counts) => {
+            unused.into_iter().for_each(|unused| store.advance_claims.put_back(unused));
+            return Ok(PublishOutcome::TooLarge(plan.spread_counts(&counts)));
+        }
     };
     let fresh = answers.iter().filter(|answer| !answer.duplicate);
     let deliveries: u64 = fresh.map(|answer| u64::from(answer.deliveries)).sum();
-    if deliveries > 0 {
-        store.wakeups.wake(deliveries, wake_up);
+    let waiting = deliveries.saturating_sub(leases.len() as u64);
+    if waiting > 0 {
+        store.wakeups.wake(waiting, wake_up);
+    }
+    match unused {
+        Some(unused) if leases.is_empty() => store.advance_claims.put_back(unused),
+        Some(unused) => advance::hand_over(store, unused, since, (events, &plan), leases).await,
+        None => {}
     }
     Ok(PublishOutcome::Stored(plan.spread(&answers)))
 }
@@ -59,9 +76,10 @@ async fn insert(
     store: &Inner,
     events: &[NewEvent],
     plan: &Plan,
+    advance: Option<&Claim>,
     sent: &AtomicBool,
 ) -> Result<Inserted, StoreError> {
-    match fast_path::insert(store, events, plan, sent).await? {
+    match fast_path::insert(store, events, plan, advance, sent).await? {
         Some(inserted) => Ok(inserted),
         None => general::insert(store, events, plan, sent).await,
     }
@@ -105,7 +123,7 @@ async fn insert_in(
 ) -> Result<Option<u64>, sqlx::Error> {
     let plan = Plan::except(events, except, MAX_EVENT_DELIVERIES);
     Ok(match general::insert_on(tx, store.key_lifetime, events, &plan).await? {
-        Inserted::Answers(answers, _) => {
+        Inserted::Answers(answers, ..) => {
             Some(answers.iter().map(|answer| u64::from(answer.deliveries)).sum())
         }
         Inserted::TooLarge(_) => None,
@@ -114,8 +132,8 @@ async fn insert_in(
 
 /// The result for the events that a plan stores, in the order of [`Plan::firsts`].
 enum Inserted {
-    /// And what to announce to the workers, once the transaction is committed.
-    Answers(Vec<Published>, WakeUp),
+    /// With what to announce to the workers, once the transaction is committed, and the deliveries that are leased.
+    Answers(Vec<Published>, WakeUp, Vec<NewLease>),
     /// Nothing was stored; the number of deliveries that each event would have.
     TooLarge(Vec<u32>),
 }

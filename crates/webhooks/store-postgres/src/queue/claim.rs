@@ -2,7 +2,6 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::Duration;
 
 use bytes::Bytes;
 use rdev_webhooks_domain::ports::StoreError;
@@ -16,15 +15,12 @@ use uuid::Uuid;
 
 use super::bodies::{self, ClaimedRow};
 use super::limits;
-use super::release::{release, remove_eventless};
+use super::release::{give_back, release, remove_eventless};
 use crate::convert::{from_sql_time, to_micros_up, to_u32};
-use crate::error::{corrupt, describe, timed_out, unless_gone};
+use crate::error::{corrupt, unless_gone};
 use crate::store::Inner;
 use crate::webhooks::endpoints;
 use crate::webhooks::rows::version;
-
-/// The longest wait to release leases that a claim cannot use; after it they expire by themselves.
-const GIVE_BACK_WITHIN: Duration = Duration::from_secs(5);
 
 /// The leases that a claim took, by their use.
 #[derive(Default)]
@@ -53,14 +49,6 @@ pub(crate) async fn claim(store: &Inner, claim: &Claim) -> Result<Vec<LeasedDeli
             give_back(release(store, &taken)).await;
             Err(error)
         }
-    }
-}
-
-async fn give_back(giving: impl Future<Output = Result<(), StoreError>>) {
-    let given = tokio::time::timeout(GIVE_BACK_WITHIN, giving).await;
-    let given = given.unwrap_or_else(|_| Err(timed_out(GIVE_BACK_WITHIN)));
-    if let Err(error) = given {
-        tracing::warn!(error = %describe(&error), "cannot release claims; their leases will expire");
     }
 }
 

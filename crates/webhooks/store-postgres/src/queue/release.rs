@@ -1,9 +1,15 @@
 //! Release of claims.
 
+use std::time::Duration;
+
 use rdev_webhooks_domain::ports::StoreError;
 use rdev_webhooks_domain::{CancelReason, DeliveryStatus, LeaseRef, WakeUp};
 
+use crate::error::{describe, timed_out};
 use crate::store::Inner;
+
+/// The longest wait to release leases that cannot be used; after it they expire by themselves.
+const GIVE_BACK_WITHIN: Duration = Duration::from_secs(5);
 
 /// Releases unused claims in one statement; a released delivery of a deleted webhook is cancelled.
 pub(crate) async fn release(store: &Inner, leases: &[LeaseRef]) -> Result<(), StoreError> {
@@ -90,4 +96,13 @@ pub(super) async fn remove_eventless(store: &Inner, leases: &[LeaseRef]) -> Resu
         .await?;
     tracing::error!(removed, "deliveries without events removed; they cannot be sent");
     Ok(())
+}
+
+/// Waits for a release, and logs its failure.
+pub(crate) async fn give_back(giving: impl Future<Output = Result<(), StoreError>>) {
+    let given = tokio::time::timeout(GIVE_BACK_WITHIN, giving).await;
+    let given = given.unwrap_or_else(|_| Err(timed_out(GIVE_BACK_WITHIN)));
+    if let Err(error) = given {
+        tracing::warn!(error = %describe(&error), "cannot release claims; their leases will expire");
+    }
 }

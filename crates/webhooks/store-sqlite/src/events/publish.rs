@@ -5,8 +5,9 @@ use std::collections::{HashMap, HashSet};
 use rdev_webhooks_domain::delivery::Progress;
 use rdev_webhooks_domain::{
     DeliveryId, EventId, MAX_EVENT_DELIVERIES, NewEvent, OperationalEvent, PublishOutcome, Published,
-    Timestamp, WakeUp, WebhookId,
+    Timestamp, WebhookId,
 };
+use rdev_webhooks_store::NewDeliveries;
 use serde::Serialize;
 use sqlx::SqliteConnection;
 
@@ -46,14 +47,13 @@ impl<'a> Call<'a> {
 }
 
 /// Stores the events and deliveries of several callers, and returns a result for each, in a few statements
-/// for any number of callers, and what to announce to the workers after the commit. Stores nothing of a caller whose
-/// deliveries exceed its limit. Returns `None`, and stores nothing, if that cannot be decided for all callers at once.
+/// for any number of callers, with the new deliveries. Stores nothing of a caller whose deliveries exceed its limit. Returns `None`, and stores nothing, if that cannot be decided for all callers at once.
 pub(crate) async fn publish(
     conn: &mut SqliteConnection,
     calls: &[Call<'_>],
     except: Except,
     now: Timestamp,
-) -> Result<Option<(Vec<PublishOutcome>, WakeUp)>, DbError> {
+) -> Result<Option<(Vec<PublishOutcome>, NewDeliveries)>, DbError> {
     let events: Vec<_> = calls.iter().flat_map(|call| call.events.iter().copied()).collect();
     let mut known = published_before(conn, &events).await?;
     let is_known = |event: &&NewEvent| key(event).is_some_and(|key| known.contains_key(&key));
@@ -106,9 +106,9 @@ pub(crate) async fn publish(
         }
         outcomes.push(PublishOutcome::Stored(answers));
     }
-    let wake_up = WakeUp::of(batch.deliveries.iter().map(|delivery| delivery.webhook));
+    let new = NewDeliveries::count(batch.deliveries.iter().map(|delivery| delivery.webhook));
     batch.insert(conn, now).await?;
-    Ok(Some((outcomes, wake_up)))
+    Ok(Some((outcomes, new)))
 }
 
 /// Stores an event of the service itself with its deliveries, and returns their number; 0 if nothing is stored

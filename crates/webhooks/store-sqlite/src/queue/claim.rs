@@ -28,7 +28,7 @@ const POSTPONE_FOR: Duration = Duration::from_secs(60 * 60);
 
 /// Leases the due deliveries of each share. An unreadable webhook is skipped for a while, and an unreadable
 /// delivery is postponed, so that neither holds up the rest.
-pub(super) async fn claim(
+pub(crate) async fn claim(
     conn: &mut SqliteConnection,
     claim: &Claim,
     cache: &EndpointCache,

@@ -1,10 +1,12 @@
 //! One transaction for all waiting work.
 
+use rdev_webhooks_domain::{PublishOutcome, Timestamp};
+use rdev_webhooks_store::NewDeliveries;
 use sqlx::{Connection, SqliteConnection};
 
+use super::advance::Advance;
 use super::{Answer, Job, Message, Outcome, Publication};
 use crate::events::publish::{self, Call};
-use rdev_webhooks_domain::{PublishOutcome, Timestamp, WakeUp};
 
 /// Maximum number of calls that share a transaction.
 const MAX_CALLS: usize = 256;
@@ -49,11 +51,13 @@ impl Group {
         self,
         conn: &mut SqliteConnection,
         now: Timestamp,
+        advance: &Advance,
         answers: &mut Vec<Answer>,
     ) -> Result<(), sqlx::Error> {
         let mut transaction = conn.begin_with("BEGIN IMMEDIATE").await?;
         if !self.publications.is_empty() {
-            publish_together(&mut transaction, self.publications, now, answers).await?;
+            let new = publish_together(&mut transaction, self.publications, now, answers).await?;
+            answers.push(advance.lease(&mut transaction, new, now).await?);
         }
         for job in self.jobs {
             let mut savepoint = transaction.begin().await?;
@@ -74,28 +78,26 @@ pub(super) struct Closing;
 
 /// Publishes all events at once. If that fails, or exceeds the limit of deliveries, publishes each caller's
 /// events alone, so that one caller's failure does not affect the others; for events that exist already, the
-/// result contains their deliveries.
+/// result contains their deliveries. Returns the new deliveries.
 async fn publish_together(
     conn: &mut SqliteConnection,
     mut publications: Vec<Publication>,
     now: Timestamp,
     answers: &mut Vec<Answer>,
-) -> Result<(), sqlx::Error> {
+) -> Result<NewDeliveries, sqlx::Error> {
     publications.retain(|one| one.ticket.begin());
     let calls: Vec<_> = publications.iter().map(|one| Call::new(&one.events, one.max_deliveries)).collect();
     let mut savepoint = conn.begin().await?;
     let together = publish::publish(&mut savepoint, &calls, None, now).await;
-    if let Ok(Some((outcomes, wake_up))) = together {
+    if let Ok(Some((outcomes, new))) = together {
         savepoint.commit().await?;
-        // It announces the deliveries of all callers, so one of them is enough.
-        let mut wake_up = Some(wake_up);
         for (publication, outcome) in publications.into_iter().zip(outcomes) {
-            let announced = if has_new_deliveries(&outcome) { wake_up.take() } else { None };
-            answers.push(answer(Ok(outcome), announced, publication.reply));
+            answers.push(answer(Ok(outcome), publication.reply));
         }
-        return Ok(());
+        return Ok(new);
     }
     savepoint.rollback().await?;
+    let mut new = NewDeliveries::count([]);
     for Publication { events, max_deliveries, reply, .. } in publications {
         let mut savepoint = conn.begin().await?;
         let outcome =
@@ -105,10 +107,12 @@ async fn publish_together(
         } else {
             savepoint.rollback().await?;
         }
-        let announced = outcome.as_ref().is_ok_and(has_new_deliveries).then_some(WakeUp::Any);
-        answers.push(answer(outcome.map_err(Into::into), announced, reply));
+        if outcome.as_ref().is_ok_and(has_new_deliveries) {
+            new = NewDeliveries::ANY;
+        }
+        answers.push(answer(outcome.map_err(Into::into), reply));
     }
-    Ok(())
+    Ok(new)
 }
 
 type PublishResult = Result<PublishOutcome, super::StoreError>;
@@ -118,15 +122,9 @@ fn has_new_deliveries(outcome: &PublishOutcome) -> bool {
     published.iter().any(|one| !one.duplicate && one.deliveries > 0)
 }
 
-fn answer(
-    result: PublishResult,
-    announced: Option<WakeUp>,
-    reply: tokio::sync::oneshot::Sender<PublishResult>,
-) -> Answer {
+fn answer(result: PublishResult, reply: tokio::sync::oneshot::Sender<PublishResult>) -> Answer {
     Box::new(move |committed| {
-        let result = committed.and(result);
-        let announced = announced.filter(|_| result.is_ok());
-        let _ = reply.send(result);
-        announced
+        let _ = reply.send(committed.and(result));
+        None
     })
 }

@@ -11,6 +11,7 @@ use sqlx::{Connection, SqliteConnection};
 use tokio::sync::mpsc;
 
 use super::added::Added;
+use super::advance::Advance;
 use super::checkpoint::Checkpoints;
 use super::group::{Closing, Group};
 use super::time::{CHECK_INTERVAL, Time};
@@ -27,6 +28,7 @@ pub(crate) struct Setup {
     pub(crate) checkpoints: SqliteConnection,
     pub(crate) clock: Arc<StoreClock>,
     pub(crate) wake_ups: Arc<WakeUps>,
+    pub(crate) advance: Advance,
     pub(crate) log: WriteAheadLog,
     /// Held until the connection is closed.
     pub(crate) lock: Arc<Lock>,
@@ -38,7 +40,7 @@ pub(super) async fn run(
     mut messages: mpsc::Receiver<Message>,
     begun: Begun,
 ) -> Result<(), StoreError> {
-    let Setup { conn, options, checkpoints, clock, wake_ups, mut log, lock } = setup;
+    let Setup { conn, options, checkpoints, clock, wake_ups, advance, mut log, lock } = setup;
     let checkpoints = Checkpoints::start(checkpoints);
     let mut conn = Some(conn);
     let mut time = Time::new(clock);
@@ -71,8 +73,8 @@ pub(super) async fn run(
             // The connection stays: a new one would open the files that have replaced the database.
             (Err(unwritable), _) => Err(sqlx::Error::Io(std::io::Error::other(unwritable))),
             (Ok(()), Some(group)) if !group.is_empty() => {
-                let written =
-                    write(&mut conn, &options, group, &begun, (&mut time, &mut added), &mut answers).await;
+                let write = Write { options: &options, begun: &begun, advance: &advance };
+                let written = write.all(&mut conn, group, (&mut time, &mut added), &mut answers).await;
                 if written.is_ok() {
                     checkpoints.request();
                 }
@@ -127,25 +129,33 @@ fn gather(first: Message, messages: &mut mpsc::Receiver<Message>) -> Group {
     group
 }
 
-async fn write(
-    conn: &mut Option<SqliteConnection>,
-    options: &SqliteConnectOptions,
-    group: Group,
-    begun: &Begun,
-    (time, added): (&mut Time, &mut Added),
-    answers: &mut Vec<Answer>,
-) -> Result<(), sqlx::Error> {
-    let conn = match conn {
-        Some(conn) => conn,
-        None => conn.insert(SqliteConnection::connect_with(options).await?),
-    };
-    time.follow(conn).await?;
-    begun.set(time.now());
-    group.commit(conn, time.now(), answers).await?;
-    // These writes may have waited for a transaction of another connection: only now is it known what that has added. A
-    // failure must not fail what is committed; the next write or look repeats this.
-    let _ = added.surface(conn, time).await;
-    Ok(())
+/// The circumstances of a write.
+struct Write<'a> {
+    options: &'a SqliteConnectOptions,
+    begun: &'a Begun,
+    advance: &'a Advance,
+}
+
+impl Write<'_> {
+    async fn all(
+        &self,
+        conn: &mut Option<SqliteConnection>,
+        group: Group,
+        (time, added): (&mut Time, &mut Added),
+        answers: &mut Vec<Answer>,
+    ) -> Result<(), sqlx::Error> {
+        let conn = match conn {
+            Some(conn) => conn,
+            None => conn.insert(SqliteConnection::connect_with(self.options).await?),
+        };
+        time.follow(conn).await?;
+        self.begun.set(time.now());
+        group.commit(conn, time.now(), self.advance, answers).await?;
+        // These writes may have waited for a transaction of another connection: only now is it known what that has added.
+        // A failure must not fail what is committed; the next write or look repeats this.
+        let _ = added.surface(conn, time).await;
+        Ok(())
+    }
 }
 
 /// Checks the clock and other connections' commits while nothing is written.

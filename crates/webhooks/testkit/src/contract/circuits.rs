@@ -58,7 +58,7 @@ impl Scene<'_> {
 
     /// Creates a webhook whose circuit has just opened for the longest time, with [`OPEN_AFTER`] waiting
     /// deliveries.
-    async fn broken_webhook(&self) -> WebhookId {
+    pub(super) async fn broken_webhook(&self) -> WebhookId {
         let webhook = self.webhook().await;
         let leased = self.claim_new(webhook, OPEN_AFTER).await;
         let (first, rest) = leased.split_at(1);

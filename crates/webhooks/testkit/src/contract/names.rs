@@ -39,6 +39,12 @@ macro_rules! contract_test_names {
             publish_to_a_version_reaches_no_other
             publishing_wakes_a_waiting_worker
             a_wake_up_covers_all_that_is_new
+            // claims in advance
+            an_advance_claim_leases_new_deliveries
+            what_an_advance_claim_leaves_is_announced
+            an_advance_claim_leases_nothing_that_may_not_be_sent
+            a_withdrawn_advance_claim_leases_nothing
+            an_advance_claim_waits_for_its_webhooks
             // webhooks
             a_webhook_is_kept_exactly
             a_webhook_is_created_once

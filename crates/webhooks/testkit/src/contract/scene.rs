@@ -26,7 +26,7 @@ pub(super) const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 pub(super) const LEASE: Duration = Duration::from_secs(5 * 60);
 
 /// Deadline for a wake-up.
-const WAKE_UP: Duration = Duration::from_secs(10);
+pub(super) const WAKE_UP: Duration = Duration::from_secs(10);
 
 /// A harness, its ports, and shorthands for common operations.
 pub(super) struct Scene<'a> {

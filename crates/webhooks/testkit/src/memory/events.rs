@@ -1,17 +1,19 @@
 //! [`EventRepository`] in memory.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Instant;
 
 use async_trait::async_trait;
 use rdev_webhooks_domain::delivery::Progress;
 use rdev_webhooks_domain::ports::{EventRepository, StoreError};
 use rdev_webhooks_domain::{
     Access, CommandId, DeliveryCounts, DeliveryId, Event, EventFilter, EventId, EventRecord, MAX_LISTED_BODY,
-    NewEvent, OperationalEvent, Page, PageRequest, PublishOutcome, Published, Target, Timestamp, WakeUp,
-    WebhookId,
+    NewEvent, OperationalEvent, Page, PageRequest, PublishOutcome, Published, Target, Timestamp, WebhookId,
 };
+use rdev_webhooks_store::NewDeliveries;
 
 use super::MemoryStore;
+use super::queue::lease;
 use super::state::{Phase, State, StoredDelivery, StoredEvent};
 
 #[async_trait]
@@ -28,10 +30,20 @@ impl EventRepository for MemoryStore {
         }
         let published: Vec<_> = events.iter().map(|event| publish_one(&mut state, event, now)).collect();
         let new = published.iter().filter(|one| !one.duplicate);
-        let new: Vec<_> = new.flat_map(|one| receivers_of(&state, one.id)).collect();
+        let mut new = NewDeliveries::count(new.flat_map(|one| receivers_of(&state, one.id)));
+        if let Some(unused) = self.advance_claims.take() {
+            match new.within(&unused.claim) {
+                Some(claim) => {
+                    let (since, leased) = (Instant::now(), lease(&mut state, &claim, now));
+                    new.remove(&leased);
+                    unused.hand_over(since, leased);
+                }
+                None => self.advance_claims.put_back(unused),
+            }
+        }
         drop(state);
-        if !new.is_empty() {
-            self.wake_ups.raise(WakeUp::of(new));
+        if let Some(wake_up) = new.wake_up() {
+            self.wake_ups.raise(wake_up);
         }
         Ok(PublishOutcome::Stored(published))
     }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use rdev_webhooks_domain::delivery::Progress;
 use rdev_webhooks_domain::health::Tally;
-use rdev_webhooks_domain::ports::{Cancellation, DeliveryQueue, Redelivery, StoreError};
+use rdev_webhooks_domain::ports::{AdvanceClaim, Cancellation, DeliveryQueue, Redelivery, StoreError};
 use rdev_webhooks_domain::{
     Access, Attempt, CancelReason, Circuit, Claim, ClaimShare, DeliveryId, DeliveryState, DeliveryTarget,
     DisabledReason, DisabledWebhook, Discovery, DueWebhook, LastFailure, LeaseRef, LeaseToken,
@@ -66,11 +66,11 @@ impl DeliveryQueue for MemoryStore {
 
     async fn claim(&self, claim: &Claim) -> Result<Vec<LeasedDelivery>, StoreError> {
         let (mut state, now) = self.step();
-        let mut leased = Vec::new();
-        for share in &claim.shares {
-            claim_share(&mut state, claim.token, *share, now, &mut leased);
-        }
-        Ok(leased)
+        Ok(lease(&mut state, claim, now))
+    }
+
+    fn claim_in_advance(&self, claim: Claim) -> Option<Box<dyn AdvanceClaim>> {
+        self.advance_claims.add(claim)
     }
 
     async fn release(&self, leases: &[LeaseRef]) -> Result<(), StoreError> {
@@ -203,6 +203,15 @@ impl DeliveryQueue for MemoryStore {
     async fn check(&self) -> Result<(), StoreError> {
         Ok(())
     }
+}
+
+/// Leases what a claim asks for.
+pub(super) fn lease(state: &mut State, claim: &Claim, now: Timestamp) -> Vec<LeasedDelivery> {
+    let mut leased = Vec::new();
+    for share in &claim.shares {
+        claim_share(state, claim.token, *share, now, &mut leased);
+    }
+    leased
 }
 
 fn claim_share(

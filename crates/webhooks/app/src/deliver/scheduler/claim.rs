@@ -79,16 +79,13 @@ impl Scheduler {
         self.round.lanes = allocation.lanes;
         let rationed = allocation.takes.iter().zip(wanted).any(|(take, (_, most))| take < most);
         let takes = allocation.takes.into_iter().zip(wanted).filter(|(take, _)| *take > 0);
-        let shares = takes.map(|(take, (due, _))| {
-            let timeout = due.timeout.unwrap_or(self.options.delivery_timeout);
-            ClaimShare {
-                webhook: due.id,
-                take,
-                lease_for: timeout + LEASE_MARGIN,
-                is_limited: due.is_limited,
-            }
-        });
+        let shares = takes.map(|(take, (due, _))| self.share(due, take));
         (shares.collect(), rationed)
+    }
+
+    pub(super) fn share(&self, due: &DueWebhook, take: u32) -> ClaimShare {
+        let timeout = due.timeout.unwrap_or(self.options.delivery_timeout);
+        ClaimShare { webhook: due.id, take, lease_for: timeout + LEASE_MARGIN, is_limited: due.is_limited }
     }
 
     /// True if some webhook gets nothing because no slot is left, rather than because the page's share is
@@ -138,7 +135,7 @@ impl Scheduler {
     ///
     /// # Errors
     /// Fails with the delivery's lease if that task has ended.
-    fn hand_out(
+    pub(super) fn hand_out(
         &mut self,
         leased: LeasedDelivery,
         claimed: Instant,

@@ -125,5 +125,5 @@ pub(super) async fn insert_on(
             duplicate: !row.stored,
         }
     });
-    Ok(Inserted::Answers(answers.collect(), WakeUp::Any))
+    Ok(Inserted::Answers(answers.collect(), WakeUp::Any, Vec::new()))
 }
