@@ -64,6 +64,11 @@ impl Place {
         })
     }
 
+    /// Replaces the pod, with everything in it, by another one.
+    pub(crate) fn replace_pod(&self) {
+        self.cluster.as_ref().unwrap().order("replace agent");
+    }
+
     /// Returns the name of the folder of runs in the scene.
     pub(crate) fn runs(&self) -> &'static str {
         if self.cluster.is_some() { "cluster/agent/.rdev/runs" } else { "root/runs" }

@@ -6,9 +6,10 @@
 //!
 //! The runs of a project share a server: one for each folder and environment, because the secrets and the variables of a
 //! run are the environment of its server. Runs that name other secrets, or other values, get a server of their
-//! own. A server listens on loopback only and has a password of its own. It reads the user's configuration in
-//! the project's home, but nothing of that kind in the repository. It is stopped when it has been without runs
-//! for a while ([`OpenCodeSettings::keep_idle`]), and by [`OpenCodeAgent::close`].
+//! own. A server listens on loopback only, in a pod on that of the pod, and has a password of its own; the backend
+//! connects to it. It reads the user's configuration in the project's home, but nothing of that kind in the
+//! repository. It is stopped when it has been without runs for a while ([`OpenCodeSettings::keep_idle`]), and by
+//! [`OpenCodeAgent::close`].
 //!
 //! A server outlives the runner. The name and password of each are in a file of [`OpenCodeSettings::state`], on
 //! which the runner that looks after the server holds a lock. The next runner takes over the servers whose lock

@@ -14,7 +14,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use rdev_runner_domain::ports::{ExecBackend, ExecError};
+use rdev_runner_domain::ports::{ExecBackend, ExecError, ServerConnection};
 use rdev_runner_domain::{ExecEnd, ExecSpec, ExecState, OutputStream, RunName, Workspace};
 
 use crate::suite::suite;
@@ -85,6 +85,45 @@ pub fn spec(harness: &dyn ExecHarness, script: &str) -> ExecSpec {
         input: String::new(),
         wall: Some(Duration::from_secs(100)),
     }
+}
+
+/// A server that sends back what it gets, and closes the connection after a line `end`.
+pub const ECHO: &str = r#"
+import socket, threading
+server = socket.create_server(("127.0.0.1", 0))
+print(server.getsockname()[1], flush=True)
+def echo(client):
+    with client:
+        while (data := client.recv(65536)) and data != b"end\n":
+            client.sendall(data)
+while True:
+    threading.Thread(target=echo, args=(server.accept()[0],), daemon=True).start()
+"#;
+
+/// Starts a server, a script of `python3` that prints its port, and returns the port.
+///
+/// # Panics
+///
+/// Panics if that is not what happens.
+pub async fn serve(harness: &dyn ExecHarness, run: &str, script: &str) -> (TestRun, u16) {
+    let run = start(harness, run, &format!("exec python3 -c '{script}'")).await;
+    let port = run.output_with("\n").await.trim().parse().expect("a port");
+    (run, port)
+}
+
+/// Receives at least this many bytes.
+///
+/// # Panics
+///
+/// Panics if the connection ends before.
+pub async fn receive(connection: &dyn ServerConnection, count: usize) -> Vec<u8> {
+    let mut received = Vec::new();
+    while received.len() < count {
+        let piece = connection.receive().await.expect("the connection goes on");
+        assert!(!piece.is_empty(), "it ended after {} bytes", received.len());
+        received.extend(piece);
+    }
+    received
 }
 
 /// A run of a test. Its methods panic where the backend refuses an operation.

@@ -19,7 +19,7 @@ use crate::place::Place;
 pub(crate) struct Subject {
     pub(crate) agent: OpenCodeAgent,
     /// Ends before its folder is removed.
-    place: Place,
+    pub(crate) place: Place,
     pub(crate) scene: Scene,
     pub(crate) model: ScriptedModel,
 }

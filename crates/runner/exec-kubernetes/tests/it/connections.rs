@@ -5,7 +5,7 @@ use std::fmt::Write;
 
 use rdev_runner_domain::{ExecSpec, ExecState};
 use rdev_runner_testkit::ClusterOptions;
-use rdev_runner_testkit::exec::{ExecHarness, spec, start, start_as};
+use rdev_runner_testkit::exec::{ECHO, ExecHarness, receive, serve, spec, start, start_as};
 
 use crate::Scene;
 
@@ -78,6 +78,35 @@ async fn a_run_goes_on_while_its_cluster_is_away() {
     run.stop().await;
     run.end().await;
     scene.cluster.has_no_runs("agent").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_connection_to_a_server_outlives_those_to_the_cluster() {
+    let scene = Scene::new(ClusterOptions::default());
+    let (run, port) = serve(&scene, "one", ECHO).await;
+    let connection = run.backend.connect(&run.name, port).await.unwrap();
+    for order in ["drop", "refuse"] {
+        connection.send(b"before").await.unwrap();
+        assert_eq!(receive(&*connection, 6).await, b"before");
+        scene.cluster.order(order);
+        let exchange = async {
+            connection.send(b"while it is away").await.unwrap();
+            receive(&*connection, 16).await
+        };
+        let (back, ()) = tokio::join!(exchange, async {
+            // It is tried, and refused.
+            let asked = scene.cluster.requests().lines().count();
+            while scene.cluster.requests().lines().count() < asked + 2 {
+                tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+            }
+            scene.cluster.order("accept");
+        });
+        assert_eq!(back, b"while it is away");
+    }
+    scene.cluster.order("delete agent");
+    assert!(connection.receive().await.is_err());
+    assert!(connection.send(b"x").await.is_err());
+    assert!(run.backend.connect(&run.name, port).await.is_err());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -153,7 +153,7 @@ impl Conversation<'_> {
     /// Opens the stream of events again, and takes the events that it missed. Fails at once if the server has
     /// ended. A place that cannot be reached is waited for until a limit is exceeded, or the run is cancelled.
     async fn reconnect(&self, turn: &mut Turn, watchdog: &Watchdog) -> Result<EventStream, Stop> {
-        let began_at = Instant::now();
+        let (began_at, mut reached_at) = (Instant::now(), None);
         let mut wait = RECHECK_INTERVAL;
         loop {
             let error = match self.client.events(REQUEST_TIMEOUT).await {
@@ -164,18 +164,19 @@ impl Conversation<'_> {
                 Err(error) => error.to_string(),
             };
             let fate = self.server.fate().await;
-            let patience = match &fate {
-                None => RECONNECT_PATIENCE,
+            let (since, patience) = match &fate {
+                // The request may have waited for a place that was away.
+                None => (*reached_at.get_or_insert_with(Instant::now), RECONNECT_PATIENCE),
                 Some(Fate::Unknown(_)) if self.run.cancelled.is_cancelled() => {
                     return Err(Stop { outcome: Outcome::Cancelled, detail: None });
                 }
                 Some(Fate::Unknown(_)) => match watchdog.exceeded(turn.has_running_tool()) {
                     Some(kind) => return Err(timed_out(kind, self.run.request().limits())),
-                    None => PLACE_PATIENCE,
+                    None => (began_at, PLACE_PATIENCE),
                 },
-                Some(_) => Duration::ZERO,
+                Some(_) => (began_at, Duration::ZERO),
             };
-            if began_at.elapsed() + wait > patience {
+            if since.elapsed() + wait > patience {
                 return Err(gone(&fate.unwrap_or(Fate::Ended(error))));
             }
             sleep(wait).await;

@@ -40,6 +40,9 @@ pub(crate) struct State {
     /// What sweeps find, one after the other; nothing at the end.
     pub(crate) tools: Vec<u32>,
     pub(crate) sweeps: u32,
+    /// Whether neither a state nor a connection can be had, and how often that was in the way.
+    pub(crate) is_away: bool,
+    pub(crate) refusals: u32,
     /// Whether a version is asked for in vain.
     pub(crate) is_not_installed: bool,
     pub(crate) specs: Vec<ExecSpec>,
@@ -56,12 +59,20 @@ impl StandInBackend {
         self.state.lock().unwrap()
     }
 
-    /// Ends all runs, as signal 9 does.
-    pub(crate) fn kill(&self) {
-        for run in self.state().runs.values_mut() {
-            *run = ExecState::Ended(ExecEnd { signal: Some(9), ..ExecEnd::default() });
-        }
+    /// Ends all runs in this way.
+    pub(crate) fn end(&self, state: &ExecState) {
+        self.state().runs.values_mut().for_each(|run| run.clone_from(state));
         self.changed.notify_waiters();
+    }
+
+    /// Fails while the place is away.
+    fn reach(&self) -> Result<(), ExecError> {
+        let mut state = self.state();
+        if !state.is_away {
+            return Ok(());
+        }
+        state.refusals += 1;
+        Err(ExecError::Host { action: "reach the place", source: "it is away".into() })
     }
 
     /// Returns the names of the runs that go on.
@@ -108,6 +119,7 @@ impl ExecBackend for StandInBackend {
     }
 
     async fn status(&self, run: &RunName) -> Result<ExecState, ExecError> {
+        self.reach()?;
         self.find(run)
     }
 
@@ -152,6 +164,7 @@ impl ExecBackend for StandInBackend {
 
     async fn connect(&self, _: &RunName, port: u16) -> Result<Box<dyn ServerConnection>, ExecError> {
         assert_eq!(port, self.address.port());
+        self.reach()?;
         let connected = TcpStream::connect(self.address).await;
         let stream =
             connected.map_err(|error| ExecError::Host { action: "connect", source: Box::new(error) })?;

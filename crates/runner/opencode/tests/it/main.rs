@@ -14,6 +14,7 @@ mod drops;
 mod ends;
 mod http;
 mod limits;
+mod places;
 mod recordings;
 mod requests;
 mod servers;

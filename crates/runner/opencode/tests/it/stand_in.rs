@@ -7,7 +7,9 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::{Duration, Instant};
 
+use rdev_runner_domain::{ExecEnd, ExecState};
 use rdev_runner_testkit::ManualClock;
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -83,10 +85,35 @@ impl StandIn {
 
     /// Ends as a server that is killed.
     pub(crate) fn die(&self) {
-        self.backend.kill();
+        self.end(&ExecState::Ended(ExecEnd { signal: Some(9), ..ExecEnd::default() }));
+    }
+
+    /// Ends as a server whose place is gone.
+    pub(crate) fn vanish(&self) {
+        self.end(&ExecState::Lost);
+    }
+
+    fn end(&self, run: &ExecState) {
+        self.backend.end(run);
         let mut state = self.state();
         (state.has_dropped, state.stays_away) = (true, true);
         state.streams.clear();
+    }
+
+    /// Drops the streams of events, and is out of reach.
+    pub(crate) fn go_away(&self) {
+        self.backend.state().is_away = true;
+        self.state().streams.clear();
+    }
+
+    /// Can be reached again, after it was tried in vain.
+    pub(crate) async fn come_back(&self) {
+        let until = Instant::now() + Duration::from_secs(60);
+        while self.backend.state().refusals < 3 {
+            assert!(Instant::now() < until, "no one tries");
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        self.backend.state().is_away = false;
     }
 
     /// Waits for a request whose target begins and ends like this.

@@ -2,61 +2,33 @@
 
 use std::time::Duration;
 
-use rdev_runner_domain::ports::{ExecError, ServerConnection};
+use rdev_runner_domain::ports::ExecError;
 
-use super::{ExecHarness, TestRun, start};
+use super::{ECHO, ExecHarness, TestRun, receive, serve};
 
-/// A server that sends back what it gets, and closes the connection after a line `end`.
-const ECHO: &str = r#"
-import socket, threading
-server = socket.create_server(("127.0.0.1", 0))
-print(server.getsockname()[1], flush=True)
-def echo(client):
-    with client:
-        while (data := client.recv(65536)) and data != b"end\n":
-            client.sendall(data)
-while True:
-    threading.Thread(target=echo, args=(server.accept()[0],), daemon=True).start()
-"#;
-
-/// A server that sends 8 MiB, and reads as much once its input has a line.
+/// A server that sends 1 MiB, and reads 5 MiB once its input has a line.
 const SLOW: &str = r#"
 import socket, sys
 server = socket.create_server(("127.0.0.1", 0))
+server.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 16)
 print(server.getsockname()[1], flush=True)
 client = server.accept()[0]
-client.sendall(bytes(8 << 20))
+client.sendall(bytes(1 << 20))
 print("sent", flush=True)
 sys.stdin.readline()
 length = 0
-while length < 8 << 20:
+while length < 5 << 20:
     length += len(client.recv(1 << 20))
 print("received", flush=True)
 "#;
 
-/// How much the slow server sends and reads: more than all buffers of a connection.
-const LARGE: usize = 8 << 20;
+/// How much the slow server sends and reads: more than all buffers of a connection. The system's buffer of a sender is
+/// 4 MiB at most, unless the sender has set it.
+const SENT: usize = 1 << 20;
+const READ: usize = 5 << 20;
 
 /// How long something is watched that must not happen.
 const WATCHED: Duration = Duration::from_millis(500);
-
-/// Starts a server, and returns its port.
-async fn serve(harness: &dyn ExecHarness, run: &str, script: &str) -> (TestRun, u16) {
-    let run = start(harness, run, &format!("exec python3 -c '{script}'")).await;
-    let port = run.output_with("\n").await.trim().parse().expect("a port");
-    (run, port)
-}
-
-/// Receives this many bytes.
-async fn receive(connection: &dyn ServerConnection, count: usize) -> Vec<u8> {
-    let mut received = Vec::new();
-    while received.len() < count {
-        let piece = connection.receive().await.expect("the connection goes on");
-        assert!(!piece.is_empty(), "it ended after {} bytes", received.len());
-        received.extend(piece);
-    }
-    received
-}
 
 async fn stop(run: &TestRun) {
     run.stop().await;
@@ -113,9 +85,9 @@ pub async fn a_connection_waits_for_its_server(harness: &dyn ExecHarness) {
     let connection = run.backend.connect(&run.name, port).await.expect("a connection");
     let is_sent = tokio::time::timeout(WATCHED, run.output_with("sent\n")).await;
     assert!(is_sent.is_err(), "the server sent what no one received");
-    assert_eq!(receive(&*connection, LARGE).await.len(), LARGE);
+    assert_eq!(receive(&*connection, SENT).await.len(), SENT);
     run.output_with("sent\n").await;
-    let large = vec![0; LARGE];
+    let large = vec![0; READ];
     let mut sending = connection.send(&large);
     let is_sent = tokio::time::timeout(WATCHED, &mut sending).await;
     assert!(is_sent.is_err(), "the server got what it did not read");
