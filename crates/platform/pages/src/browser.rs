@@ -13,8 +13,8 @@ use http_body_util::BodyExt;
 use tower::ServiceExt;
 use url::form_urlencoded::Serializer;
 
-/// How long a stream may be silent.
-const PATIENCE: Duration = Duration::from_secs(20);
+/// How long a text of a stream may take.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A browser of one reader.
 #[derive(Debug)]
@@ -178,10 +178,15 @@ impl OpenStream {
     /// Reads on until it has a text, and returns what it has sent since the last call.
     pub async fn until(&mut self, until: &str) -> String {
         let mut text = String::new();
-        while !text.contains(until) {
-            let frame = tokio::time::timeout(PATIENCE, self.body.frame()).await;
-            let frame = frame.unwrap_or_else(|_| panic!("{} sent only {text:?}", self.address));
-            text += std::str::from_utf8(&frame.unwrap().unwrap().into_data().unwrap()).unwrap();
+        let reading = async {
+            while !text.contains(until) {
+                let frame = self.body.frame().await.unwrap().unwrap();
+                text += std::str::from_utf8(&frame.into_data().unwrap()).unwrap();
+            }
+        };
+        // A stream that has nothing to say is not silent.
+        if tokio::time::timeout(PATIENCE, reading).await.is_err() {
+            panic!("{} sent only {text:?}", self.address);
         }
         text
     }
