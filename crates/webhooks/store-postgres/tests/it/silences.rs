@@ -53,6 +53,34 @@ async fn fill_the_pools(scene: &Scene, store: &PostgresStore) -> (sqlx::PgConnec
     (held, calls)
 }
 
+/// The database stores an event and leases its delivery, but its response is lost: the delivery is claimable as soon as
+/// the publication has been repeated, not only when the lease ends.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_leased_in_advance_without_a_response_is_released() {
+    let server = PostgresServer::start().await;
+    let scene = Scene::on(&server, |_| {}).await;
+    let webhook = scene.webhook().await.id;
+    let relay = Relay::to(&server).await;
+    let mut options = PostgresOptions::new(relay.url(scene.database.name()), keyring());
+    options.statement_timeout = Duration::from_secs(2);
+    let store = PostgresStore::connect(options).await.unwrap();
+    let _advance = store.claim_in_advance(scene.claim(webhook, 5)).unwrap();
+
+    let mut held = scene.holding("LOCK TABLE rdev_webhooks.events IN ACCESS EXCLUSIVE MODE").await;
+    let event = scene.event().await;
+    let publishing = tokio::spawn({
+        let store = store.clone();
+        async move { store.publish(std::slice::from_ref(&event)).await }
+    });
+    scene.somebody_waits().await;
+    relay.silence();
+    held.execute("COMMIT").await.unwrap();
+    let published = publishing.await.unwrap().unwrap();
+    assert_eq!(published[0].deliveries, 1);
+    let leased = store.claim(&scene.claim(webhook, 5)).await.unwrap();
+    assert_eq!(leased.iter().map(|one| one.attempt).collect::<Vec<_>>(), [1]);
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn pools_recover_from_repeatedly_silent_connections() {
     let server = PostgresServer::start().await;
