@@ -23,7 +23,7 @@ const SOCKETS: &str = "/proc/self/net/tcp";
 const LISTENS: &str = "0A";
 
 /// The largest number of bytes of a connection that are passed on at once.
-pub const MAX_PIECE: usize = 64 * 1024;
+pub const MAX_PIECE: usize = 256 * 1024;
 
 /// Checks that a process, or one that descends from it, listens at a port of the loopback address.
 pub(crate) fn check(process: Pid, port: u16) -> io::Result<()> {
