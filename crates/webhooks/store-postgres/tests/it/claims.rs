@@ -234,7 +234,7 @@ async fn claims_lock_circuits_in_one_order() {
     claim.shares.push(ClaimShare { webhook: ids[0], ..claim.shares[0] });
     let store = scene.store.clone();
     let claiming = tokio::spawn(async move { store.claim(&claim).await });
-    scene.somebody_waits().await;
+    scene.something_waits().await;
     // The other circuit is not marked before the first.
     held.execute(
         "SELECT FROM rdev_webhooks.endpoint_health ORDER BY webhook_id DESC LIMIT 1 FOR UPDATE NOWAIT;

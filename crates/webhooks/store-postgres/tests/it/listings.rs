@@ -32,7 +32,7 @@ async fn an_abandoned_listing_leaves_its_connection_free() {
         let listing = tokio::spawn(async move {
             DeliveryHistory::list(&store, Access::everything(), &DeliveryFilter::default(), page).await
         });
-        scene.somebody_waits().await;
+        scene.something_waits().await;
         listing.abort();
         let page = PageRequest { limit: 9, before: None };
         let all = WebhookFilter::default();
@@ -51,7 +51,7 @@ async fn only_listings_wait_for_listings() {
     let listing = tokio::spawn(async move {
         EventRepository::list(&store, Access::everything(), &EventFilter::default(), page).await
     });
-    scene.somebody_waits().await;
+    scene.something_waits().await;
     let work = async {
         let webhook = scene.webhook().await;
         scene.publish(1).await;

@@ -103,7 +103,7 @@ async fn waiting_listings_do_not_make_the_store_unready() {
     let listing = tokio::spawn(async move {
         DeliveryHistory::list(&store, Access::everything(), &DeliveryFilter::default(), page).await
     });
-    scene.somebody_waits().await;
+    scene.something_waits().await;
     scene.store.check().await.unwrap();
     held.execute("COMMIT").await.unwrap();
     listing.await.unwrap().unwrap();

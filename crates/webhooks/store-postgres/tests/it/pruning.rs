@@ -54,7 +54,7 @@ async fn redelivery_refuses_a_delivery_that_is_being_pruned() {
     let mut held = scene.holding("SELECT FROM rdev_webhooks.deliveries ORDER BY id LIMIT 1 FOR UPDATE").await;
     let store = scene.store.clone();
     let pruning = tokio::spawn(async move { store.prune(300 * DAY).await });
-    scene.somebody_waits().await;
+    scene.something_waits().await;
     let redelivered =
         scene.store.redeliver(Access::everything(), asked_for, &Trigger::Manual.into()).await.unwrap();
     assert!(redelivered.is_none(), "{redelivered:?}");
@@ -78,7 +78,7 @@ async fn pruning_skips_a_delivery_that_is_being_redelivered() {
     let redelivering = tokio::spawn(async move {
         store.redeliver(Access::everything(), asked_for, &Trigger::Manual.into()).await
     });
-    scene.somebody_waits().await;
+    scene.something_waits().await;
     let store = scene.store.clone();
     let pruning = tokio::spawn(async move { store.prune(300 * DAY).await });
     while !pruning.is_finished() && scene.waiting().await < 2 {}

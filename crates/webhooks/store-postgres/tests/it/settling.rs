@@ -27,7 +27,7 @@ async fn disabling_as_gone_removes_concurrently_added_subscriptions() {
     let mut held = scene.holding("UPDATE rdev_webhooks.webhooks SET updated_at = updated_at").await;
     let store = scene.store.clone();
     let settling = tokio::spawn(async move { store.settle(&[gone]).await });
-    scene.somebody_waits().await;
+    scene.something_waits().await;
     held.execute(
         "DELETE FROM rdev_webhooks.endpoint_health;
          DELETE FROM rdev_webhooks.subscriptions;
@@ -81,7 +81,7 @@ async fn a_concurrent_success_prevents_disabling() {
     let store = scene.store.clone();
     let after = Duration::from_secs(5 * 24 * 60 * 60);
     let disabling = tokio::spawn(async move { store.disable_failing(after, 10).await });
-    scene.somebody_waits().await;
+    scene.something_waits().await;
     held.execute("COMMIT").await.unwrap();
     assert_eq!(disabling.await.unwrap().unwrap(), []);
     assert_eq!(

@@ -72,7 +72,7 @@ async fn what_was_leased_in_advance_without_a_response_is_released() {
         let store = store.clone();
         async move { store.publish(std::slice::from_ref(&event)).await }
     });
-    scene.somebody_waits().await;
+    scene.something_waits().await;
     relay.silence();
     held.execute("COMMIT").await.unwrap();
     let published = publishing.await.unwrap().unwrap();

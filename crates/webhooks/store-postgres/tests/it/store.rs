@@ -109,7 +109,7 @@ impl Scene {
     }
 
     /// Waits until a statement of the store waits for a lock.
-    pub(crate) async fn somebody_waits(&self) {
+    pub(crate) async fn something_waits(&self) {
         let waiting = async { while self.waiting().await == 0 {} };
         tokio::time::timeout(Duration::from_secs(20), waiting).await.expect("something waits for a lock");
     }
