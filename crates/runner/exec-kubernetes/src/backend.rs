@@ -1,5 +1,7 @@
 //! The backend.
 
+mod relayed;
+
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
 use std::path::PathBuf;
@@ -20,8 +22,8 @@ use crate::connect::{SupervisorFile, connect};
 use crate::error::{PodError, is_unknown, misunderstood};
 use crate::link::{Answered, Link};
 use crate::places::{InPod, Place, Places};
-use crate::relayed::RelayedConnection;
 use crate::retries::Retries;
+use relayed::RelayedConnection;
 
 /// How long the supervisor waits for output or an end before it says that there is none yet.
 pub(crate) const WAIT_MS: u64 = 10_000;

@@ -35,7 +35,6 @@ mod error;
 mod git;
 mod link;
 mod places;
-mod relayed;
 mod retries;
 
 pub use backend::{KubernetesBackend, KubernetesSettings};

@@ -7,13 +7,13 @@ use rdev_runner_domain::RunName;
 use rdev_runner_domain::ports::{ExecError, ServerConnection};
 use rdev_runner_exec_local::remote::{Answer, Call, MAX_PIECE};
 
-use crate::backend::{KubernetesBackend, Reached, WAIT_MS, token};
+use super::{KubernetesBackend, Reached, WAIT_MS, token};
 use crate::error::{PodError, misunderstood};
 use crate::places::InPod;
 
 /// A connection that the supervisor of the run has. It outlives the connections to the pod: what had no answer is
 /// repeated, from the same offset on.
-pub(crate) struct RelayedConnection {
+pub(super) struct RelayedConnection {
     backend: KubernetesBackend,
     run: RunName,
     place: InPod,
@@ -23,7 +23,7 @@ pub(crate) struct RelayedConnection {
 }
 
 impl RelayedConnection {
-    pub(crate) async fn open(
+    pub(super) async fn open(
         backend: KubernetesBackend,
         run: RunName,
         place: InPod,
