@@ -1,5 +1,7 @@
 //! The local backend.
 
+mod connection;
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -12,10 +14,10 @@ use rdev_runner_domain::{ExecSpec, ExecState, OutputStream, RunName, SECRETS_FOL
 use secrecy::ExposeSecret;
 use tokio::time::sleep;
 
-use crate::listener::LocalConnection;
 use crate::run::{LocalRun, RunError, RunState};
 use crate::spec::{RunSpec, SupervisorCommand};
 use crate::{home, programs};
+use connection::LocalConnection;
 
 /// How long a program may take to say its version.
 const VERSION_TIMEOUT: Duration = Duration::from_secs(20);

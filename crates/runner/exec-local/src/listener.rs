@@ -1,19 +1,12 @@
-//! The servers of a run, and connections to them.
+//! The servers of a run.
 
 use std::collections::BTreeSet;
 use std::fs;
 use std::io::{self, ErrorKind};
 use std::net::Ipv4Addr;
 
-use async_trait::async_trait;
 use nix::unistd::Pid;
-use rdev_runner_domain::ports::{ExecError, ServerConnection};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
-use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
-use tokio::sync::Mutex;
 
-use crate::backend::host;
 use crate::sweep::family;
 
 /// The sockets of this network, one in a line.
@@ -51,35 +44,6 @@ fn listening(sockets: &str, port: u16) -> BTreeSet<String> {
         is_there.then(|| format!("socket:[{inode}]"))
     });
     names.collect()
-}
-
-/// A connection on this machine.
-pub(crate) struct LocalConnection {
-    reader: Mutex<OwnedReadHalf>,
-    writer: Mutex<OwnedWriteHalf>,
-}
-
-impl LocalConnection {
-    pub(crate) async fn open(port: u16) -> io::Result<Self> {
-        let stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).await?;
-        stream.set_nodelay(true)?;
-        let (reader, writer) = stream.into_split();
-        Ok(Self { reader: Mutex::new(reader), writer: Mutex::new(writer) })
-    }
-}
-
-#[async_trait]
-impl ServerConnection for LocalConnection {
-    async fn receive(&self) -> Result<Vec<u8>, ExecError> {
-        let mut piece = vec![0; MAX_PIECE];
-        let length = self.reader.lock().await.read(&mut piece).await.map_err(host("read from a server"))?;
-        piece.truncate(length);
-        Ok(piece)
-    }
-
-    async fn send(&self, bytes: &[u8]) -> Result<(), ExecError> {
-        self.writer.lock().await.write_all(bytes).await.map_err(host("write to a server"))
-    }
 }
 
 #[cfg(test)]
