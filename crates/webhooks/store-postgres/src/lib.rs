@@ -29,6 +29,7 @@ mod clock;
 mod connect_error;
 mod convert;
 mod error;
+mod event_repository;
 mod event_types;
 mod events;
 mod feed;

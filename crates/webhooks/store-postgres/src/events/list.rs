@@ -8,11 +8,11 @@ use crate::store::PostgresStore;
 use crate::visible::{self, Range};
 
 /// What a list shows.
-pub(super) struct Listing {
-    pub(super) range: Range,
-    pub(super) limit: i64,
+pub(crate) struct Listing {
+    pub(crate) range: Range,
+    pub(crate) limit: i64,
     /// Longer bodies are left out.
-    pub(super) max_body: i32,
+    pub(crate) max_body: i32,
 }
 
 /// A query for [`EventRow`]s, newest first: of the events of the given subquery, which uses these parameters: the ids
@@ -65,7 +65,7 @@ macro_rules! counted {
 }
 
 /// Returns the events of a range, newest first, that match the filter and have one of `projects`, if it is given.
-pub(super) async fn matching(
+pub(crate) async fn matching(
     store: &PostgresStore,
     access: &Access,
     filter: &EventFilter,
@@ -100,7 +100,7 @@ pub(super) async fn matching(
 
 /// Returns the events of a range, newest first, of these projects, and of one type if `event_type` is given: a page of
 /// each project, merged.
-pub(super) async fn of_projects(
+pub(crate) async fn of_projects(
     store: &PostgresStore,
     access: &Access,
     projects: &[String],

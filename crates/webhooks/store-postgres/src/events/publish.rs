@@ -3,76 +3,25 @@
 //! Most batches hold only new events without keys for all subscribers: for them there is a statement on
 //! the [fast path](fast_path), at little more than half the cost of the [general] statement.
 
-mod advance;
 mod fast_path;
 mod general;
 
 use std::collections::{BTreeSet, HashMap};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
 
 use rdev_webhooks_domain::ports::StoreError;
 use rdev_webhooks_domain::{
-    Claim, EventKey, EventType, MAX_EVENT_DELIVERIES, NewEvent, OperationalEvent, ProjectName,
-    PublishOutcome, Published, Target, WakeUp, WebhookId,
+    Claim, EventKey, EventType, MAX_EVENT_DELIVERIES, NewEvent, OperationalEvent, ProjectName, Published,
+    Target, Timestamp, WakeUp, WebhookId,
 };
 use sqlx::PgConnection;
-use tokio::time::Instant;
 use uuid::Uuid;
 
-use advance::NewLease;
-
-use crate::error::may_have_committed;
 use crate::store::Inner;
 
-/// Stores events with all their deliveries, and wakes the waiting workers.
-pub(crate) async fn publish(
-    store: &Inner,
-    events: &[NewEvent],
-    max_deliveries: u32,
-) -> Result<PublishOutcome, StoreError> {
-    if events.is_empty() {
-        return Ok(PublishOutcome::Stored(Vec::new()));
-    }
-    let plan = Plan::of(events, max_deliveries);
-    let sent = AtomicBool::new(false);
-    let (unused, since) = (store.advance_claims.take(), Instant::now());
-    let advance = unused.as_ref().map(|unused| &unused.claim);
-    let mut inserted = insert(store, events, &plan, advance, &sent).await;
-    if let Err(error) = &inserted
-        && sent.load(Ordering::Relaxed)
-        && may_have_committed(error)
-    {
-        // The connection broke before the response arrived. Events that were stored are found by their ids
-        // and stay unchanged; the others are stored now.
-        if let again @ Ok(Inserted::Answers(..)) = insert(store, events, &plan, None, &sent).await {
-            inserted = again;
-        }
-        if let Some(advance) = advance {
-            advance::give_up(store, advance, events).await;
-        }
-    }
-    let (answers, wake_up, leases) = match inserted? {
-        Inserted::Answers(answers, wake_up, leases) => (answers, wake_up, leases),
-        Inserted::TooLarge(counts) => {
-            unused.into_iter().for_each(|unused| store.advance_claims.put_back(unused));
-            return Ok(PublishOutcome::TooLarge(plan.spread_counts(&counts)));
-        }
-    };
-    let fresh = answers.iter().filter(|answer| !answer.duplicate);
-    let deliveries: u64 = fresh.map(|answer| u64::from(answer.deliveries)).sum();
-    let waiting = deliveries.saturating_sub(leases.len() as u64);
-    if waiting > 0 {
-        store.wakeups.wake(waiting, wake_up);
-    }
-    match unused {
-        Some(unused) if leases.is_empty() => store.advance_claims.put_back(unused),
-        Some(unused) => advance::hand_over(store, unused, since, (events, &plan), leases).await,
-        None => {}
-    }
-    Ok(PublishOutcome::Stored(plan.spread(&answers)))
-}
-
-async fn insert(
+/// Stores events with all their deliveries, and leases what `advance` may take of them. Sets `sent` before it sends a
+/// statement.
+pub(crate) async fn insert(
     store: &Inner,
     events: &[NewEvent],
     plan: &Plan,
@@ -130,8 +79,17 @@ async fn insert_in(
     })
 }
 
+/// A new delivery that is leased.
+pub(crate) struct NewLease {
+    /// The index of the event in [`Plan::firsts`].
+    pub(crate) event: usize,
+    pub(crate) webhook: WebhookId,
+    pub(crate) version: i64,
+    pub(crate) claimed_at: Timestamp,
+}
+
 /// The result for the events that a plan stores, in the order of [`Plan::firsts`].
-enum Inserted {
+pub(crate) enum Inserted {
     /// With what to announce to the workers, once the transaction is committed, and the deliveries that are leased.
     Answers(Vec<Published>, WakeUp, Vec<NewLease>),
     /// Nothing was stored; the number of deliveries that each event would have.
@@ -146,9 +104,9 @@ const MIN_MATCHES: i64 = 10_000;
 
 /// A batch, prepared for its statement.
 #[derive(Default)]
-struct Plan {
+pub(crate) struct Plan {
     /// The positions of the events to store: all but those that repeat a key of the batch.
-    firsts: Vec<usize>,
+    pub(crate) firsts: Vec<usize>,
     /// For each event of the batch, the index in `firsts` of its result, and whether it repeats that event.
     answered_by: Vec<(usize, bool)>,
     /// For each of `firsts`, the index of its combination of type and project, if it goes to subscribers.
@@ -175,7 +133,7 @@ type Kind<'a> =
     (&'a EventType, Option<&'a ProjectName>, Option<&'a BTreeSet<ProjectName>>, Option<WebhookId>);
 
 impl Plan {
-    fn of(events: &[NewEvent], max_deliveries: u32) -> Self {
+    pub(crate) fn of(events: &[NewEvent], max_deliveries: u32) -> Self {
         Self::except(events, &[], max_deliveries)
     }
 
@@ -246,7 +204,7 @@ impl Plan {
     }
 
     /// Returns the results for all events of the batch.
-    fn spread(&self, answers: &[Published]) -> Vec<Published> {
+    pub(crate) fn spread(&self, answers: &[Published]) -> Vec<Published> {
         let spread = self.answered_by.iter().filter_map(|(first, repeats)| {
             // There is one result for each of `firsts`.
             let published = answers.get(*first)?;
@@ -256,7 +214,7 @@ impl Plan {
     }
 
     /// Returns the numbers of deliveries for all events of the batch.
-    fn spread_counts(&self, counts: &[u32]) -> Vec<u32> {
+    pub(crate) fn spread_counts(&self, counts: &[u32]) -> Vec<u32> {
         let count = |(first, repeats): &(usize, bool)| {
             if *repeats { 0 } else { counts.get(*first).copied().unwrap_or(0) }
         };

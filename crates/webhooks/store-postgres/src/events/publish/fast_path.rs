@@ -9,8 +9,7 @@ use rdev_webhooks_domain::{Claim, CommandId, EventId, NewEvent, ProjectName, Pub
 use tokio::time::Instant;
 use uuid::Uuid;
 
-use super::advance::NewLease;
-use super::{Inserted, Plan};
+use super::{Inserted, NewLease, Plan};
 use crate::convert::{from_sql_time, to_micros_up, to_sql_time, to_u32};
 use crate::error::unless_taken;
 use crate::store::Inner;
