@@ -94,7 +94,7 @@ impl CommandRepository for SqliteCommands {
              WHERE (?1 IS NULL OR project IN (SELECT value FROM json_each(?1)))
                AND (?2 IS NULL OR project = ?2) AND (?3 IS NULL OR provider = ?3)
                AND (?4 IS NULL OR status = ?4) AND (?5 IS NULL OR id < ?5)
-             ORDER BY id DESC LIMIT ?6"#,
+             ORDER BY id DESC LIMIT +?6"#,
             visible,
             project,
             provider,
@@ -194,7 +194,7 @@ impl CommandRepository for SqliteCommands {
                  sum(bytes) OVER (ORDER BY seq ROWS UNBOUNDED PRECEDING) - bytes AS bytes_before
                FROM (
                  SELECT seq, length(CAST(data AS BLOB)) AS bytes FROM runner_events
-                 WHERE command_id = ?1 AND seq > ?2 ORDER BY seq LIMIT ?3)) AS page
+                 WHERE command_id = ?1 AND seq > ?2 ORDER BY seq LIMIT +?3)) AS page
              JOIN runner_events AS event ON event.command_id = ?1 AND event.seq = page.seq
              WHERE page.bytes_before <= ?4
              ORDER BY page.seq"#,
@@ -217,7 +217,7 @@ impl CommandRepository for SqliteCommands {
         let mut writing = self.write().await?;
         let before = (writing.now - age).as_micros();
         let ids = sqlx::query_scalar!(
-            "SELECT id FROM runner_commands WHERE ended_at < ?1 ORDER BY ended_at LIMIT ?2",
+            "SELECT id FROM runner_commands WHERE ended_at < ?1 ORDER BY ended_at LIMIT +?2",
             before,
             limit
         )

@@ -168,7 +168,7 @@ impl CredentialRepository for SqliteCommands {
             "SELECT command_id, project, version, used_at, repository FROM runner_credential_uses
              WHERE name = ?1 AND (?2 IS NULL OR project IN (SELECT value FROM json_each(?2)))
                AND (?3 IS NULL OR command_id < ?3)
-             ORDER BY command_id DESC LIMIT ?4",
+             ORDER BY command_id DESC LIMIT +?4",
             text,
             visible,
             before,
@@ -197,7 +197,7 @@ impl CredentialRepository for SqliteCommands {
                  SELECT old.rowid FROM runner_credential_uses AS old
                  WHERE old.used_at < ?1 AND NOT EXISTS (SELECT 1 FROM runner_commands AS command
                      WHERE command.id = old.command_id AND command.ended_at IS NULL)
-                 ORDER BY old.used_at LIMIT ?2)",
+                 ORDER BY old.used_at LIMIT +?2)",
             before,
             limit
         )
@@ -280,7 +280,7 @@ impl SqliteCommands {
                AND (?3 IS NULL OR (projects IS NOT NULL AND NOT EXISTS (
                    SELECT 1 FROM json_each(projects) AS own WHERE own.value NOT IN (SELECT value FROM json_each(?3)))))
                AND (?4 IS NULL OR projects IS NULL OR ?4 IN (SELECT value FROM json_each(projects)))
-             ORDER BY name LIMIT ?5"#,
+             ORDER BY name LIMIT +?5"#,
             name,
             after,
             visible,

@@ -127,7 +127,7 @@ impl PipelineRepository for SqliteCommands {
         let rows = sqlx::query_as!(
             TriggerRow,
             "SELECT id, project, repository, repository_id, forge_id, created_at
-             FROM runner_pipeline_triggers WHERE stored_at < ?1 ORDER BY stored_at, id LIMIT ?2",
+             FROM runner_pipeline_triggers WHERE stored_at < ?1 ORDER BY stored_at, id LIMIT +?2",
             before,
             limit
         )
@@ -221,7 +221,7 @@ impl PipelineRepository for SqliteCommands {
             PipelineRow,
             "SELECT id, project, repository, repository_id, forge_id, number, status, branch, commit_hash, url, created_at, ended_at
              FROM runner_pipelines WHERE project = ?1 AND (?2 IS NULL OR id < ?2)
-             ORDER BY id DESC LIMIT ?3",
+             ORDER BY id DESC LIMIT +?3",
             project,
             before,
             most
@@ -237,7 +237,7 @@ impl PipelineRepository for SqliteCommands {
         let rows = sqlx::query_as!(
             PipelineRow,
             "SELECT id, project, repository, repository_id, forge_id, number, status, branch, commit_hash, url, created_at, ended_at
-             FROM runner_pipelines WHERE ended_at IS NULL ORDER BY checked_at, id LIMIT ?1",
+             FROM runner_pipelines WHERE ended_at IS NULL ORDER BY checked_at, id LIMIT +?1",
             limit
         )
         .fetch_all(&self.pool)
@@ -281,7 +281,7 @@ impl PipelineRepository for SqliteCommands {
         let (before, limit) = ((writing.now - age).as_micros(), i64::from(limit));
         let pruned = sqlx::query!(
             "DELETE FROM runner_pipelines WHERE id IN (
-               SELECT id FROM runner_pipelines WHERE ended_at < ?1 ORDER BY ended_at LIMIT ?2)",
+               SELECT id FROM runner_pipelines WHERE ended_at < ?1 ORDER BY ended_at LIMIT +?2)",
             before,
             limit
         )

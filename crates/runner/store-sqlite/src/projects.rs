@@ -72,7 +72,7 @@ impl ProjectRepository for SqliteCommands {
              FROM runner_projects
              WHERE (?1 IS NULL OR name IN (SELECT value FROM json_each(?1))) AND (?2 IS NULL OR name > ?2)
                AND (?4 IS NULL OR is_archived = ?4)
-             ORDER BY name LIMIT ?3"#,
+             ORDER BY name LIMIT +?3"#,
             visible,
             after,
             most,
@@ -180,7 +180,7 @@ impl ProjectRepository for SqliteCommands {
         let ids = sqlx::query_scalar!(
             "SELECT command.id FROM runner_projects AS project JOIN runner_commands AS command ON command.project = project.name
              WHERE project.is_deleting AND command.status IN ('queued', 'starting', 'running')
-             ORDER BY command.id LIMIT ?1",
+             ORDER BY command.id LIMIT +?1",
             limit
         )
         .fetch_all(&self.pool)

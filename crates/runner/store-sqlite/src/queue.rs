@@ -121,7 +121,7 @@ impl CommandQueue for SqliteCommands {
         let abandoned = sqlx::query_scalar!(
             "SELECT id FROM runner_commands
              WHERE status IN ('starting', 'running', 'cancelling') AND lease_expires_at <= ?1
-             ORDER BY id LIMIT ?2",
+             ORDER BY id LIMIT +?2",
             before,
             limit
         )

@@ -64,7 +64,7 @@ impl SealedStore for Values<'_> {
             Row,
             "SELECT name, number, value FROM runner_credential_versions
              WHERE substr(value, 2, 4) <> ?1 AND (?2 IS NULL OR (name, number) > (?2, ?3))
-             ORDER BY name, number LIMIT ?4",
+             ORDER BY name, number LIMIT +?4",
             key_id,
             name,
             number,

@@ -92,7 +92,7 @@ async fn get(conn: &mut SqliteConnection, id: Vec<u8>) -> Result<Option<ApiKey>,
 
 async fn list(conn: &mut SqliteConnection, page: PageRequest<ApiKeyId>) -> Result<Page<ApiKey>, DbError> {
     let (before, limit) = (page.before.map(bytes), i64::from(page.limit) + 1);
-    let rows = api_key_rows!("WHERE ?1 IS NULL OR id < ?1 ORDER BY id DESC LIMIT ?2", before, limit)
+    let rows = api_key_rows!("WHERE ?1 IS NULL OR id < ?1 ORDER BY id DESC LIMIT +?2", before, limit)
         .fetch_all(conn)
         .await?;
     let id = |row: &ApiKeyRow| error::id_text(&row.id, ApiKeyId::from_uuid);

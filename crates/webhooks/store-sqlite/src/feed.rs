@@ -45,7 +45,7 @@ async fn accepted(
 ) -> Result<Vec<DeliveryId>, DbError> {
     let after = after.as_uuid().as_bytes().to_vec();
     let found = sqlx::query_scalar!(
-        "SELECT id FROM webhooks_deliveries WHERE id > ?1 AND claimable_at IS NOT NULL ORDER BY id LIMIT ?2",
+        "SELECT id FROM webhooks_deliveries WHERE id > ?1 AND claimable_at IS NOT NULL ORDER BY id LIMIT +?2",
         after,
         limit
     )

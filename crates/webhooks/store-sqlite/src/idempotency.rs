@@ -164,7 +164,7 @@ async fn prune_step(conn: &mut SqliteConnection, now: Timestamp) -> Result<u64, 
     let now = micros(now);
     let pruned = sqlx::query!(
         "DELETE FROM webhooks_idempotency_keys WHERE rowid IN
-           (SELECT rowid FROM webhooks_idempotency_keys WHERE expires_at <= ?1 ORDER BY expires_at LIMIT ?2)",
+           (SELECT rowid FROM webhooks_idempotency_keys WHERE expires_at <= ?1 ORDER BY expires_at LIMIT +?2)",
         now,
         PRUNE_STEP
     )

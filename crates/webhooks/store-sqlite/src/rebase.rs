@@ -83,7 +83,7 @@ pub(crate) async fn correct_some(conn: &mut SqliteConnection, now: Timestamp) ->
     let ended = sqlx::query!(
         "UPDATE webhooks_deliveries SET finished_at = ?1 WHERE id IN (
            SELECT id FROM webhooks_deliveries INDEXED BY webhooks_deliveries_by_finished_at_id
-           WHERE finished_at IS NOT NULL AND finished_at > ?1 LIMIT ?2)",
+           WHERE finished_at IS NOT NULL AND finished_at > ?1 LIMIT +?2)",
         now,
         CORRECTION_STEP
     )
@@ -92,7 +92,7 @@ pub(crate) async fn correct_some(conn: &mut SqliteConnection, now: Timestamp) ->
     let failed = sqlx::query!(
         "UPDATE webhooks_attempts SET recorded_at = ?1 WHERE rowid IN (
            SELECT rowid FROM webhooks_attempts INDEXED BY webhooks_attempts_by_recorded_at_delivery_id
-           WHERE failure_class IS NOT NULL AND recorded_at > ?1 LIMIT ?2)",
+           WHERE failure_class IS NOT NULL AND recorded_at > ?1 LIMIT +?2)",
         now,
         CORRECTION_STEP
     )
@@ -102,7 +102,7 @@ pub(crate) async fn correct_some(conn: &mut SqliteConnection, now: Timestamp) ->
         "UPDATE webhooks_reopened_deliveries SET reopened_at = ?1 WHERE rowid IN (
            SELECT rowid FROM webhooks_reopened_deliveries
              INDEXED BY webhooks_reopened_deliveries_by_reopened_at_delivery_id
-           WHERE reopened_at > ?1 LIMIT ?2)",
+           WHERE reopened_at > ?1 LIMIT +?2)",
         now,
         CORRECTION_STEP
     )

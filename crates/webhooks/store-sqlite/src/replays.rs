@@ -93,7 +93,7 @@ async fn count(
                SELECT x.id, x.finished_at, x.project
                FROM webhooks_deliveries AS x INDEXED BY webhooks_deliveries_by_webhook_id_listed_status_id
                WHERE x.webhook_id = ?1 AND x.listed_status = ?2 AND x.id > ?3 AND x.id < ?4
-               ORDER BY x.id LIMIT ?7) AS d) AS l"#,
+               ORDER BY x.id LIMIT +?7) AS d) AS l"#,
         webhook,
         status,
         after,
@@ -118,7 +118,7 @@ macro_rules! page {
             "WHERE r.id < ?1 AND (?2 IS NULL OR (r.projects IS NOT NULL AND NOT EXISTS (
                SELECT 1 FROM json_each(r.projects) AS replayed
                WHERE replayed.value NOT IN (SELECT value FROM json_each(?2)))))
-             AND " + $condition + " ORDER BY r.id DESC LIMIT ?3",
+             AND " + $condition + " ORDER BY r.id DESC LIMIT +?3",
             $before,
             $projects,
             $limit
@@ -154,7 +154,7 @@ async fn due(
     let (after, now) = (after.map_or_else(Vec::new, bytes), micros(now));
     let ids = sqlx::query_scalar!(
         "SELECT id FROM webhooks_replays INDEXED BY webhooks_replays_by_next_step_at
-         WHERE next_step_at IS NOT NULL AND next_step_at <= ?3 AND id > ?1 ORDER BY id LIMIT ?2",
+         WHERE next_step_at IS NOT NULL AND next_step_at <= ?3 AND id > ?1 ORDER BY id LIMIT +?2",
         after,
         limit,
         now

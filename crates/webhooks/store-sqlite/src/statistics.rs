@@ -189,7 +189,7 @@ async fn backlog(
                  INDEXED BY webhooks_deliveries_by_webhook_id_listed_status_id
                  WHERE d.webhook_id = ?1 AND d.listed_status = ?2
                    AND (?3 IS NULL OR d.project IN (SELECT value FROM json_each(?3)))
-                 ORDER BY d.id LIMIT ?4)"#,
+                 ORDER BY d.id LIMIT +?4)"#,
             id,
             status,
             projects,
@@ -214,7 +214,7 @@ async fn forget_some(
     let removed = sqlx::query!(
         "DELETE FROM webhooks_statistics WHERE (webhook_id, bucket_seconds, bucket_at) IN
            (SELECT webhook_id, bucket_seconds, bucket_at FROM webhooks_statistics
-            WHERE bucket_seconds = ?1 AND bucket_at < ?2 LIMIT ?3)",
+            WHERE bucket_seconds = ?1 AND bucket_at < ?2 LIMIT +?3)",
         seconds,
         before,
         FORGET_STEP

@@ -28,6 +28,12 @@ impl NewDeliveries {
         Self { by_webhook: Some(counts) }
     }
 
+    /// Returns their number; `None` if it is not known.
+    #[must_use]
+    pub fn total(&self) -> Option<u32> {
+        self.by_webhook.as_ref().map(|counts| counts.values().sum())
+    }
+
     /// Returns what a claim in advance takes of them; `None` if that is nothing.
     #[must_use]
     pub fn within(&self, claim: &Claim) -> Option<Claim> {

@@ -91,7 +91,7 @@ async fn read_page(
     let scan = if is_filtered { MAX_SCANNED } else { limit + 1 };
     let scanned = sqlx::query!(
         r#"SELECT position, event_type, project, length(body) AS "size!: i64" FROM webhooks_events
-           WHERE position > ?1 ORDER BY position LIMIT ?2"#,
+           WHERE position > ?1 ORDER BY position LIMIT +?2"#,
         after,
         scan
     )

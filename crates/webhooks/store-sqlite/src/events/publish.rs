@@ -358,7 +358,7 @@ async fn insert_deliveries(
     let new = Progress::new(now);
     let (due_at, trigger) = (micros(new.due_at), new.trigger.as_str());
     let inserted = sqlx::query!(
-        r#"WITH RECURSIVE batch (n) AS (SELECT 0 UNION ALL SELECT n + 1 FROM batch LIMIT ?1)
+        r#"WITH RECURSIVE batch (n) AS (SELECT 0 UNION ALL SELECT n + 1 FROM batch LIMIT +?1)
            INSERT INTO webhooks_deliveries (id, event_id, webhook_id, event_type, project, status, attempts,
              automatic_attempts, abandoned_count, "trigger", due_at, claimable_at)
            SELECT substr(?2, n * 48 + 1, 16), e.id, substr(?2, n * 48 + 33, 16), e.event_type, e.project, ?3, ?4,

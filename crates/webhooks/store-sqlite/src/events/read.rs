@@ -57,7 +57,7 @@ macro_rules! event_rows {
                 + $from
                 + " AND e.id >= ?1 AND e.id < ?2 AND (?3 IS NULL OR e.event_type = ?3) "
                 + "AND (?4 IS NULL OR e.project = ?4) AND (?7 IS NULL OR e.key = ?7) "
-                + "AND (?8 IS NULL OR e.command_id = ?8) ORDER BY e.id DESC LIMIT ?5",
+                + "AND (?8 IS NULL OR e.command_id = ?8) ORDER BY e.id DESC LIMIT +?5",
             $bounds.low,
             $bounds.high,
             $bounds.event_type,
@@ -216,7 +216,7 @@ async fn types_of_project(
                WHERE e.project = ?1 AND e.event_type = types.event_type AND e.id >= ?2 AND e.id < ?3) AS newest
              FROM types WHERE types.event_type IS NOT NULL
            ) AS t
-           WHERE t.newest IS NOT NULL ORDER BY t.newest DESC LIMIT ?4"#,
+           WHERE t.newest IS NOT NULL ORDER BY t.newest DESC LIMIT +?4"#,
         project,
         bounds.low,
         bounds.high,

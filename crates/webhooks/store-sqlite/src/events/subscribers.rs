@@ -185,7 +185,7 @@ async fn subscribing(
                ON s.pattern = pattern.value AND s.project IN ('', lookup.value ->> 0)
              CROSS JOIN webhooks_webhooks AS w
                ON w.id = s.webhook_id AND w.disabled_at IS NULL AND w.deleted_at IS NULL
-           LIMIT ?2"#,
+           LIMIT +?2"#,
         lookups,
         limit
     )

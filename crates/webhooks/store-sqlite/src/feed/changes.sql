@@ -7,7 +7,7 @@ FROM (
         FROM webhooks_deliveries INDEXED BY webhooks_deliveries_by_finished_at_id
         WHERE finished_at IS NOT NULL AND (finished_at, id) > (?1, ?2)
         ORDER BY finished_at, id
-        LIMIT ?3
+        LIMIT +?3
     )
     UNION
     SELECT * FROM (
@@ -15,7 +15,7 @@ FROM (
         FROM webhooks_attempts INDEXED BY webhooks_attempts_by_recorded_at_delivery_id
         WHERE failure_class IS NOT NULL AND (recorded_at, delivery_id) > (?1, ?2)
         ORDER BY recorded_at, delivery_id
-        LIMIT ?3
+        LIMIT +?3
     )
     UNION
     SELECT * FROM (
@@ -23,8 +23,8 @@ FROM (
         FROM webhooks_reopened_deliveries INDEXED BY webhooks_reopened_deliveries_by_reopened_at_delivery_id
         WHERE (reopened_at, delivery_id) > (?1, ?2)
         ORDER BY reopened_at, delivery_id
-        LIMIT ?3
+        LIMIT +?3
     )
 )
 ORDER BY at, id
-LIMIT ?3
+LIMIT +?3

@@ -63,7 +63,7 @@ macro_rules! page {
                         WHERE NOT EXISTS (SELECT 1 FROM webhooks_webhook_projects AS own
                           WHERE own.webhook_id = w.id
                             AND own.project NOT IN (SELECT value FROM json_each(?10)))))))
-                  ORDER BY d.id DESC LIMIT ?11",
+                  ORDER BY d.id DESC LIMIT +?11",
             $bounds.low,
             $bounds.high,
             $bounds.event_type,

@@ -56,7 +56,7 @@ async fn cancel_left_behind(conn: &mut SqliteConnection, now: Timestamp) -> Resu
            FROM webhooks_webhooks AS w CROSS JOIN webhooks_deliveries AS d
              INDEXED BY webhooks_deliveries_by_webhook_id_due_at
              ON d.webhook_id = w.id AND d.claimable_at <= ?1
-           WHERE w.deleted_at IS NOT NULL LIMIT ?2)",
+           WHERE w.deleted_at IS NOT NULL LIMIT +?2)",
         now,
         CANCEL_STEP
     )
@@ -80,7 +80,7 @@ async fn prune_step(conn: &mut SqliteConnection, after: Vec<u8>, before: Timesta
              EXISTS (SELECT 1 FROM webhooks_deliveries AS d JOIN webhooks_webhooks AS w ON w.id = d.webhook_id
                WHERE d.event_id = e.id AND d.claimable_at IS NOT NULL
                  AND w.disabled_at IS NULL AND w.deleted_at IS NULL) AS "awaited!: bool"
-           FROM webhooks_events AS e WHERE e.id > ?1 AND e.id < ?2 ORDER BY e.id LIMIT ?3"#,
+           FROM webhooks_events AS e WHERE e.id > ?1 AND e.id < ?2 ORDER BY e.id LIMIT +?3"#,
         after,
         bound,
         EVENTS_STEP
@@ -141,7 +141,7 @@ async fn forget_reopened(conn: &mut SqliteConnection) -> Result<bool, DbError> {
         "DELETE FROM webhooks_reopened_deliveries WHERE rowid IN (SELECT r.rowid FROM webhooks_reopened_deliveries AS r
            WHERE NOT EXISTS (SELECT 1 FROM webhooks_deliveries AS d
              WHERE d.id = r.delivery_id AND d.claimable_at IS NOT NULL)
-           LIMIT ?1)",
+           LIMIT +?1)",
         REOPENED_STEP
     )
     .execute(conn)

@@ -195,7 +195,7 @@ async fn due(
                ON d.id IN (SELECT x.id FROM webhooks_deliveries AS x
                  INDEXED BY webhooks_deliveries_by_webhook_id_due_at
                  WHERE x.webhook_id = unhex(share.value) AND x.due_at <= ?2 AND x.claimable_at <= ?2
-                 ORDER BY x.due_at, x.id LIMIT ?3)
+                 ORDER BY x.due_at, x.id LIMIT +?3)
              ORDER BY share.key, d.due_at, d.id",
             webhooks,
             now,

@@ -76,7 +76,7 @@ async fn in_flight(
              SELECT d.claimable_at
              FROM webhooks_deliveries AS d INDEXED BY webhooks_deliveries_by_webhook_id_due_at
              WHERE d.webhook_id = ?1 AND d.claimable_at IS NOT NULL AND d.due_at <= ?2
-             ORDER BY d.due_at LIMIT ?3
+             ORDER BY d.due_at LIMIT +?3
          ) AS f WHERE f.claimable_at > ?2",
         webhook,
         at,

@@ -18,7 +18,7 @@ pub(super) async fn survey(conn: &mut SqliteConnection, now: Timestamp) -> Resul
     let limit = QueueStats::MAX_CIRCUITS;
     let rows = sqlx::query!(
         r#"SELECT webhook_id, open_until AS "open_until!" FROM webhooks_endpoint_health
-           WHERE open_count > 0 ORDER BY webhook_id LIMIT ?1"#,
+           WHERE open_count > 0 ORDER BY webhook_id LIMIT +?1"#,
         limit
     )
     .fetch_all(conn)

@@ -19,7 +19,7 @@ SELECT
             SELECT 1
             FROM webhooks_deliveries INDEXED BY webhooks_deliveries_by_webhook_id_due_at
             WHERE claimable_at IS NOT NULL
-            LIMIT ?1
+            LIMIT +?1
         )
     ) AS "unfinished!: i64",
     (

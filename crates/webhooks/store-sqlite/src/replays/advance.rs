@@ -149,9 +149,9 @@ async fn take(
              SELECT x.id, x.finished_at, x.project FROM webhooks_deliveries AS x
                INDEXED BY webhooks_deliveries_by_webhook_id_listed_status_id
              WHERE x.webhook_id = ?1 AND x.listed_status = ?2 AND x.id > ?3 AND x.id < ?4
-             ORDER BY x.id LIMIT ?5) AS l
+             ORDER BY x.id LIMIT +?5) AS l
            WHERE l.finished_at <= ?6 AND (?7 IS NULL OR l.project IN (SELECT value FROM json_each(?7)))
-           ORDER BY l.id LIMIT ?8)
+           ORDER BY l.id LIMIT +?8)
          ORDER BY d.id",
         webhook,
         status,
@@ -186,7 +186,7 @@ async fn last_looked_at(
         r#"SELECT count(*) AS "count!: u32", max(id) AS "last: Vec<u8>" FROM (
              SELECT id FROM webhooks_deliveries INDEXED BY webhooks_deliveries_by_webhook_id_listed_status_id
              WHERE webhook_id = ?1 AND listed_status = ?2 AND id > ?3 AND id < ?4
-             ORDER BY id LIMIT ?5)"#,
+             ORDER BY id LIMIT +?5)"#,
         webhook,
         status,
         after,

@@ -104,7 +104,7 @@ async fn read(
     let rows = sqlx::query!(
         r#"SELECT id, event_type, project,
              CASE WHEN event_type IN (SELECT value FROM json_each(?4)) THEN body END AS "body: Vec<u8>"
-           FROM webhooks_events WHERE id > ?1 AND id < ?2 ORDER BY id LIMIT ?3"#,
+           FROM webhooks_events WHERE id > ?1 AND id < ?2 ORDER BY id LIMIT +?3"#,
         after,
         until,
         limit,

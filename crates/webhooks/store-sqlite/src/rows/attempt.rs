@@ -149,7 +149,7 @@ pub(crate) async fn list(
              signature, response_status, response_headers, response_body, response_truncated, failure_class,
              failure_detail
            FROM webhooks_attempts WHERE delivery_id = ?1 AND (?2 IS NULL OR number < ?2)
-           ORDER BY number DESC LIMIT ?3"#,
+           ORDER BY number DESC LIMIT +?3"#,
         id,
         page.before,
         limit

@@ -67,7 +67,7 @@ pub(super) async fn cancel_waiting(
          SET status = 'cancelled', reason = 'webhook_deleted', finished_at = ?2, claimable_at = NULL,
            deferred_until = NULL
          WHERE id IN (SELECT id FROM webhooks_deliveries INDEXED BY webhooks_deliveries_by_webhook_id_due_at
-           WHERE webhook_id = ?1 AND claimable_at IS NOT NULL AND lease_token IS NULL LIMIT ?3)",
+           WHERE webhook_id = ?1 AND claimable_at IS NOT NULL AND lease_token IS NULL LIMIT +?3)",
         webhook,
         at,
         CANCEL_STEP

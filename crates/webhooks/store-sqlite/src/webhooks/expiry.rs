@@ -33,7 +33,7 @@ pub(super) async fn disable_expired(
         r#"WITH expired AS MATERIALIZED (
              SELECT id FROM webhooks_webhooks
              WHERE expires_at <= ?1 AND disabled_at IS NULL AND deleted_at IS NULL
-             ORDER BY expires_at, id LIMIT ?2)
+             ORDER BY expires_at, id LIMIT +?2)
            UPDATE webhooks_webhooks SET disabled_reason = ?3, disabled_at = ?1, updated_at = ?1, version = version + 1
            FROM expired WHERE webhooks_webhooks.id = expired.id
            RETURNING webhooks_webhooks.id, expires_at AS "expires_at!: i64""#,

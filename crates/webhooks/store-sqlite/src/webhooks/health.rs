@@ -128,7 +128,7 @@ pub(crate) async fn disable_failing(
              FROM webhooks_endpoint_health AS h CROSS JOIN webhooks_webhooks AS w ON w.id = h.webhook_id
              WHERE h.failing_since <= ?1 AND h.failing_since + ?2 <= h.last_failed_at
                AND w.disabled_at IS NULL AND w.deleted_at IS NULL
-             ORDER BY h.failing_since, w.id LIMIT ?3)
+             ORDER BY h.failing_since, w.id LIMIT +?3)
            UPDATE webhooks_webhooks SET disabled_reason = ?4, disabled_at = ?5, updated_at = ?5, version = version + 1
            FROM failing WHERE webhooks_webhooks.id = failing.id
            RETURNING webhooks_webhooks.id, (SELECT h.failing_since FROM webhooks_endpoint_health AS h

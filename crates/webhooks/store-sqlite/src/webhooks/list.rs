@@ -47,7 +47,7 @@ pub(super) async fn list(
                  WHERE NOT EXISTS (SELECT 1 FROM json_each(w.metadata) AS own
                    WHERE own.key = wanted.key AND own.value = wanted.value)))
            AND (?8 IS NULL OR w.id IN (SELECT unhex(value) FROM json_each(?8)))
-         ORDER BY w.id DESC LIMIT ?6",
+         ORDER BY w.id DESC LIMIT +?6",
         before,
         filter.enabled,
         patterns,
