@@ -12,7 +12,7 @@ use rdev_webhooks_domain::{
 use rdev_webhooks_store::{UnusedClaim, damage};
 use tokio::time::Instant;
 
-use crate::error::may_have_committed;
+use crate::error::{describe, may_have_committed};
 use crate::events::publish::{Inserted, NewLease, Plan, insert};
 use crate::queue::{give_back, release};
 use crate::store::Inner;
@@ -79,7 +79,7 @@ async fn hand_over(
         damage::leave_out(version(lease.webhook, lease.version)).map(|version| (lease.webhook, version))
     });
     let targets = endpoints::load(store, &versions.collect()).await.unwrap_or_else(|error| {
-        damage::log(&error);
+        tracing::warn!(error = %describe(&error), "cannot read the webhooks of new deliveries; they are released");
         HashMap::new()
     });
     let token = claim.claim.token;

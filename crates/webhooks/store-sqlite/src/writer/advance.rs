@@ -7,7 +7,7 @@ use rdev_keyring::Keyring;
 use rdev_webhooks_domain::Timestamp;
 use rdev_webhooks_domain::endpoint_cache::EndpointCache;
 use rdev_webhooks_domain::ports::StoreError;
-use rdev_webhooks_store::{AdvanceClaims, NewDeliveries, damage};
+use rdev_webhooks_store::{AdvanceClaims, NewDeliveries};
 use sqlx::{Connection, SqliteConnection};
 
 use super::Answer;
@@ -49,7 +49,11 @@ impl Advance {
             }
             Err(error) => {
                 savepoint.rollback().await?;
-                damage::log(&StoreError::from(error));
+                let error = StoreError::from(error);
+                tracing::warn!(
+                    error = &error as &dyn std::error::Error,
+                    "cannot lease new deliveries in advance; they wait for a claim"
+                );
                 Vec::new()
             }
         };
