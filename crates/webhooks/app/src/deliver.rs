@@ -13,6 +13,7 @@ mod flights;
 mod heartbeat;
 mod local_faults;
 mod pauses;
+mod permits;
 mod pool;
 mod prepare;
 mod progress;

@@ -20,6 +20,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{Instrument, Span, field};
 
 use super::local_faults::LocalFaults;
+use super::permits::Place;
 use super::progress::{Ended, Progress};
 use super::redact::redact;
 use super::{decide, prepare};
@@ -34,6 +35,8 @@ pub(super) struct Job {
     pub(super) lease_ends: Instant,
     /// The number of its flight.
     pub(super) flight: u64,
+    /// Its place in the line for an attempt.
+    pub(super) place: Place,
     /// True if the webhook has a rate or a cap of its own.
     pub(super) is_limited: bool,
 }
@@ -151,6 +154,12 @@ impl PoolTask {
                 health: HealthEffect::None,
             }));
         }
+        let permit = tokio::select! {
+            biased;
+            permit = job.place.permit() => permit,
+            () = cut_off.cancelled() => None,
+        };
+        let Some(_permit) = permit else { return Action::Release(lease) };
         let started_at = self.ambient.now();
         let prepared = prepare(leased, started_at, self.delivery_timeout);
         // A process that was suspended may resume with leases that other workers have taken over.

@@ -2,10 +2,12 @@
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};
+use std::sync::Arc;
 use std::time::Duration;
 
 use rdev_webhooks_domain::{DueWebhook, HealthEffect, WebhookId};
 
+use super::permits::{Permits, Place};
 use super::standing::{Holdings, Lack, Observation, Standing};
 use super::window::{FIRST_WINDOW, Window};
 
@@ -20,6 +22,10 @@ const FORGOTTEN: usize = MAX_REMEMBERED / 10;
 const LANES: usize = Standing::COUNT + 2;
 const NEWEST_UNKNOWN: usize = Standing::COUNT;
 const NEWEST_PROVEN: usize = Standing::COUNT + 1;
+
+/// Maximum number of deliveries that are claimed ahead of their attempts, in caps of the webhook. The endpoint gets them
+/// without waiting for a claim, and one claim for many costs less than many claims.
+const MAX_AHEAD: u32 = 3;
 
 /// The shares of all webhooks that this worker serves.
 ///
@@ -39,6 +45,8 @@ pub(super) struct FairShares {
     turns: Turns,
     /// Counts claims, to find the least recently served webhook.
     turn: u64,
+    /// Number of slots in use up to which deliveries are claimed ahead.
+    ahead_up_to: u32,
     /// Number of remembered webhooks above which a search for idle ones is worthwhile.
     crowded_from: usize,
 }
@@ -54,7 +62,10 @@ struct Load {
     /// flight until it is recorded.
     is_capped: bool,
     window: Window,
+    permits: Arc<Permits>,
     standing: Standing,
+    /// True if the last attempt was so short that deliveries may wait for others to end.
+    is_prompt: bool,
     /// How long the webhook was overdue at the last discovery.
     overdue: Duration,
     /// The turn in which the webhook was last served.
@@ -106,6 +117,7 @@ impl FairShares {
             holdings: Holdings::new(slots, max_parked),
             turns: Turns::default(),
             turn: 0,
+            ahead_up_to: u32::try_from(slots / 2).unwrap_or(u32::MAX),
             crowded_from: MAX_REMEMBERED,
         }
     }
@@ -114,7 +126,9 @@ impl FairShares {
     pub(super) fn quota(&mut self, due: &DueWebhook) -> u32 {
         let cap = due.max_in_flight.map_or(self.default_cap, |cap| cap.get().min(self.default_cap));
         let is_crowded = self.holdings.is_crowded();
-        let at_first = || Load::new(Standing::at_first(due.last_failure));
+        let free_ahead = self.ahead_up_to.saturating_sub(self.holdings.in_slots());
+        let default_cap = self.default_cap;
+        let at_first = || Load::new(Standing::at_first(due.last_failure), default_cap);
         let load = self.loads.entry(due.id).or_insert_with(at_first);
         load.overdue = due.overdue;
         load.is_capped = due.max_in_flight.is_some();
@@ -125,7 +139,18 @@ impl FairShares {
         };
         let left_of_cap = cap.saturating_sub(if load.is_capped { load.unrecorded } else { 0 });
         let reserved = self.reserved.get(&due.id).copied().unwrap_or(0);
-        left_of_cap.min(window).saturating_sub(load.in_flight + reserved)
+        let ahead = if load.may_wait() && !due.is_limited && window >= cap {
+            free_ahead.min(MAX_AHEAD.saturating_mul(cap))
+        } else {
+            0
+        };
+        (left_of_cap.min(window) + ahead).saturating_sub(load.in_flight + reserved)
+    }
+
+    /// Returns the place of a claimed delivery in the line for an attempt.
+    pub(super) fn place(&mut self, webhook: WebhookId) -> Place {
+        let at_first = || Load::new(Standing::Unknown, self.default_cap);
+        self.loads.entry(webhook).or_insert_with(at_first).permits.place()
     }
 
     /// Reserves places for deliveries that may be claimed later.
@@ -219,7 +244,8 @@ impl FairShares {
     pub(super) fn claimed(&mut self, webhook: WebhookId) {
         self.turn += 1;
         let turn = self.turn;
-        self.loads.entry(webhook).or_insert_with(|| Load::new(Standing::Unknown));
+        let at_first = || Load::new(Standing::Unknown, self.default_cap);
+        self.loads.entry(webhook).or_insert_with(at_first);
         self.change(webhook, |load| {
             load.in_flight += 1;
             load.in_slots += 1;
@@ -246,6 +272,10 @@ impl FairShares {
             load.unrecorded += 1;
             let Some(observation) = observation else { return };
             load.standing = observation.standing;
+            load.is_prompt = observation.is_prompt;
+            if !load.may_wait() {
+                load.permits.set_back();
+            }
             match observation.effect {
                 HealthEffect::Succeeded => load.window.succeeded(cap),
                 HealthEffect::Unavailable | HealthEffect::Silent => load.window.failed(),
@@ -292,7 +322,7 @@ impl FairShares {
 }
 
 impl Load {
-    fn new(standing: Standing) -> Self {
+    fn new(standing: Standing, cap: u32) -> Self {
         let window = Window::default();
         Self {
             in_flight: 0,
@@ -300,10 +330,17 @@ impl Load {
             unrecorded: 0,
             is_capped: false,
             window,
+            permits: Permits::new(cap),
             standing,
+            is_prompt: false,
             overdue: Duration::ZERO,
             served: 0,
         }
+    }
+
+    /// True if deliveries may be claimed ahead of their attempts.
+    fn may_wait(&self) -> bool {
+        self.is_prompt && self.standing == Standing::Proven
     }
 }
 

@@ -28,7 +28,7 @@ const fn observation(standing: Standing) -> Observation {
         Standing::Failing => HealthEffect::Unavailable,
         Standing::Silent => HealthEffect::Silent,
     };
-    Observation { standing, effect }
+    Observation { standing, effect, is_prompt: false }
 }
 
 const FAST: Observation = observation(Standing::Proven);
@@ -305,4 +305,48 @@ fn a_freed_slot_can_be_taken_again() {
     assert_eq!(shares.quota(&due), 0);
     shares.freed(due.id, false, Some(FAST));
     assert_eq!(shares.quota(&due), 1);
+}
+
+/// A success so short that other deliveries can wait for it.
+const PROMPT: Observation = Observation { is_prompt: true, ..FAST };
+
+#[test]
+fn a_prompt_endpoint_gets_deliveries_ahead_of_their_attempts() {
+    let mut shares = shares(32);
+    let due = numbered(1);
+    send(&mut shares, due.id, 27, PROMPT);
+    assert_eq!(shares.quota(&due), 31, "its window is not open yet");
+    send(&mut shares, due.id, 1, PROMPT);
+    assert_eq!(shares.quota(&due), 4 * 32);
+    assert_eq!(shares.quota(&DueWebhook { is_limited: true, ..due }), 32);
+    send(&mut shares, due.id, 1, FAST);
+    assert_eq!(shares.quota(&due), 32, "the last one was not prompt");
+    send(&mut shares, due.id, 1, PROMPT);
+    (0..100).for_each(|_| shares.claimed(due.id));
+    assert_eq!(shares.quota(&due), 0, "all it may hold while 60 slots are left of the half");
+    send(&mut shares, numbered(2).id, 28, PROMPT);
+    assert_eq!(shares.quota(&numbered(2)), 32 + 60);
+    (0..60).for_each(|_| shares.claimed(numbered(3).id));
+    assert_eq!(shares.quota(&numbered(2)), 32, "half of the slots are taken");
+}
+
+#[tokio::test]
+async fn a_failure_turns_away_the_deliveries_that_wait() {
+    let mut shares = shares(1);
+    let due = numbered(1);
+    let waker = std::task::Waker::noop();
+    let mut context = std::task::Context::from_waker(waker);
+    for (observation, may_begin) in [(PROMPT, true), (FAST, false), (FAILED, false)] {
+        let (first, second) = (shares.place(due.id), shares.place(due.id));
+        let (mut first, mut second) = (Box::pin(first.permit()), Box::pin(second.permit()));
+        let std::task::Poll::Ready(Some(permit)) = first.as_mut().poll(&mut context) else {
+            panic!("it waits")
+        };
+        assert!(second.as_mut().poll(&mut context).is_pending());
+        shares.claimed(due.id);
+        shares.freed(due.id, false, Some(observation));
+        drop(permit);
+        let std::task::Poll::Ready(permit) = second.as_mut().poll(&mut context) else { panic!("it waits") };
+        assert_eq!(permit.is_some(), may_begin, "{observation:?}");
+    }
 }

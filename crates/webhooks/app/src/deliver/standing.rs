@@ -7,6 +7,8 @@ use rdev_webhooks_domain::{Attempt, HealthEffect, LastFailure};
 
 /// Longest duration of a quick attempt.
 const MAX_FAST_DURATION: Duration = SILENT_AFTER;
+/// Longest duration of a prompt attempt.
+const MAX_PROMPT_DURATION: Duration = Duration::from_millis(20);
 /// Duration above which an attempt counts as silent, as if the endpoint never responded.
 pub(super) const MAX_SLOW_DURATION: Duration = Duration::from_secs(5);
 
@@ -43,6 +45,8 @@ impl Standing {
 pub(super) struct Observation {
     pub(super) standing: Standing,
     pub(super) effect: HealthEffect,
+    /// True if the attempt was so short that another one can wait for its end.
+    pub(super) is_prompt: bool,
 }
 
 impl Observation {
@@ -56,7 +60,7 @@ impl Observation {
             }
             _ => Standing::Silent,
         };
-        Self { standing, effect }
+        Self { standing, effect, is_prompt: attempt.duration <= MAX_PROMPT_DURATION }
     }
 }
 
@@ -147,9 +151,13 @@ impl Holdings {
         self.parked > self.max_parked / 4
     }
 
+    /// Returns the number of slots in use.
+    pub(super) fn in_slots(&self) -> u32 {
+        self.held.iter().map(|held| held.slots).sum()
+    }
+
     pub(super) fn unproven_in_slots(&self) -> u32 {
-        let all: u32 = self.held.iter().map(|held| held.slots).sum();
-        all - self.held[Standing::Proven as usize].slots
+        self.in_slots() - self.held[Standing::Proven as usize].slots
     }
 
     #[cfg(test)]

@@ -130,6 +130,31 @@ async fn a_webhooks_own_cap_is_respected() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn deliveries_that_are_claimed_ahead_are_sent_within_the_cap() {
+    const CAP: usize = 32;
+    let takes = Duration::from_millis(5);
+    let world = World::new(move |_, _| Answer::StatusAfter(200, takes));
+    world.webhook(|_| {}).await;
+    for _ in 0..500 {
+        world.publish().await;
+    }
+    let worker = world.start_worker(WorkerOptions::default());
+    let (mut claimed_at_once, mut left) = (0, 500);
+    while left > 0 {
+        pass(Duration::from_millis(1)).await;
+        let deliveries = world.deliveries().await;
+        let count = |status| deliveries.iter().filter(|delivery| delivery.state.status() == status).count();
+        claimed_at_once = claimed_at_once.max(count(DeliveryStatus::InFlight));
+        left = 500 - count(DeliveryStatus::Succeeded);
+    }
+    assert!(claimed_at_once > 2 * CAP, "{claimed_at_once} at once");
+    let sent = world.dispatcher.sent();
+    let first_of_many = sent.windows(CAP + 1).find(|sent| sent[CAP].0 < sent[0].0 + takes);
+    assert!(first_of_many.is_none(), "more than {CAP} are under way");
+    worker.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_rate_limit_is_respected_and_fully_used() {
     let world = World::new(|_, _| Answer::Status(200));
     world.webhook(|webhook| webhook.settings.rate_limit = RateLimit::per_second(10.0)).await;

@@ -147,7 +147,8 @@ impl Scheduler {
         let flight = self.flights.next();
         let lease_ends = claimed + share.map_or(LEASE_MARGIN, |share| share.lease_for);
         let is_limited = share.is_some_and(|share| share.is_limited);
-        let job = Job { leased, claimed, lease_ends, flight, is_limited };
+        let place = self.shares.place(webhook);
+        let job = Job { leased, claimed, lease_ends, flight, place, is_limited };
         task.jobs.try_send(job).map_err(|_| lease)?;
         task.in_flight += 1;
         self.flights.begin(Flight { webhook, task: index, begun: Instant::now() });
