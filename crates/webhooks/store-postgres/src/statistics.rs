@@ -120,6 +120,8 @@ impl Columns {
     }
 }
 
+/// Adds counts element by element; missing elements of the shorter array are zero. As a function, which would not be
+/// inlined, that takes three times as long.
 async fn add(conn: &mut PgConnection, columns: &Columns, widths: &[i32]) -> Result<(), sqlx::Error> {
     sqlx::query!(
         "INSERT INTO rdev_webhooks.statistics AS s (webhook_id, bucket_seconds, bucket_at,
@@ -138,9 +140,12 @@ async fn add(conn: &mut PgConnection, columns: &Columns, widths: &[i32]) -> Resu
              failed = s.failed + excluded.failed,
              cancelled = s.cancelled + excluded.cancelled,
              retries = s.retries + excluded.retries,
-             attempts = rdev_webhooks.add_counts(s.attempts, excluded.attempts),
-             latency = rdev_webhooks.add_counts(s.latency, excluded.latency),
-             time_to_success = rdev_webhooks.add_counts(s.time_to_success, excluded.time_to_success)",
+             attempts = ARRAY(SELECT coalesce(t.x, 0) + coalesce(t.y, 0)
+                 FROM unnest(s.attempts, excluded.attempts) WITH ORDINALITY AS t(x, y, n) ORDER BY t.n),
+             latency = ARRAY(SELECT coalesce(t.x, 0) + coalesce(t.y, 0)
+                 FROM unnest(s.latency, excluded.latency) WITH ORDINALITY AS t(x, y, n) ORDER BY t.n),
+             time_to_success = ARRAY(SELECT coalesce(t.x, 0) + coalesce(t.y, 0)
+                 FROM unnest(s.time_to_success, excluded.time_to_success) WITH ORDINALITY AS t(x, y, n) ORDER BY t.n)",
         &columns.webhook,
         &columns.succeeded,
         &columns.failed,

@@ -57,14 +57,16 @@ WITH RECURSIVE walk AS (
                     AND l.spent_until <= rdev_webhooks.now() + $7::int8 * interval '1 microsecond'
             ) n WHERE n.next_at > rdev_webhooks.now()
         )) AS until OFFSET 0) held
-        CROSS JOIN LATERAL (SELECT (
-            SELECT q.due_at FROM rdev_webhooks.delivery_queue q
+        LEFT JOIN LATERAL (
+            SELECT q.due_at AS first_due_at,
+                q.lease_expires_at IS NULL AND q.due_at <= rdev_webhooks.now() AS claimable
+            FROM rdev_webhooks.delivery_queue q
             WHERE webhook.rate IS NOT NULL AND q.webhook_id = next.webhook_id AND q.wake_at IS NULL
                 AND q.due_at >= coalesce(next.mark, '-infinity')
             ORDER BY q.due_at LIMIT 1
-        ) AS first_due_at OFFSET 0) oldest
+        ) oldest ON true
         CROSS JOIN LATERAL (SELECT f.leased IS NOT NULL AS claimable, f.leased
-            FROM (SELECT (
+            FROM (SELECT CASE WHEN oldest.claimable THEN false ELSE (
                 SELECT q.lease_expires_at IS NOT NULL
                 FROM rdev_webhooks.delivery_queue q
                 WHERE oldest.first_due_at <= rdev_webhooks.now()
@@ -74,7 +76,7 @@ WITH RECURSIVE walk AS (
                     AND (q.lease_expires_at IS NULL
                         OR q.lease_expires_at <= rdev_webhooks.now())
                 ORDER BY q.due_at LIMIT 1
-        ) AS leased OFFSET 0) f OFFSET 0) free
+            ) END AS leased OFFSET 0) f OFFSET 0) free
         OFFSET 0
     ) state
     WHERE next.webhook_id IS NOT NULL AND w.found <= $2

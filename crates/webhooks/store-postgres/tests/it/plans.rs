@@ -454,6 +454,22 @@ async fn discovery_does_not_read_deliveries_that_cannot_be_claimed_yet() {
     assert_eq!(scene.count("SELECT count(*) FROM rdev_webhooks.webhooks WHERE holds_deliveries").await, 0);
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_claim_rewrites_no_index_entry() {
+    let scene = Scene::new().await;
+    let webhook = scene.webhook().await;
+    scene.publish(500).await;
+    let claimed = scene.store.claim(&scene.claim(webhook.id, 500)).await.unwrap();
+    assert_eq!(claimed.len(), 500);
+    scene.store.close().await;
+    all_gone(&scene).await;
+    let updated =
+        scene.count("SELECT n_tup_upd FROM pg_stat_user_tables WHERE relname = 'delivery_queue'").await;
+    let rewritten =
+        "SELECT n_tup_upd - n_tup_hot_upd FROM pg_stat_user_tables WHERE relname = 'delivery_queue'";
+    assert_eq!((updated, scene.count(rewritten).await), (500, 0));
+}
+
 #[tokio::test]
 async fn replays_that_are_not_due_cost_nothing() {
     let scene = Scene::new().await;
