@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use http::Method;
 use rdev_runner_domain::VariableValue;
-use rdev_runner_domain::ports::{TemplateCatalogue, WorkspaceFiles};
-use rdev_runner_templates::{Catalogue, LocalFiles};
+use rdev_runner_domain::ports::TemplateCatalogue;
+use rdev_runner_templates::Catalogue;
 use rdev_webhooks_tests::{AllInOne, CommandLine, Process, node, python};
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -24,7 +24,7 @@ fn written(template: &str, rdev_url: &str) -> (TempDir, PathBuf) {
     ]);
     let rendering = Catalogue::shipped().render(&template.parse().unwrap(), values).unwrap();
     let folder = tempfile::tempdir().unwrap();
-    LocalFiles.write(folder.path(), Path::new(""), &rendering, false).unwrap();
+    rdev_runner_files::write(folder.path(), Path::new(""), &rendering, false).unwrap();
     let path = folder.path().to_owned();
     (folder, path)
 }

@@ -5,14 +5,14 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rdev_runner_app::{AgentRegistry, DemoAgent};
+use rdev_runner_app::{AgentRegistry, DemoAgent, Workspaces};
 use rdev_runner_claude_code::{ClaudeCodeAgent, ClaudeCodeSettings};
 use rdev_runner_domain::AgentProvider;
-use rdev_runner_domain::ports::{ExecBackend, ExecError, PodRepository, VersionControl};
-use rdev_runner_exec_kubernetes::{KubernetesBackend, KubernetesSettings, PodVersionControl};
+use rdev_runner_domain::ports::{ExecBackend, ExecError, PodRepository, VersionControl, WorkspaceFiles};
+use rdev_runner_exec_kubernetes::{KubernetesBackend, KubernetesSettings, PodFiles, PodVersionControl};
 use rdev_runner_exec_local::{LocalBackend, LocalSettings, SupervisorCommand, runs_as_root};
+use rdev_runner_files::LocalFiles;
 use rdev_runner_opencode::{DEFAULT_KEEP_IDLE, OpenCodeAgent, OpenCodeSettings};
-use rdev_runner_templates::LocalFiles;
 use rdev_webhooks::Ambient;
 
 use crate::options::{AgentArgs, PodArgs};
@@ -23,12 +23,16 @@ const DEMO: &str = "demo";
 /// How long an operation tries to reach a pod again. An agent's run survives longer: it tries further operations.
 const POD_PATIENCE: Duration = Duration::from_secs(30);
 
+/// How long a pod is tried to be reached for a template. Someone waits for that.
+const FILES_PATIENCE: Duration = Duration::from_secs(10);
+
 /// The agents of this host.
 pub(crate) struct Agents {
     pub(crate) registry: Arc<AgentRegistry>,
     local: Arc<LocalBackend>,
     pods: Arc<KubernetesBackend>,
     opencode: Arc<OpenCodeAgent>,
+    files: Arc<dyn WorkspaceFiles>,
 }
 
 impl Agents {
@@ -41,6 +45,7 @@ impl Agents {
     pub(crate) fn new(
         options: &AgentArgs,
         folder: &Path,
+        workspaces: &Workspaces,
         (pods, lost_after): (Arc<dyn PodRepository>, Duration),
         ambient: &Ambient,
     ) -> Result<Self, Box<dyn Error>> {
@@ -73,9 +78,12 @@ impl Agents {
         let registry = AgentRegistry::new();
         registry.register(Arc::new(ClaudeCodeAgent::new(Arc::clone(&backend), claude)))?;
         registry.register(Arc::<OpenCodeAgent>::clone(&opencode))?;
-        let demo = DemoAgent::new(DEMO.parse::<AgentProvider>()?).with_files(Arc::new(LocalFiles));
+        let beside = Arc::new(LocalFiles::new(workspaces.root().to_owned()));
+        let files: Arc<dyn WorkspaceFiles> =
+            Arc::new(PodFiles::new(Arc::clone(&pods), beside, FILES_PATIENCE));
+        let demo = DemoAgent::new(DEMO.parse::<AgentProvider>()?).with_files(Arc::clone(&files));
         registry.register(Arc::new(demo))?;
-        Ok(Self { registry: Arc::new(registry), local, pods, opencode })
+        Ok(Self { registry: Arc::new(registry), local, pods, opencode, files })
     }
 
     /// Returns whether an agent on this host, or a server of one, is left of an earlier process.
@@ -95,6 +103,11 @@ impl Agents {
     /// Returns the version control of workspaces in pods, and beside it that of other workspaces.
     pub(crate) fn version_control(&self, beside: Arc<dyn VersionControl>) -> Arc<dyn VersionControl> {
         Arc::new(PodVersionControl::new(Arc::clone(&self.pods), beside))
+    }
+
+    /// Returns the files of workspaces, on this host and in pods.
+    pub(crate) fn files(&self) -> Arc<dyn WorkspaceFiles> {
+        Arc::clone(&self.files)
     }
 
     /// Stops what no run needs. Runs go on.

@@ -62,13 +62,14 @@ async fn serve(options: ApiArgs, required: Required) -> Result<(), Box<dyn Error
     let store = Store::open(&database, keyring, system.ambient()).await?;
     // It takes over no runs.
     let pods = (Arc::clone(&store.pods), Duration::ZERO);
-    let agents = Agents::new(&options.agents, &data_dir.path().join("agents"), pods, system.ambient())?;
     let workspaces = services::workspaces(options.workspaces, data_dir.path())?;
+    let agents =
+        Agents::new(&options.agents, &data_dir.path().join("agents"), &workspaces, pods, system.ambient())?;
     let source = process::source(&metrics);
     let Front { router, watching, .. } = services::front(
         &system,
         &store,
-        &agents.registry,
+        &agents,
         (&workspaces, &options.templates, ci),
         services::secrets(&store, system.ambient()),
         &options.limits,

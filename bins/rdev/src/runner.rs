@@ -60,8 +60,8 @@ async fn work(options: RunArgs, required: Required) -> Result<(), Box<dyn Error>
     let store = Store::open(&database, keyring, system.ambient()).await?;
     let folder = data_dir.path().join("agents");
     let pods = (Arc::clone(&store.pods), options.runner.lost_after);
-    let agents = Agents::new(&options.agents, &folder, pods, system.ambient())?;
     let workspaces = services::workspaces(options.workspaces, data_dir.path())?;
+    let agents = Agents::new(&options.agents, &folder, &workspaces, pods, system.ambient())?;
     let (limits, runner) = (&options.limits, &options.runner);
     let runner =
         services::runner(&system, &store, &agents, (workspaces, ci), data_dir.path(), limits, runner).await?;

@@ -61,13 +61,13 @@ async fn serve(
     let store = Store::open(&keys.database, keys.encryption, system.ambient()).await?;
     let folder = data_dir.path().join("agents");
     let pods = (Arc::clone(&store.pods), runner.lost_after);
-    let agents = Agents::new(&agents, &folder, pods, system.ambient())?;
     let workspaces = services::workspaces(workspaces, data_dir.path())?;
+    let agents = Agents::new(&agents, &folder, &workspaces, pods, system.ambient())?;
     let source = process::source(&metrics);
     let Front { router, pages, watching } = services::front(
         &system,
         &store,
-        &agents.registry,
+        &agents,
         (&workspaces, &templates, ci.clone()),
         services::runner_secrets(&store, system.ambient(), &runner),
         &limits,

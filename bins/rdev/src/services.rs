@@ -12,7 +12,7 @@ use rdev_runner_app::{
 use rdev_runner_domain::QueueLimits;
 use rdev_runner_domain::ports::{CiServer, SecretSource, VersionControl};
 use rdev_runner_exec_local::LocalGit;
-use rdev_runner_templates::{Catalogue, LocalFiles};
+use rdev_runner_templates::Catalogue;
 use rdev_webhooks::console::Pages;
 use rdev_webhooks::http_api::{ApiOptions, MetricsSource, Router};
 use rdev_webhooks::{Ambient, RdevWebhooks};
@@ -66,7 +66,7 @@ pub(crate) struct Front {
 pub(crate) fn front(
     system: &RdevWebhooks,
     store: &Store,
-    agents: &Arc<AgentRegistry>,
+    agents: &Agents,
     (workspaces, templates, ci): (&Arc<Workspaces>, &TemplateArgs, Option<Arc<dyn CiServer>>),
     secrets: Arc<dyn SecretSource>,
     limits: &LimitArgs,
@@ -76,8 +76,8 @@ pub(crate) fn front(
         Arc::clone(&store.commands),
         Arc::clone(&store.queue),
         Arc::clone(&store.projects),
-        Arc::clone(agents),
-        queue_limits(agents, limits),
+        Arc::clone(&agents.registry),
+        queue_limits(&agents.registry, limits),
         system.ambient().clone(),
     );
     let catalogue = match &templates.templates {
@@ -89,7 +89,7 @@ pub(crate) fn front(
         projects: Projects::new(
             Arc::clone(&store.projects),
             Arc::clone(&store.commands),
-            Arc::clone(agents),
+            Arc::clone(&agents.registry),
             Arc::clone(workspaces),
             system.ambient().clone(),
         ),
@@ -102,13 +102,8 @@ pub(crate) fn front(
             system.ambient().clone(),
         )
         .with_server(ci),
-        providers: Providers::new(Arc::clone(agents)),
-        templates: Templates::new(
-            Arc::new(catalogue),
-            Arc::new(LocalFiles),
-            Arc::clone(&store.projects),
-            Arc::clone(workspaces),
-        ),
+        providers: Providers::new(Arc::clone(&agents.registry)),
+        templates: Templates::new(Arc::new(catalogue), agents.files(), Arc::clone(&store.projects)),
         watches,
         api_keys: system.api_keys().clone(),
         idempotency: system.idempotency().clone(),

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use http::Method;
 use rdev_runner_testkit::{Cluster, ClusterOptions};
 use rdev_webhooks_testkit::{SeededEntropy, soak};
 use rdev_webhooks_tests::{Client, Process, binary};
@@ -172,4 +173,65 @@ async fn each_command_in_a_pod_ends_once_although_its_runner_never_comes_back() 
         let seed = SEED + round as u64;
         kill_often(seed, Runners::start(seed as u32).await).await;
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_template_is_written_into_the_pod_of_a_project() {
+    let place = InPods::start(11).await;
+    let client = place.client();
+    let workspace = workspace(&place.cluster);
+    client.post("/projects", &project(&place.cluster).to_string()).await.expect(201);
+    let apply = json!({
+        "template": "rust-service",
+        "variables": { "name": "billing", "rdev_url": "https://rdev.example" }
+    });
+    let render = json!({ "variables": apply["variables"], "project": "my-project" });
+    std::fs::write(workspace.join("CLAUDE.md"), "@AGENTS.md\n").unwrap();
+    std::fs::write(workspace.join("README.md"), "Mine.").unwrap();
+    let state = |answer: &Value, path: &str| {
+        let files = answer["files"].as_array().unwrap();
+        files.iter().find(|file| file["path"] == path).unwrap()["state"].clone()
+    };
+    let shown = client.post("/templates/rust-service/render", &render.to_string()).await.expect(200);
+    for (path, expected) in [("CLAUDE.md", "unchanged"), ("README.md", "changed"), ("src/main.rs", "new")] {
+        assert_eq!(state(&shown, path), expected, "{shown}");
+    }
+    let refused = client.post("/projects/my-project/apply-template", &apply.to_string()).await.expect(409);
+    assert_eq!(
+        (&refused["code"], std::fs::read_dir(&workspace).unwrap().count()),
+        (&json!("files_changed"), 2)
+    );
+    let overwriting = {
+        let mut apply = apply.clone();
+        apply["overwrite"] = json!(true);
+        apply
+    };
+    let applied =
+        client.post("/projects/my-project/apply-template", &overwriting.to_string()).await.expect(200);
+    assert_eq!(
+        (state(&applied, "README.md"), state(&applied, "src/main.rs")),
+        (json!("changed"), json!("new"))
+    );
+    let manifest = std::fs::read_to_string(workspace.join("Cargo.toml")).unwrap();
+    assert!(manifest.contains("name = \"billing\""), "{manifest}");
+    // A command in the pod finds them, and the demonstration agent writes there too.
+    let command = json!({ "type": "demo", "prompt": "/write NOTES.md Written in the pod." });
+    let id =
+        client.post("/projects/my-project/commands", &command.to_string()).await.expect(202)["id"].clone();
+    let path = format!("/commands/{}", id.as_str().unwrap());
+    client.until(&path, |command| command["status"] == "completed").await;
+    assert_eq!(std::fs::read_to_string(workspace.join("NOTES.md")).unwrap(), "Written in the pod.\n");
+
+    let missing = json!({ "workspace": { "selector": "app=none" } });
+    let patched =
+        client.request(Method::PATCH, "/projects/my-project", Some(&missing.to_string())).await.unwrap();
+    patched.expect(200);
+    for (path, body) in
+        [("/templates/rust-service/render", render), ("/projects/my-project/apply-template", apply)]
+    {
+        let refused = client.post(path, &body.to_string()).await.expect(502);
+        assert_eq!(refused["code"], "workspace_unreachable", "{refused}");
+        assert!(refused["detail"].as_str().unwrap().contains("matches app=none"), "{refused}");
+    }
+    place.stop().await;
 }

@@ -12,7 +12,7 @@ problem_codes! {
     PROJECT_IN_USE = "project_in_use", CONFLICT, "Project in use";
     /// The project of the command was deleted.
     PROJECT_DELETED = "project_deleted", CONFLICT, "Project deleted";
-    /// The project is archived, and takes no commands and runs no pipelines.
+    /// The project is archived: it takes no commands and no templates, and runs no pipelines.
     PROJECT_ARCHIVED = "project_archived", CONFLICT, "Project archived";
     /// The project is being deleted.
     PROJECT_DELETING = "project_deleting", CONFLICT, "Project being deleted";
@@ -42,6 +42,8 @@ problem_codes! {
     WORKSPACE_BUSY = "workspace_busy", CONFLICT, "Workspace busy";
     /// The workspace of the project cannot be read or written.
     WORKSPACE_UNUSABLE = "workspace_unusable", CONFLICT, "Workspace unusable";
+    /// The pod with the workspace of the project cannot be reached.
+    WORKSPACE_UNREACHABLE = "workspace_unreachable", BAD_GATEWAY, "Workspace unreachable";
     /// The template is invalid, or what it makes of the variables is.
     TEMPLATE_INVALID = "template_invalid", UNPROCESSABLE_ENTITY, "Template invalid";
 }

@@ -150,15 +150,15 @@ pub(crate) fn version_mismatch() -> Problem {
 }
 
 /// Returns the problem of an archived project that is to do something.
-fn archived(what: &str) -> Problem {
+pub(crate) fn archived(what: &str) -> Problem {
     let detail = format!("The project is archived. Update it with `\"archived\": false` to {what}.");
     Problem::new(codes::PROJECT_ARCHIVED, detail)
 }
 
-fn deleting() -> Problem {
+pub(crate) fn deleting() -> Problem {
     Problem::new(codes::PROJECT_DELETING, "The project is gone once its commands have ended.")
 }
 
-fn no_project() -> Problem {
+pub(crate) fn no_project() -> Problem {
     Problem::not_found("The project was not found.")
 }

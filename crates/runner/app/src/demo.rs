@@ -1,6 +1,5 @@
 //! The demonstration agent.
 
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -22,7 +21,7 @@ use tokio_util::sync::CancellationToken;
 /// |---|---|
 /// | `/wait 500ms` | waits |
 /// | `/tool NAME` | reports the call of a tool and its result |
-/// | `/write FILE TEXT` | writes the text into a file of a local workspace, where the permissions allow it |
+/// | `/write FILE TEXT` | writes the text into a file of the workspace, where the permissions allow it |
 /// | `/deny NAME` | reports the call of a tool that is not allowed |
 /// | `/fail TEXT` | ends the run as a failure |
 pub struct DemoAgent {
@@ -183,21 +182,15 @@ impl<'a> Run<'a> {
 
     /// Writes a line into a file of the workspace. Returns what it did, or why it could not.
     async fn write(&self, file: &str, text: &str) -> Result<String, String> {
-        let (Some(files), Workspace::Local { path }) = (self.files, self.workspace) else {
-            return Err("The workspace is no folder of this host.".to_owned());
+        let Some(files) = self.files else {
+            return Err("The agent has no workspace.".to_owned());
         };
         let file = file.parse().map_err(|error| format!("The path of the file {error}."))?;
-        let files = Arc::clone(files);
-        let folder = path.clone();
         let rendering = Rendering {
             files: vec![RenderedFile { path: file, content: format!("{text}\n") }],
             warnings: Vec::new(),
         };
-        let written = tokio::task::spawn_blocking(move || {
-            files.write(Path::new(folder.as_str()), Path::new(""), &rendering, true)
-        });
-        // The operation does not panic, and nothing aborts it.
-        let written = written.await.map_err(|error| error.to_string())?;
+        let written = files.write(self.workspace, &rendering, true).await;
         written.map(|_| "The file was written.".to_owned()).map_err(|error| error.to_string())
     }
 

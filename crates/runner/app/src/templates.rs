@@ -1,20 +1,20 @@
 //! Renders templates and writes them into the workspaces of projects.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use rdev_runner_domain::ports::{ProjectRepository, StoreError, TemplateCatalogue, WorkspaceFiles};
 use rdev_runner_domain::{
-    Access, FileState, FileSystemError, ProjectName, Rendering, Template, TemplateError, TemplateName,
-    VariableValue, Workspace,
+    Access, FileState, FileSystemError, Project, ProjectName, Rendering, Template, TemplateError,
+    TemplateName, VariableValue,
 };
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, SemaphorePermit};
 
-use crate::Workspaces;
+/// The number of templates that are read or rendered at once. Each may take some megabytes.
+const MAX_RENDERED: usize = 4;
 
-/// The number of templates that are read, rendered or written at once. Each may take some megabytes.
-const MAX_AT_ONCE: usize = 4;
+/// The number of workspaces that are compared or written at once. One in a pod may be waited for.
+const MAX_USED_WORKSPACES: usize = 16;
 
 /// Renders and writes templates. Cheap to clone.
 #[derive(Clone)]
@@ -22,8 +22,8 @@ pub struct Templates {
     catalogue: Arc<dyn TemplateCatalogue>,
     files: Arc<dyn WorkspaceFiles>,
     projects: Arc<dyn ProjectRepository>,
-    workspaces: Arc<Workspaces>,
     permits: Arc<Semaphore>,
+    workspace_permits: Arc<Semaphore>,
 }
 
 /// A rendered template, and what a workspace has in its place.
@@ -42,9 +42,12 @@ pub enum TemplatesError {
     /// The project does not exist, or the caller does not see it.
     #[error("the project was not found")]
     NoProject,
-    /// The workspace of the project is not on this host.
-    #[error("the workspace of the project is not a folder of this host")]
-    NotLocal,
+    /// The project is archived.
+    #[error("the project is archived")]
+    Archived,
+    /// The project is being deleted.
+    #[error("the project is being deleted")]
+    Deleting,
     /// The template was not rendered or not written.
     #[error(transparent)]
     Template(#[from] TemplateError),
@@ -60,9 +63,10 @@ impl Templates {
         catalogue: Arc<dyn TemplateCatalogue>,
         files: Arc<dyn WorkspaceFiles>,
         projects: Arc<dyn ProjectRepository>,
-        workspaces: Arc<Workspaces>,
     ) -> Self {
-        Self { catalogue, files, projects, workspaces, permits: Arc::new(Semaphore::new(MAX_AT_ONCE)) }
+        let permits = Arc::new(Semaphore::new(MAX_RENDERED));
+        let workspace_permits = Arc::new(Semaphore::new(MAX_USED_WORKSPACES));
+        Self { catalogue, files, projects, permits, workspace_permits }
     }
 
     /// Returns all valid templates, in the order of their names.
@@ -96,19 +100,19 @@ impl Templates {
         values: BTreeMap<String, VariableValue>,
         project: Option<&ProjectName>,
     ) -> Result<RenderedTemplate, TemplatesError> {
-        let place = match project {
-            Some(project) => Some(self.place(access, project).await?),
+        let workspace = match project {
+            Some(project) => Some(self.project(access, project).await?.settings().workspace.clone()),
             None => None,
         };
-        self.blocking(move |this| {
-            let rendering = this.catalogue.render(&name, values)?;
-            let states = match &place {
-                Some(Place { base, below }) => Some(this.files.states(base, below, &rendering)?),
-                None => None,
-            };
-            Ok(RenderedTemplate { rendering, states })
-        })
-        .await
+        let rendering = self.blocking(move |this| Ok(this.catalogue.render(&name, values)?)).await?;
+        let states = match &workspace {
+            Some(workspace) => {
+                let _permit = self.workspace_permit().await?;
+                Some(self.files.states(workspace, &rendering).await?)
+            }
+            None => None,
+        };
+        Ok(RenderedTemplate { rendering, states })
     }
 
     /// Renders a template and writes all its files into the workspace of a project, or none. Files that exist with
@@ -116,7 +120,8 @@ impl Templates {
     ///
     /// # Errors
     ///
-    /// Fails as [`Self::render`] does, and if files exist with other content or cannot be written.
+    /// Fails as [`Self::render`] does, if the project is archived or being deleted, and if files exist with other content
+    /// or cannot be written.
     pub async fn apply(
         &self,
         access: &Access,
@@ -125,26 +130,26 @@ impl Templates {
         values: BTreeMap<String, VariableValue>,
         overwrites: bool,
     ) -> Result<RenderedTemplate, TemplatesError> {
-        let Place { base, below } = self.place(access, project).await?;
-        self.blocking(move |this| {
-            let rendering = this.catalogue.render(&name, values)?;
-            let states = this.files.write(&base, &below, &rendering, overwrites)?;
-            Ok(RenderedTemplate { rendering, states: Some(states) })
-        })
-        .await
+        let project = self.project(access, project).await?;
+        if project.is_deleting {
+            return Err(TemplatesError::Deleting);
+        }
+        if project.settings().is_archived {
+            return Err(TemplatesError::Archived);
+        }
+        let rendering = self.blocking(move |this| Ok(this.catalogue.render(&name, values)?)).await?;
+        let _permit = self.workspace_permit().await?;
+        let states = self.files.write(&project.settings().workspace, &rendering, overwrites).await?;
+        Ok(RenderedTemplate { rendering, states: Some(states) })
     }
 
-    async fn place(&self, access: &Access, project: &ProjectName) -> Result<Place, TemplatesError> {
-        let project = self.projects.get(access, project).await?.ok_or(TemplatesError::NoProject)?;
-        let Workspace::Local { path } = &project.settings().workspace else {
-            return Err(TemplatesError::NotLocal);
-        };
-        let path = Path::new(path.as_str());
-        Ok(match path.strip_prefix(self.workspaces.root()) {
-            Ok(below) => Place { base: self.workspaces.root().to_owned(), below: below.to_owned() },
-            // An administrator named it, whatever links lead there.
-            Err(_) => Place { base: path.to_owned(), below: PathBuf::new() },
-        })
+    async fn project(&self, access: &Access, name: &ProjectName) -> Result<Project, TemplatesError> {
+        self.projects.get(access, name).await?.ok_or(TemplatesError::NoProject)
+    }
+
+    async fn workspace_permit(&self) -> Result<SemaphorePermit<'_>, TemplatesError> {
+        // The semaphore is never closed.
+        self.workspace_permits.acquire().await.map_err(|error| failed(&error))
     }
 
     /// Runs an operation on a thread that may block. It runs to its end even if its caller is gone.
@@ -153,10 +158,6 @@ impl Templates {
         operation: impl FnOnce(&Self) -> Result<T, TemplatesError> + Send + 'static,
     ) -> Result<T, TemplatesError> {
         let this = self.clone();
-        let failed = |error: &dyn std::fmt::Display| {
-            let error = FileSystemError { path: "the template".to_owned(), cause: error.to_string() };
-            TemplatesError::Template(TemplateError::FileSystem(error))
-        };
         // The semaphore is never closed.
         let permit = Arc::clone(&self.permits).acquire_owned().await.map_err(|error| failed(&error))?;
         let done = tokio::task::spawn_blocking(move || {
@@ -169,8 +170,7 @@ impl Templates {
     }
 }
 
-/// Where a workspace is: no part of `below` may be a symbolic link.
-struct Place {
-    base: PathBuf,
-    below: PathBuf,
+fn failed(error: &dyn std::fmt::Display) -> TemplatesError {
+    let error = FileSystemError { path: "the template".to_owned(), cause: error.to_string() };
+    TemplatesError::Template(TemplateError::FileSystem(error))
 }

@@ -97,7 +97,7 @@ pub use template::{
     MAX_VARIABLES, Template, TemplateDefinitionError, TemplateName, TemplateNameError, TemplateVariable,
     VariableFault, VariableName, VariableNameError, VariableValue, VariableValues,
 };
-pub use template_error::{BlockedPath, FileSystemError, TemplateError, TemplateFault};
+pub use template_error::{BlockedPath, FileSystemError, Obstacle, TemplateError, TemplateFault};
 pub use template_files::{
     FilePath, FilePathError, FileState, MAX_PATH_SEGMENTS, RenderedFile, Rendering, is_file_name,
 };

@@ -2,10 +2,11 @@
 
 use std::fmt;
 
+use crate::macros::named;
 use crate::{FilePath, VariableFault};
 
 /// The reason why a template was not rendered or not written. Nothing was written, unless it is
-/// [`Self::NotRolledBack`].
+/// [`Self::NotRolledBack`] or [`Self::Unfinished`].
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum TemplateError {
@@ -27,6 +28,13 @@ pub enum TemplateError {
     /// Another template is being written to the workspace.
     #[error("another template is being written to the workspace")]
     Busy,
+    /// The workspace is in a place that cannot be reached. Nothing was written.
+    #[error("the workspace cannot be reached: {0}")]
+    Unreachable(String),
+    /// The connection to the workspace was lost while the files were written. All were, or none; a repetition
+    /// finds out.
+    #[error("all files were written or none; write them again to be sure: {0}")]
+    Unfinished(String),
     /// The file system failed. Nothing was written, or it was removed again.
     #[error("{0}")]
     FileSystem(FileSystemError),
@@ -54,12 +62,24 @@ pub struct TemplateFault {
 
 /// A path that cannot be written.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{path} {reason}")]
+#[error("{path} {}", .obstacle.as_str())]
 pub struct BlockedPath {
     /// The path, of the file or of a folder on the way to it, within the workspace.
     pub path: String,
-    /// What it is: `is a symbolic link`.
-    pub reason: &'static str,
+    /// What is there.
+    pub obstacle: Obstacle,
+}
+
+named! {
+    /// What is in the way of a file.
+    Obstacle {
+        /// A symbolic link.
+        SymbolicLink = "is a symbolic link",
+        /// Something other than a folder, on the way to the file.
+        NoFolder = "is no folder",
+        /// Something other than a file, in its place.
+        NoFile = "is no file",
+    }
 }
 
 /// A failure of the file system.

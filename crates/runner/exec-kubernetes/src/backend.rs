@@ -131,7 +131,18 @@ impl KubernetesBackend {
 
     /// Sends a request to a pod until it has an answer. A request that is repeated takes effect once.
     pub(crate) async fn ask(&self, pod: &Pod, call: &Call, body: &[u8]) -> Result<Answered, PodError> {
-        let mut retries = Retries::new(self.settings.patience);
+        self.ask_within(self.settings.patience, pod, call, body).await
+    }
+
+    /// Sends a request as [`Self::ask`] does, and tries it again for so long.
+    pub(crate) async fn ask_within(
+        &self,
+        patience: Duration,
+        pod: &Pod,
+        call: &Call,
+        body: &[u8],
+    ) -> Result<Answered, PodError> {
+        let mut retries = Retries::new(patience);
         loop {
             match self.ask_once(pod, call, body).await {
                 Err(error) if error.is_passing() && retries.wait(&error).await => {}
@@ -169,7 +180,12 @@ impl KubernetesBackend {
 
     /// Returns the pod of a workspace.
     pub(crate) async fn pod(&self, place: &PodWorkspace) -> Result<Pod, PodError> {
-        let mut retries = Retries::new(self.settings.patience);
+        self.pod_within(self.settings.patience, place).await
+    }
+
+    /// Returns the pod of a workspace as [`Self::pod`] does, and looks for it again for so long.
+    pub(crate) async fn pod_within(&self, patience: Duration, place: &PodWorkspace) -> Result<Pod, PodError> {
+        let mut retries = Retries::new(patience);
         loop {
             match self.cluster.find(place).await {
                 Err(error @ PodError::ConnectionLost(_)) if retries.wait(&error).await => {}

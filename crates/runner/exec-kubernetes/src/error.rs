@@ -9,8 +9,8 @@ use rdev_runner_domain::ports::ExecError;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum PodError {
-    /// The runner has no cluster.
-    #[error("the runner has no Kubernetes cluster: {0}; name one by --kubeconfig or KUBECONFIG")]
+    /// The process has no cluster.
+    #[error("no Kubernetes cluster is configured: {0}; name one by --kubeconfig or KUBECONFIG")]
     NoCluster(String),
     /// No pod has the labels.
     #[error("no pod of the namespace {namespace} matches {selector}")]
@@ -20,10 +20,10 @@ pub enum PodError {
         /// The selector.
         selector: String,
     },
-    /// The cluster refuses the runner's credentials.
-    #[error("the cluster does not accept the runner's credentials: {0}")]
+    /// The cluster refuses the credentials.
+    #[error("the cluster does not accept the credentials of this process: {0}")]
     Unauthorized(String),
-    /// The runner may not do this.
+    /// The process may not do this.
     #[error("the cluster forbids it: {0}")]
     Forbidden(String),
     /// The cluster refuses the request.

@@ -1,6 +1,6 @@
 //! Runs of agents in pods of a Kubernetes cluster: [`KubernetesBackend`], the port
 //! [`ExecBackend`](rdev_runner_domain::ports::ExecBackend) over the supervisor of
-//! [`rdev_runner_exec_local`] in the pod; and [`PodVersionControl`], the version control of the workspaces there.
+//! [`rdev_runner_exec_local`] in the pod; [`PodVersionControl`], the version control of the workspaces there; and [`PodFiles`], their files.
 //!
 //! # One connection to each pod
 //!
@@ -32,6 +32,7 @@ mod backend;
 mod cluster;
 mod connect;
 mod error;
+mod files;
 mod git;
 mod link;
 mod places;
@@ -39,4 +40,5 @@ mod retries;
 
 pub use backend::{KubernetesBackend, KubernetesSettings};
 pub use error::PodError;
+pub use files::PodFiles;
 pub use git::PodVersionControl;

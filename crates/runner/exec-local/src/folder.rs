@@ -128,23 +128,12 @@ impl RunFolder {
         self.read_output(stream, length.saturating_sub(most as u64), most)
     }
 
-    /// Writes a document, so that a reader finds all of it or nothing.
     pub(crate) fn write(&self, name: &str, document: &impl Serialize) -> io::Result<()> {
-        let unfinished = self.0.join(format!("{name}.new"));
-        let mut file =
-            OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&unfinished)?;
-        file.write_all(&serde_json::to_vec(document)?)?;
-        file.sync_all()?;
-        std::fs::rename(unfinished, self.0.join(name))
+        write_document(&self.0, name, document)
     }
 
-    /// Returns a document, if it is there.
     pub(crate) fn read<T: DeserializeOwned>(&self, name: &str) -> io::Result<Option<T>> {
-        match std::fs::read(self.0.join(name)) {
-            Ok(document) => Ok(Some(serde_json::from_slice(&document)?)),
-            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(error),
-        }
+        read_document(&self.0, name)
     }
 
     fn output(&self, stream: OutputStream) -> PathBuf {
@@ -152,6 +141,25 @@ impl RunFolder {
             OutputStream::Stdout => "stdout",
             OutputStream::Stderr => "stderr",
         })
+    }
+}
+
+/// Writes a document into a folder, so that a reader finds all of it or nothing.
+pub(crate) fn write_document(folder: &Path, name: &str, document: &impl Serialize) -> io::Result<()> {
+    let unfinished = folder.join(format!("{name}.new"));
+    let mut file =
+        OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&unfinished)?;
+    file.write_all(&serde_json::to_vec(document)?)?;
+    file.sync_all()?;
+    std::fs::rename(unfinished, folder.join(name))
+}
+
+/// Returns a document of a folder, if it is there.
+pub(crate) fn read_document<T: DeserializeOwned>(folder: &Path, name: &str) -> io::Result<Option<T>> {
+    match std::fs::read(folder.join(name)) {
+        Ok(document) => Ok(Some(serde_json::from_slice(&document)?)),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
     }
 }
 

@@ -22,7 +22,8 @@
 //! | `exit.json` | how the program ended; there once nothing of the run is left |
 //!
 //! [`LocalGit`] adds `worktrees`, with the worktrees of runs and their records, and `git`, with what one operation
-//! needs; `worktrees.lock` and `git.lock` are for processes that share the folder.
+//! needs; `worktrees.lock` and `git.lock` are for processes that share the folder. [`remote`] adds `files.json`, with the
+//! last writes to workspaces, and `files.lock`.
 //!
 //! # Nothing is left
 //!

@@ -1,6 +1,5 @@
 //! Templates of projects: [`Catalogue`] is the port
-//! [`TemplateCatalogue`](rdev_runner_domain::ports::TemplateCatalogue), and [`LocalFiles`] the port
-//! [`WorkspaceFiles`](rdev_runner_domain::ports::WorkspaceFiles).
+//! [`TemplateCatalogue`](rdev_runner_domain::ports::TemplateCatalogue).
 //!
 //! # The folder of a template
 //!
@@ -15,10 +14,8 @@
 mod catalogue;
 mod fault;
 mod filters;
-mod folder;
 mod language;
 mod limits;
-mod local;
 mod manifest;
 mod own;
 mod pipeline;
@@ -28,4 +25,3 @@ mod shipped;
 mod source;
 
 pub use catalogue::Catalogue;
-pub use local::LocalFiles;

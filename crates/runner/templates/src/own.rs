@@ -3,11 +3,11 @@
 use std::path::Path;
 
 use rdev_runner_domain::{FileSystemError, MAX_PATH_SEGMENTS, TemplateError, TemplateName, is_file_name};
+use rdev_runner_files::Folder;
 use rustix::fs::FileType;
 use rustix::io::Errno;
 
 use crate::fault::invalid;
-use crate::folder::Folder;
 use crate::limits::{MAX_FILE_BYTES, MAX_FILES, MAX_MANIFEST_BYTES, MAX_TEMPLATES, MAX_TOTAL_BYTES};
 use crate::manifest::MANIFEST;
 use crate::source::{Source, SourceFile};

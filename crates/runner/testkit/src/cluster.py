@@ -9,7 +9,7 @@ names are special: `pending` does not run, `forbidden` allows no exec, `shellles
 `bin`. The namespace `forbidden` allows nothing.
 
 It prints `listening on PORT`. Then it obeys lines of its input and answers `done`: `drop` breaks all connections, `refuse`
-and `accept` say whether new ones are broken at once, `delete NAME` and `replace NAME` end all processes of a pod, and `end` those of all pods. With
+and `accept` say whether new ones are broken at once, `kill NAME`, `delete NAME` and `replace NAME` end all processes of a pod, and `end` those of all pods. With
 --drop-seed each connection of an exec breaks at random. DIR/requests.log has a line for each request.
 """
 
@@ -104,6 +104,8 @@ class Cluster:
             with self.lock:
                 for connection in self.connections:
                     sever(connection)
+        if verb == "kill":
+            self.pods[name].kill()
         if verb in ("delete", "replace"):
             with self.lock:
                 pod = self.pods.pop(name)

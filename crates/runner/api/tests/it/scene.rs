@@ -26,7 +26,8 @@ use rdev_runner_domain::{
     Access, AgentEventKind, AgentProvider, AgentResult, AgentRun, Capabilities, ClaimRequest, CommandId,
     LeaseState, LeasedCommand, Outcome, Progress, QueueLimits, RunReport, Timestamp, Usage,
 };
-use rdev_runner_templates::{Catalogue, LocalFiles};
+use rdev_runner_files::LocalFiles;
+use rdev_runner_templates::Catalogue;
 use rdev_runner_testkit::{ManualClock, MemoryStore, ScriptedCi};
 use rdev_webhooks_testkit::SeededEntropy;
 use secrecy::ExposeSecret;
@@ -164,7 +165,7 @@ impl Scene {
                 store.clone(),
                 store.clone(),
                 registry.clone(),
-                workspaces.clone(),
+                workspaces,
                 ambient.clone(),
             ),
             commands: Commands::new(
@@ -180,7 +181,7 @@ impl Scene {
             pipelines: Pipelines::new(store.clone(), store.clone(), store.clone(), ambient.clone())
                 .with_server(Some(ci.clone())),
             providers: Providers::new(registry.clone()),
-            templates: Templates::new(catalogue, Arc::new(LocalFiles), store.clone(), workspaces),
+            templates: Templates::new(catalogue, Arc::new(LocalFiles::new(root.clone())), store.clone()),
             watches: watches.clone(),
             api_keys: api_keys.clone(),
             idempotency: Idempotency::new(keys, ambient),

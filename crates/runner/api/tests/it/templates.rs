@@ -153,6 +153,22 @@ async fn every_fault_of_the_values_is_at_its_pointer() {
 }
 
 #[tokio::test]
+async fn an_archived_project_takes_no_template() {
+    let scene = Scene::with_project().await;
+    let archived = |is_archived: bool| json!({ "archived": is_archived });
+    let patch = async |body: Value| scene.json("PATCH", "/projects/my-project", body).await.expect(200);
+    patch(archived(true)).await;
+    let body = json!({ "template": "rust-service", "variables": values() });
+    let refused = scene.post(APPLY, &body).await.refused(409, "project_archived");
+    assert!(refused.member("detail").contains("to write templates into its workspace"));
+    assert_eq!(fs::read_dir(scene.root.join("my-project")).unwrap().count(), 0);
+    // A look is allowed.
+    scene.post(RENDER, json!({ "variables": values(), "project": "my-project" })).await.expect(200);
+    patch(archived(false)).await;
+    scene.post(APPLY, &body).await.expect(200);
+}
+
+#[tokio::test]
 async fn a_template_of_the_folder_is_checked() {
     let scene = Scene::with_project().await;
     let own = scene.templates.join("own");

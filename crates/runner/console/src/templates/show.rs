@@ -121,7 +121,8 @@ fn note(error: TemplatesError, faults: &mut FormFaults) -> Result<Option<String>
             found.iter().for_each(|fault| faults.at(&variables::field(&fault.name), &fault.reason));
         }
         TemplatesError::NoProject => faults.at("project", "is none of the projects that you see"),
-        TemplatesError::NotLocal => faults.at("project", "has no workspace on this host"),
+        TemplatesError::Archived => faults.at("project", "is archived"),
+        TemplatesError::Deleting => faults.at("project", "is being deleted"),
         TemplatesError::Template(error) => return Ok(Some(failure::sentence(&error.to_string()))),
         other => return Err(failure::of_template(other)),
     }

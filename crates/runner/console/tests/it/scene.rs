@@ -17,7 +17,8 @@ use rdev_runner_domain::{
     AgentEventKind, AgentProvider, AgentResult, AgentRun, Capabilities, ClaimRequest, CommandId, LeaseState,
     LeasedCommand, Outcome, Progress, QueueLimits, RunReport, Timestamp, Usage,
 };
-use rdev_runner_templates::{Catalogue, LocalFiles};
+use rdev_runner_files::LocalFiles;
+use rdev_runner_templates::Catalogue;
 use rdev_runner_testkit::{ManualClock, MemoryStore};
 use rdev_webhooks::access::{Ids, NewApiKey};
 use rdev_webhooks::console::{ConsoleOptions, Router};
@@ -112,9 +113,8 @@ impl Scene {
             providers: Providers::new(registry),
             templates: Templates::new(
                 Arc::new(Catalogue::shipped()),
-                Arc::new(LocalFiles),
+                Arc::new(LocalFiles::new(workspaces.root().to_owned())),
                 store.clone(),
-                workspaces.clone(),
             ),
             watches,
             api_keys: system.api_keys().clone(),

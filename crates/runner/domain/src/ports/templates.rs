@@ -1,7 +1,8 @@
 use std::collections::BTreeMap;
-use std::path::Path;
 
-use crate::{FileState, Rendering, Template, TemplateError, TemplateName, VariableValue};
+use async_trait::async_trait;
+
+use crate::{FileState, Rendering, Template, TemplateError, TemplateName, VariableValue, Workspace};
 
 /// The templates of projects. All methods block: they read files and compute.
 ///
@@ -38,21 +39,21 @@ pub trait TemplateCatalogue: Send + Sync + 'static {
     ) -> Result<Rendering, TemplateError>;
 }
 
-/// The files of a local workspace, as templates need them. All methods block.
+/// The files of workspaces, as templates need them.
 ///
-/// A workspace is `below` `base`: no part of `below` may be a symbolic link. The numbered requirements name tests of
-/// `rdev-runner-templates`.
+/// The numbered requirements name tests of `rdev-runner-files`.
+#[async_trait]
 pub trait WorkspaceFiles: Send + Sync + 'static {
-    /// Returns what the workspace has at the path of each file, in their order. A workspace that does not exist has
-    /// nothing.
+    /// Returns what the workspace has at the path of each file, in their order.
     ///
     /// # Errors
     ///
-    /// Fails if something other than a file is in the way.
-    fn states(&self, base: &Path, below: &Path, files: &Rendering) -> Result<Vec<FileState>, TemplateError>;
+    /// Fails if something other than a file is in the way, or if the workspace cannot be read.
+    async fn states(&self, workspace: &Workspace, files: &Rendering)
+    -> Result<Vec<FileState>, TemplateError>;
 
-    /// Writes the files that the workspace does not have yet, and, if `overwrites`, those that have other content. Creates
-    /// the workspace if it does not exist. Returns what the workspace had at the path of each, in their order.
+    /// Writes the files that the workspace does not have yet, and, if `overwrites`, those that have other content. Returns
+    /// what the workspace had at the path of each, in their order. Runs to its end even if the future is dropped.
     ///
     /// 1. MUST write all files or none. (`a_failure_leaves_the_workspace_as_it_was`)
     /// 2. MUST NOT write over a file with other content unless `overwrites`. (`a_changed_file_is_never_overwritten_unasked`)
@@ -61,11 +62,10 @@ pub trait WorkspaceFiles: Send + Sync + 'static {
     ///
     /// # Errors
     ///
-    /// Fails if a file has other content, something other than a file is in the way, or the file system fails.
-    fn write(
+    /// Fails if a file has other content, something other than a file is in the way, or the workspace cannot be written.
+    async fn write(
         &self,
-        base: &Path,
-        below: &Path,
+        workspace: &Workspace,
         files: &Rendering,
         overwrites: bool,
     ) -> Result<Vec<FileState>, TemplateError>;

@@ -9,6 +9,7 @@
 
 mod connections;
 mod errors;
+mod files;
 mod git;
 mod manifests;
 mod pods;

@@ -8,6 +8,7 @@ use rdev_runner_domain::{ExecSpec, ExecState, OutputStream, RunName, Workspace, 
 use secrecy::ExposeSecret;
 use serde::{Deserialize, Serialize};
 
+use super::files::FilesCall;
 use super::git::{GitAnswer, GitCall};
 use crate::exit::Exit;
 
@@ -103,6 +104,22 @@ pub enum Call {
     Git {
         git: GitCall,
     },
+    /// An operation on the files of a workspace.
+    Files {
+        files: FilesCall,
+    },
+}
+
+impl Call {
+    /// Returns whether it ends with the connection. Any other operation must not stop halfway.
+    pub(super) const fn is_wait(&self) -> bool {
+        match self {
+            Self::Status { .. } | Self::Follow { .. } | Self::Receive { .. } | Self::Send { .. } => true,
+            Self::Git { git } => git.is_read(),
+            Self::Files { files } => files.is_read(),
+            _ => false,
+        }
+    }
 }
 
 /// The answer to a request.
@@ -131,6 +148,8 @@ pub enum Answer {
     Sent(u64),
     /// The answer of the version control.
     Git(GitAnswer),
+    /// The body has a [`FilesAnswer`](super::FilesAnswer).
+    Files,
     /// The operation failed.
     Failed(Failure),
 }

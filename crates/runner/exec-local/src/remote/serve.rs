@@ -16,14 +16,16 @@ use tokio::sync::mpsc;
 use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::timeout;
 
+use super::files::decode;
 use super::message::{Answer, Call, Failure, Request, Response, StartForm};
+use super::written::Files;
 use super::{frame, relay, repetition};
 use crate::backend::{LocalBackend, LocalSettings};
 use crate::git::LocalGit;
 use crate::spec::SupervisorCommand;
 
 /// The line by which a supervisor says that it reads requests. Its number is the version of the protocol.
-pub const HANDSHAKE: &str = "rdev-supervise 3";
+pub const HANDSHAKE: &str = "rdev-supervise 4";
 
 /// How long either side may say nothing before the other one gives up the connection.
 pub const SILENCE_LIMIT: Duration = Duration::from_secs(30);
@@ -51,8 +53,9 @@ pub fn serve(root: &Path) -> io::Result<()> {
         path: path.clone(),
         agent_home: None,
     });
-    let backend = Arc::new(backend.map_err(io::Error::other)?.with_relays());
-    let git = Arc::new(LocalGit::share(root, root, path)?);
+    let backend = backend.map_err(io::Error::other)?.with_relays();
+    let git = LocalGit::share(root, root, path)?;
+    let host = Arc::new(Host { backend, git, files: Files::new(root) });
     say(HANDSHAKE)?;
     // The streams are read and written by threads, because they may be anything. Both end with the process.
     let (arrived, requests) = mpsc::channel(MAX_WAITING);
@@ -74,9 +77,8 @@ pub fn serve(root: &Path) -> io::Result<()> {
         }
     });
     let runtime = Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
-    runtime.block_on(
-        Server { backend, git, answers, waiting: JoinSet::new(), acting: JoinSet::new() }.run(requests),
-    );
+    let server = Server { host, answers, waiting: JoinSet::new(), acting: JoinSet::new() };
+    runtime.block_on(server.run(requests));
     runtime.shutdown_background();
     // A client that is gone may leave its end open, without reading.
     drop(writer);
@@ -106,9 +108,15 @@ fn say(line: &str) -> io::Result<()> {
     stdout.flush()
 }
 
+/// What a runner elsewhere uses here.
+struct Host {
+    backend: LocalBackend,
+    git: LocalGit,
+    files: Files,
+}
+
 struct Server {
-    backend: Arc<LocalBackend>,
-    git: Arc<LocalGit>,
+    host: Arc<Host>,
     answers: mpsc::Sender<Vec<u8>>,
     /// The operations that end with the connection.
     waiting: JoinSet<()>,
@@ -130,23 +138,22 @@ impl Server {
                 }
                 _ => {}
             }
-            let (backend, git) = (Arc::clone(&self.backend), Arc::clone(&self.git));
+            let host = Arc::clone(&self.host);
             let answers = self.answers.clone();
-            let waits = match &call {
-                Call::Status { .. } | Call::Follow { .. } | Call::Receive { .. } | Call::Send { .. } => true,
-                Call::Git { git } => git.is_read(),
-                _ => false,
-            };
-            let tasks = if waits { &mut self.waiting } else { &mut self.acting };
+            // A write to a workspace is whole, also if no one waits for the answer.
+            let can_be_cancelled = !matches!(&call, Call::Files { .. });
+            let tasks = if call.is_wait() { &mut self.waiting } else { &mut self.acting };
             let task = tasks.spawn(async move {
-                let (answer, output) = answer(&backend, &git, call, body).await;
+                let (answer, output) = answer(&host, call, body).await;
                 let response = frame::encode(&Response { id, answer }, &output);
                 // The client may be gone.
                 if let Ok(response) = response {
                     let _ = answers.send(response).await;
                 }
             });
-            running.insert(id, task);
+            if can_be_cancelled {
+                running.insert(id, task);
+            }
         }
         self.waiting.abort_all();
         let _ =
@@ -155,16 +162,15 @@ impl Server {
 }
 
 /// Carries out a request. Returns the answer and its body.
-async fn answer(backend: &LocalBackend, git: &LocalGit, call: Call, body: Vec<u8>) -> (Answer, Vec<u8>) {
-    match carry_out(backend, git, call, body).await {
+async fn answer(host: &Host, call: Call, body: Vec<u8>) -> (Answer, Vec<u8>) {
+    match carry_out(host, call, body).await {
         Ok(answer) => answer,
         Err(failure) => (Answer::Failed(failure), Vec::new()),
     }
 }
 
 async fn carry_out(
-    backend: &LocalBackend,
-    git: &LocalGit,
+    Host { backend, git, files }: &Host,
     call: Call,
     body: Vec<u8>,
 ) -> Result<(Answer, Vec<u8>), Failure> {
@@ -218,6 +224,11 @@ async fn carry_out(
         Call::Git { git: call } => {
             let (answer, body) = call.carry_out(git).await?;
             Ok((Answer::Git(answer), body))
+        }
+        Call::Files { files: call } => {
+            let form = files.carry_out(call, decode(&body).map_err(Failure::Other)?).await;
+            let form = serde_json::to_vec(&form).map_err(|error| Failure::Other(error.to_string()))?;
+            Ok((Answer::Files, form))
         }
     }
 }

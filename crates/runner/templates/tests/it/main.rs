@@ -1,4 +1,4 @@
-//! Templates from the outside: hostile ones, the shipped ones, and writing into a workspace.
+//! Templates from the outside: hostile ones, and the shipped ones.
 
 #![allow(
     clippy::expect_used,
@@ -9,9 +9,6 @@
 )]
 
 mod hostile;
-mod interrupted;
 mod pipelines;
-mod races;
 mod scene;
 mod shipped;
-mod writing;

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use rdev_runner_domain::ports::{TemplateCatalogue, WorkspaceFiles};
-use rdev_runner_domain::{FileState, RenderedFile, Rendering, TemplateError, VariableValue};
-use rdev_runner_templates::{Catalogue, LocalFiles};
+use rdev_runner_domain::ports::TemplateCatalogue;
+use rdev_runner_domain::{FileState, Rendering, TemplateError, VariableValue};
+use rdev_runner_templates::Catalogue;
 use tempfile::TempDir;
 
 /// A manifest with a variable of each type; `name` has no default.
@@ -87,14 +87,6 @@ impl Scene {
         self.folder.path().join("templates/own")
     }
 
-    pub(crate) fn base(&self) -> PathBuf {
-        self.folder.path().join("workspaces")
-    }
-
-    pub(crate) fn workspace(&self) -> PathBuf {
-        self.base().join("project")
-    }
-
     pub(crate) fn neighbour(&self) -> PathBuf {
         self.folder.path().join("neighbour")
     }
@@ -108,11 +100,12 @@ impl Scene {
     }
 
     pub(crate) fn write(&self, files: &Rendering, overwrites: bool) -> Result<Vec<FileState>, TemplateError> {
-        LocalFiles.write(&self.base(), Path::new("project"), files, overwrites)
-    }
-
-    pub(crate) fn states(&self, files: &Rendering) -> Result<Vec<FileState>, TemplateError> {
-        LocalFiles.states(&self.base(), Path::new("project"), files)
+        rdev_runner_files::write(
+            &self.folder.path().join("workspaces"),
+            Path::new("project"),
+            files,
+            overwrites,
+        )
     }
 
     /// Returns everything in the workspaces and in the neighbour: each path, and what is there.
@@ -151,13 +144,4 @@ pub(crate) fn text(text: &str) -> VariableValue {
 pub(crate) fn values<const N: usize>(others: [(&str, VariableValue); N]) -> BTreeMap<String, VariableValue> {
     let others = others.map(|(name, value)| (name.to_owned(), value));
     BTreeMap::from([("name".to_owned(), text("billing"))]).into_iter().chain(others).collect()
-}
-
-/// Returns rendered files with these paths and contents.
-pub(crate) fn rendering(files: &[(&str, &str)]) -> Rendering {
-    let file = |(path, content): &(&str, &str)| RenderedFile {
-        path: path.parse().unwrap(),
-        content: (*content).to_owned(),
-    };
-    Rendering { files: files.iter().map(file).collect(), warnings: Vec::new() }
 }

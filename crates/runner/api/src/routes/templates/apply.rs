@@ -38,7 +38,8 @@ rdev_http::members! {
     request_body = ApplyBody,
     responses((status = 200, description = "The files were written.", body = AppliedTemplateView)),
     extensions(("x-problems" = json!([
-        "template_invalid", "files_changed", "files_blocked", "workspace_busy", "workspace_unusable"
+        "project_archived", "project_deleting", "template_invalid", "files_changed", "files_blocked", "workspace_busy",
+        "workspace_unusable", "workspace_unreachable"
     ])))
 )]
 pub(crate) async fn apply(

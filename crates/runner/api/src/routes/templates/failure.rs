@@ -6,16 +6,14 @@ use rdev_runner_app::TemplatesError;
 use rdev_runner_domain::TemplateError;
 
 use crate::codes;
-use crate::failure::Failure;
+use crate::failure::{Failure, archived, deleting, no_project};
 
 impl From<TemplatesError> for Failure {
     fn from(error: TemplatesError) -> Self {
         match error {
-            TemplatesError::NoProject => Problem::not_found("The project was not found.").into(),
-            TemplatesError::NotLocal => {
-                let detail = "The workspace of the project is not a folder of the server's host.";
-                Problem::new(codes::WORKSPACE_UNUSABLE, detail).into()
-            }
+            TemplatesError::NoProject => no_project().into(),
+            TemplatesError::Archived => archived("write templates into its workspace").into(),
+            TemplatesError::Deleting => deleting().into(),
             TemplatesError::Template(error) => problem(error),
             TemplatesError::Store(error) => error.into(),
             other => Problem::internal().caused_by(other).into(),
@@ -43,6 +41,9 @@ fn problem(error: TemplateError) -> Failure {
         TemplateError::Busy => {
             let detail = "Another template is being written to the workspace. Try again in a moment.";
             Problem::new(codes::WORKSPACE_BUSY, detail).into()
+        }
+        TemplateError::Unreachable(_) | TemplateError::Unfinished(_) => {
+            Problem::new(codes::WORKSPACE_UNREACHABLE, detail).into()
         }
         _ => Problem::new(codes::WORKSPACE_UNUSABLE, detail).into(),
     }

@@ -36,7 +36,7 @@ rdev_http::members! {
     params(("name" = types::TemplateName, Path)),
     request_body = RenderBody,
     responses((status = 200, description = "The template was rendered.", body = RenderedTemplateView)),
-    extensions(("x-problems" = json!(["template_invalid", "files_blocked", "workspace_unusable"])))
+    extensions(("x-problems" = json!(["template_invalid", "files_blocked", "workspace_unusable", "workspace_unreachable"])))
 )]
 pub(crate) async fn render(
     State(services): State<Services>,

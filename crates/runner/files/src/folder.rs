@@ -13,28 +13,37 @@ use rustix::path::Arg;
 
 /// An open folder. Its operations take one name, never a path.
 #[derive(Debug)]
-pub(crate) struct Folder(OwnedFd);
+pub struct Folder(OwnedFd);
 
 /// What a folder has under a name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Entry {
-    pub(crate) kind: FileType,
-    pub(crate) bytes: u64,
-    pub(crate) identity: Identity,
+pub struct Entry {
+    /// The kind of file.
+    pub kind: FileType,
+    /// Its size.
+    pub bytes: u64,
+    /// Its identity.
+    pub identity: Identity,
 }
 
 /// The identity of a file on its host, which a rename does not change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Identity {
-    pub(crate) device: u64,
-    pub(crate) inode: u64,
+pub struct Identity {
+    /// The number of the device.
+    pub device: u64,
+    /// The number of the file on the device.
+    pub inode: u64,
 }
 
 const FOLDER: OFlags = OFlags::DIRECTORY.union(OFlags::CLOEXEC).union(OFlags::RDONLY);
 
 impl Folder {
     /// Opens a folder by its path, which may lead through symbolic links.
-    pub(crate) fn open(path: &Path) -> Result<Self> {
+    ///
+    /// # Errors
+    ///
+    /// Fails if it is no folder or cannot be read.
+    pub fn open(path: &Path) -> Result<Self> {
         fs::open(path, FOLDER, Mode::empty()).map(Self)
     }
 
@@ -63,7 +72,12 @@ impl Folder {
         Ok(folder)
     }
 
-    pub(crate) fn folder(&self, name: &str) -> Result<Self> {
+    /// Opens a folder in this one.
+    ///
+    /// # Errors
+    ///
+    /// Fails if it is no folder or cannot be read.
+    pub fn folder(&self, name: &str) -> Result<Self> {
         fs::openat(&self.0, name, FOLDER | OFlags::NOFOLLOW, Mode::empty()).map(Self)
     }
 
@@ -76,7 +90,12 @@ impl Folder {
         fs::mkdirat(&self.0, name, Mode::from_raw_mode(mode))
     }
 
-    pub(crate) fn entry(&self, name: &str) -> Result<Option<Entry>> {
+    /// Returns what the folder has under a name.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the folder cannot be searched.
+    pub fn entry(&self, name: &str) -> Result<Option<Entry>> {
         match fs::statat(&self.0, name, AtFlags::SYMLINK_NOFOLLOW) {
             Ok(found) => Ok(Some(entry(&found))),
             Err(Errno::NOENT) => Ok(None),
@@ -85,7 +104,11 @@ impl Folder {
     }
 
     /// Reads a file of at most `max_bytes`; `None` if it is longer or no regular file.
-    pub(crate) fn read(&self, name: &str, max_bytes: u64) -> std::io::Result<Option<Vec<u8>>> {
+    ///
+    /// # Errors
+    ///
+    /// Fails if it cannot be read.
+    pub fn read(&self, name: &str, max_bytes: u64) -> std::io::Result<Option<Vec<u8>>> {
         // A FIFO that takes the file's place must not block the open.
         let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
         let file = File::from(fs::openat(&self.0, name, flags, Mode::empty())?);
@@ -126,7 +149,11 @@ impl Folder {
     }
 
     /// Returns the names in the folder, at most `max` and one more.
-    pub(crate) fn names(&self, max: usize) -> Result<Vec<OsString>> {
+    ///
+    /// # Errors
+    ///
+    /// Fails if the folder cannot be read.
+    pub fn names(&self, max: usize) -> Result<Vec<OsString>> {
         let mut names = Vec::new();
         for entry in Dir::read_from(&self.0)? {
             let name = entry?.file_name().to_bytes().to_vec();

@@ -7,13 +7,11 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use rdev_runner_domain::Rendering;
-use rdev_runner_domain::ports::WorkspaceFiles;
-use rdev_runner_templates::LocalFiles;
 
 use crate::scene::{Scene, rendering};
 
 /// Names the workspaces for [`writes_until_it_is_killed`].
-const BASE: &str = "RDEV_TEST_TEMPLATES_BASE";
+const BASE: &str = "RDEV_TEST_FILES_BASE";
 
 const KILLS: usize = 12;
 
@@ -60,7 +58,7 @@ fn a_kill_leaves_all_files_or_none() {
 fn writes_until_it_is_killed() {
     let base = std::env::var(BASE).unwrap();
     for content in ["first", "second"].iter().cycle() {
-        LocalFiles.write(Path::new(&base), Path::new("project"), &version(content), true).unwrap();
+        rdev_runner_files::write(Path::new(&base), Path::new("project"), &version(content), true).unwrap();
         println!("written");
     }
 }

@@ -4,38 +4,38 @@ use rdev_runner_domain::{FilePath, FileSystemError, TemplateError};
 use rustix::fs::FileType;
 use serde::{Deserialize, Serialize};
 
-use super::states::{Parent, parent};
 use crate::folder::{Entry, Folder, Identity};
+use crate::states::{Parent, parent};
 
 /// The changes of a write, in the order in which they are made.
 #[derive(Debug, Serialize, Deserialize)]
-pub(super) struct Journal {
+pub(crate) struct Journal {
     /// The folders that are created, each after the ones that contain it.
-    pub(super) folders: Vec<String>,
-    pub(super) files: Vec<Change>,
+    pub(crate) folders: Vec<String>,
+    pub(crate) files: Vec<Change>,
 }
 
 /// A file that is put in its place.
 #[derive(Debug, Serialize, Deserialize)]
-pub(super) struct Change {
-    pub(super) path: String,
+pub(crate) struct Change {
+    pub(crate) path: String,
     /// The file in the staging folder, and after an exchange the replaced file.
-    pub(super) staged: String,
-    pub(super) replaces: bool,
-    pub(super) device: u64,
-    pub(super) inode: u64,
+    pub(crate) staged: String,
+    pub(crate) replaces: bool,
+    pub(crate) device: u64,
+    pub(crate) inode: u64,
 }
 
 /// Changes that could not be undone: the first failure, and the paths.
-pub(super) struct Stuck {
-    pub(super) cause: FileSystemError,
-    pub(super) left: Vec<FilePath>,
+pub(crate) struct Stuck {
+    pub(crate) cause: FileSystemError,
+    pub(crate) left: Vec<FilePath>,
 }
 
 impl Change {
     /// Returns whether this is the file that was put in its place. An inode that was freed meanwhile may have become
     /// something else.
-    pub(super) fn is_at(&self, found: Option<Entry>) -> bool {
+    pub(crate) fn is_at(&self, found: Option<Entry>) -> bool {
         let identity = Identity { device: self.device, inode: self.inode };
         found.is_some_and(|entry| entry.kind == FileType::RegularFile && entry.identity == identity)
     }
@@ -43,7 +43,7 @@ impl Change {
 
 impl Journal {
     /// Undoes all changes that were made. A file that is no longer the one that was put there stays.
-    pub(super) fn undo(&self, root: &Folder, staging: &Folder) -> Result<(), Stuck> {
+    pub(crate) fn undo(&self, root: &Folder, staging: &Folder) -> Result<(), Stuck> {
         let mut stuck: Option<Stuck> = None;
         for change in self.files.iter().rev() {
             let Ok(path) = change.path.parse::<FilePath>() else { continue };

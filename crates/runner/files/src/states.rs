@@ -1,14 +1,16 @@
 //! What a workspace has at the paths of a template's files.
 
-use rdev_runner_domain::{BlockedPath, FilePath, FileState, RenderedFile, Rendering, TemplateError};
+use rdev_runner_domain::{
+    BlockedPath, FilePath, FileState, Obstacle, RenderedFile, Rendering, TemplateError,
+};
 use rustix::fs::FileType;
 use rustix::io::Errno;
 
-use super::failed;
+use crate::failed;
 use crate::folder::Folder;
 
 /// The end of a walk from the folder of a workspace towards a file.
-pub(super) enum Parent {
+pub(crate) enum Parent {
     /// The folder of the file.
     Found(Folder),
     /// A folder on the way does not exist.
@@ -18,7 +20,7 @@ pub(super) enum Parent {
 }
 
 /// Returns the state of each file.
-pub(super) fn of(root: &Folder, files: &Rendering) -> Result<Vec<FileState>, TemplateError> {
+pub(crate) fn of(root: &Folder, files: &Rendering) -> Result<Vec<FileState>, TemplateError> {
     let mut states = Vec::with_capacity(files.files.len());
     let mut blocked: Vec<BlockedPath> = Vec::new();
     for file in &files.files {
@@ -44,7 +46,10 @@ fn state(root: &Folder, file: &RenderedFile) -> Result<Result<FileState, Blocked
         return Ok(Ok(FileState::New));
     };
     if entry.kind != FileType::RegularFile {
-        return Ok(Err(BlockedPath { path: path.to_owned(), reason: not_a(entry.kind, "is no file") }));
+        return Ok(Err(BlockedPath {
+            path: path.to_owned(),
+            obstacle: obstacle(entry.kind, Obstacle::NoFile),
+        }));
     }
     let content = file.content.as_bytes();
     if entry.bytes != content.len() as u64 {
@@ -58,7 +63,7 @@ fn state(root: &Folder, file: &RenderedFile) -> Result<Result<FileState, Blocked
 }
 
 /// Walks to the folder of a file.
-pub(super) fn parent(root: &Folder, path: &FilePath) -> Result<Parent, TemplateError> {
+pub(crate) fn parent(root: &Folder, path: &FilePath) -> Result<Parent, TemplateError> {
     let (names, _) = path.split();
     let mut folder = None;
     for (at, name) in names.iter().enumerate() {
@@ -70,8 +75,8 @@ pub(super) fn parent(root: &Folder, path: &FilePath) -> Result<Parent, TemplateE
             Err(error @ (Errno::NOTDIR | Errno::LOOP)) => {
                 let found = here.entry(name).ok().flatten();
                 let Some(found) = found else { return Err(failed(&shown(), &error)) };
-                let reason = not_a(found.kind, "is no folder");
-                return Ok(Parent::Blocked(BlockedPath { path: shown(), reason }));
+                let obstacle = obstacle(found.kind, Obstacle::NoFolder);
+                return Ok(Parent::Blocked(BlockedPath { path: shown(), obstacle }));
             }
             Err(error) => return Err(failed(&shown(), &error)),
         }
@@ -83,6 +88,6 @@ pub(super) fn parent(root: &Folder, path: &FilePath) -> Result<Parent, TemplateE
     }
 }
 
-fn not_a(kind: FileType, otherwise: &'static str) -> &'static str {
-    if kind == FileType::Symlink { "is a symbolic link" } else { otherwise }
+fn obstacle(kind: FileType, otherwise: Obstacle) -> Obstacle {
+    if kind == FileType::Symlink { Obstacle::SymbolicLink } else { otherwise }
 }

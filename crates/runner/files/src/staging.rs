@@ -2,14 +2,16 @@
 
 use std::collections::BTreeSet;
 
-use rdev_runner_domain::{FilePath, FileState, FileSystemError, RenderedFile, Rendering, TemplateError};
+use rdev_runner_domain::{
+    FilePath, FileState, FileSystemError, RenderedFile, Rendering, STAGING_FOLDER, TemplateError,
+};
 use rustix::fs::FileType;
 use rustix::io::Errno;
 
-use super::journal::{Change, Journal};
-use super::states::{Parent, parent};
-use super::{STAGING, failed};
+use crate::failed;
 use crate::folder::Folder;
+use crate::journal::{Change, Journal};
+use crate::states::{Parent, parent};
 
 const JOURNAL: &str = "journal.json";
 const MAX_JOURNAL_BYTES: u64 = 1024 * 1024;
@@ -18,7 +20,7 @@ const MAX_JOURNAL_BYTES: u64 = 1024 * 1024;
 const MAX_NAMES: usize = 1_024;
 
 /// New files that wait in the staging folder of a workspace.
-pub(super) struct Staging<'a> {
+pub(crate) struct Staging<'a> {
     root: &'a Folder,
     folder: Folder,
     journal: Journal,
@@ -26,17 +28,19 @@ pub(super) struct Staging<'a> {
 
 impl<'a> Staging<'a> {
     /// Writes the files that are not there yet, and the journal, into the staging folder.
-    pub(super) fn fill(
+    pub(crate) fn fill(
         root: &'a Folder,
         files: &Rendering,
         states: &[FileState],
     ) -> Result<Self, TemplateError> {
-        root.create_folder(STAGING, 0o700).map_err(|error| failed(STAGING, &error))?;
-        let filled = root.folder(STAGING).map_err(|error| failed(STAGING, &error)).and_then(|folder| {
-            let pending = files.files.iter().zip(states).filter(|(_, state)| **state != FileState::Unchanged);
-            let journal = stage(root, &folder, pending)?;
-            Ok(Self { root, folder, journal })
-        });
+        root.create_folder(STAGING_FOLDER, 0o700).map_err(|error| failed(STAGING_FOLDER, &error))?;
+        let filled =
+            root.folder(STAGING_FOLDER).map_err(|error| failed(STAGING_FOLDER, &error)).and_then(|folder| {
+                let pending =
+                    files.files.iter().zip(states).filter(|(_, state)| **state != FileState::Unchanged);
+                let journal = stage(root, &folder, pending)?;
+                Ok(Self { root, folder, journal })
+            });
         if filled.is_err() {
             // The failure matters; without a journal, the next write removes what is left.
             let _ = clear(root);
@@ -45,7 +49,7 @@ impl<'a> Staging<'a> {
     }
 
     /// Puts all files in their places, or none.
-    pub(super) fn commit(self) -> Result<(), TemplateError> {
+    pub(crate) fn commit(self) -> Result<(), TemplateError> {
         if let Err(error) = self.place() {
             self.journal
                 .undo(self.root, &self.folder)
@@ -72,7 +76,7 @@ impl<'a> Staging<'a> {
         for change in &self.journal.files {
             self.put(change)?;
         }
-        self.root.sync().map_err(|error| failed(STAGING, &error))?;
+        self.root.sync().map_err(|error| failed(STAGING_FOLDER, &error))?;
         self.folder.remove(JOURNAL).map_err(|error| failed(JOURNAL, &error))
     }
 
@@ -115,13 +119,13 @@ impl<'a> Staging<'a> {
 }
 
 /// Undoes a write that was interrupted, and removes its staging folder.
-pub(super) fn recover(root: &Folder) -> Result<(), TemplateError> {
+pub(crate) fn recover(root: &Folder) -> Result<(), TemplateError> {
     let unusable = |cause: &dyn std::fmt::Display| {
         let cause =
             format!("{cause}. It is left over from a write of a template: look into it, and remove it");
-        TemplateError::FileSystem(FileSystemError { path: STAGING.to_owned(), cause })
+        TemplateError::FileSystem(FileSystemError { path: STAGING_FOLDER.to_owned(), cause })
     };
-    let folder = match root.folder(STAGING) {
+    let folder = match root.folder(STAGING_FOLDER) {
         Ok(folder) => folder,
         Err(Errno::NOENT) => return Ok(()),
         Err(error) => return Err(unusable(&error)),
@@ -163,7 +167,7 @@ fn stage<'f>(
     let journal = Journal { folders: folders.into_iter().collect(), files: changes };
     let text = serde_json::to_vec(&journal).map_err(|error| failed(JOURNAL, &error))?;
     folder.create(JOURNAL, &text, 0o600).map_err(|error| failed(JOURNAL, &error))?;
-    folder.sync().map_err(|error| failed(STAGING, &error))?;
+    folder.sync().map_err(|error| failed(STAGING_FOLDER, &error))?;
     Ok(journal)
 }
 
@@ -198,7 +202,7 @@ fn found(root: &Folder, path: &FilePath) -> Result<Folder, TemplateError> {
 
 /// Removes the staging folder with its files, the journal first: what is left without one is never undone.
 fn clear(root: &Folder) -> Result<(), Errno> {
-    let folder = root.folder(STAGING)?;
+    let folder = root.folder(STAGING_FOLDER)?;
     match folder.remove(JOURNAL) {
         Ok(()) | Err(Errno::NOENT) => {}
         Err(error) => return Err(error),
@@ -206,7 +210,7 @@ fn clear(root: &Folder) -> Result<(), Errno> {
     for name in folder.names(MAX_NAMES)? {
         folder.remove(name)?;
     }
-    root.remove_folder(STAGING)
+    root.remove_folder(STAGING_FOLDER)
 }
 
 #[cfg(test)]
@@ -238,8 +242,11 @@ mod tests {
             (|root| fs::create_dir(root.join("z")).unwrap(), "exist with other content: z"),
             (|root| fs::remove_file(root.join("other")).unwrap(), "other: No such file"),
             (|root| fs::write(root.join("new"), "").unwrap(), "new is no folder"),
-            (|root| fs::remove_file(root.join(STAGING).join("3")).unwrap(), "z: No such file"),
-            (|root| fs::remove_file(root.join(STAGING).join(JOURNAL)).unwrap(), "journal.json: No such file"),
+            (|root| fs::remove_file(root.join(STAGING_FOLDER).join("3")).unwrap(), "z: No such file"),
+            (
+                |root| fs::remove_file(root.join(STAGING_FOLDER).join(JOURNAL)).unwrap(),
+                "journal.json: No such file",
+            ),
             (
                 |root| {
                     fs::remove_file(root.join("other")).unwrap();
@@ -249,8 +256,8 @@ mod tests {
             ),
             (
                 |root| {
-                    fs::remove_file(root.join(STAGING).join("3")).unwrap();
-                    std::os::unix::fs::symlink("/etc/passwd", root.join(STAGING).join("3")).unwrap();
+                    fs::remove_file(root.join(STAGING_FOLDER).join("3")).unwrap();
+                    std::os::unix::fs::symlink("/etc/passwd", root.join(STAGING_FOLDER).join("3")).unwrap();
                 },
                 "z: was changed while",
             ),
@@ -261,7 +268,7 @@ mod tests {
             }
             let root = Folder::open(workspace.path()).unwrap();
             let files = files();
-            let states = super::super::states::of(&root, &files).unwrap();
+            let states = crate::states::of(&root, &files).unwrap();
             let staging = Staging::fill(&root, &files, &states).unwrap();
             breaks(workspace.path());
             let broken = present(workspace.path());
@@ -269,7 +276,7 @@ mod tests {
             let error = staging.commit().unwrap_err().to_string();
             assert!(error.contains(expected), "expected {expected:?}: {error}");
             assert_eq!(present(workspace.path()), broken, "{expected}");
-            assert!(!workspace.path().join(STAGING).exists(), "{expected}");
+            assert!(!workspace.path().join(STAGING_FOLDER).exists(), "{expected}");
             assert!(!workspace.path().join("new/a").exists(), "{expected}");
         }
     }

@@ -107,6 +107,21 @@ fn a_workspace_is_reached_without_symbolic_links() {
 }
 
 #[test]
+fn a_folder_without_its_base_is_an_error() {
+    let scene = Scene::new();
+    fs::remove_dir(scene.workspace()).unwrap();
+    let at = scene.workspace();
+    for below in ["", "project"] {
+        let states = rdev_runner_files::states(&at, std::path::Path::new(below), &rendering(FILES));
+        let written = rdev_runner_files::write(&at, std::path::Path::new(below), &rendering(FILES), true);
+        for error in [states.unwrap_err(), written.unwrap_err()] {
+            assert!(error.to_string().contains("No such file or directory"), "{error}");
+        }
+    }
+    assert!(!at.exists());
+}
+
+#[test]
 fn one_template_is_written_at_a_time() {
     let scene = Scene::new();
     let held = fs::File::open(scene.workspace()).unwrap();
