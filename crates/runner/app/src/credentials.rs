@@ -9,7 +9,7 @@ use rdev_core::ApiKeyId;
 use rdev_runner_domain::ports::{CredentialPut, CredentialRepository, StoreError};
 use rdev_runner_domain::{
     Access, CommandId, Credential, CredentialDraft, CredentialKind, CredentialUse, CredentialValue,
-    CredentialValueError, Page, PageRequest, ProjectName, SecretName, Timestamp,
+    CredentialValueError, Page, PageRequest, ProjectName, SecretName, Timestamp, is_reserved_variable,
 };
 use secrecy::SecretString;
 
@@ -49,6 +49,11 @@ pub enum CredentialFault {
     /// There is no kind.
     #[error("is required: there is no credential of that name")]
     KindRequired,
+    /// The name is that of a variable which a run does not get from a credential.
+    #[error(
+        "must be `git` for this name: the runner or the system gives the variable of the name a meaning of its own"
+    )]
+    ReservedName,
     /// The kind is not that of the present value.
     #[error("is that of another value: a credential of another kind needs a new value")]
     OtherKind,
@@ -72,7 +77,7 @@ impl CredentialFault {
     pub fn pointer(&self) -> String {
         match self {
             Self::Value(_) | Self::ValueRequired => "/value".to_owned(),
-            Self::KindRequired | Self::OtherKind => "/kind".to_owned(),
+            Self::KindRequired | Self::OtherKind | Self::ReservedName => "/kind".to_owned(),
             Self::Past => "/expires_at".to_owned(),
             Self::NoProject | Self::ProjectsRequired => "/projects".to_owned(),
             Self::NotYours(index) => format!("/projects/{index}"),
@@ -115,13 +120,14 @@ impl Credentials {
         new: &NewCredential,
     ) -> Result<Vec<CredentialFault>, StoreError> {
         let present = self.repository.get(access, name).await?;
-        Ok(self.checked(access, present.as_ref(), new).err().unwrap_or_default())
+        Ok(self.checked(access, name, present.as_ref(), new).err().unwrap_or_default())
     }
 
     /// Returns the value, or all faults.
     fn checked(
         &self,
         access: &Access,
+        name: &SecretName,
         present: Option<&Credential>,
         new: &NewCredential,
     ) -> Result<Option<CredentialValue>, Vec<CredentialFault>> {
@@ -134,6 +140,11 @@ impl Credentials {
         let value = value.map_err(|fault| faults.push(CredentialFault::Value(fault)));
         if kind.is_none() {
             faults.push(CredentialFault::KindRequired);
+        }
+        // An older one may stay.
+        let is_new_kind = present.is_none_or(|present| Some(present.kind) != kind);
+        if is_new_kind && is_variable(kind) && is_reserved(name) {
+            faults.push(CredentialFault::ReservedName);
         }
         if new.value.is_none() {
             match present {
@@ -176,7 +187,7 @@ impl Credentials {
         key: Option<ApiKeyId>,
     ) -> Result<(Credential, bool), CredentialsError> {
         let present = self.repository.get(access, &name).await?;
-        let value = self.checked(access, present.as_ref(), &new).map_err(CredentialsError::Invalid)?;
+        let value = self.checked(access, &name, present.as_ref(), &new).map_err(CredentialsError::Invalid)?;
         let draft = CredentialDraft {
             name,
             value,
@@ -268,4 +279,20 @@ fn change<T>(setting: Setting<T>) -> Option<Option<T>> {
 
 fn shown(key: Option<ApiKeyId>) -> String {
     key.map_or_else(|| "administrator".to_owned(), |key| key.to_string())
+}
+
+/// Returns whether a run gets a variable of the credential's name.
+const fn is_variable(kind: Option<CredentialKind>) -> bool {
+    matches!(kind, Some(CredentialKind::Env | CredentialKind::File))
+}
+
+/// Returns whether a run gets no variable of this name from a credential.
+fn is_reserved(name: &SecretName) -> bool {
+    match name.as_str() {
+        // OpenCode reads a key of its own provider from it.
+        "OPENCODE_API_KEY" => false,
+        // A key of this service, for what calls it.
+        name if name.starts_with("RDEV_") => name == "RDEV_SECRETS",
+        name => is_reserved_variable(name),
+    }
 }

@@ -47,10 +47,15 @@ checked_text!(
         (1..=128).contains(&text.len())
             && !text.starts_with(|first: char| first.is_ascii_digit())
             && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
-            && !RESERVED.contains(&text)
-            && !RESERVED_PREFIXES.iter().any(|prefix| text.starts_with(prefix))
+            && !is_reserved_variable(text)
     }
 );
+
+/// Returns whether the system or the runner gives the environment variable of this name a meaning of its own.
+#[must_use]
+pub fn is_reserved_variable(name: &str) -> bool {
+    RESERVED.contains(&name) || RESERVED_PREFIXES.iter().any(|prefix| name.starts_with(prefix))
+}
 
 checked_text!(
     /// The value of an environment variable of a project: at most 4,096 bytes without NUL.

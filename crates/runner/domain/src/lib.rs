@@ -58,7 +58,7 @@ pub use credential::{
 };
 pub use environment::{
     Environment, EnvironmentName, EnvironmentNameError, EnvironmentValue, EnvironmentValueError,
-    MAX_ENVIRONMENT_BYTES, MAX_ENVIRONMENT_VARIABLES,
+    MAX_ENVIRONMENT_BYTES, MAX_ENVIRONMENT_VARIABLES, is_reserved_variable,
 };
 pub use event::{AgentEvent, AgentEventKind, Usage};
 pub use event_log::{EventLog, MAX_STORED_BYTES};
@@ -99,7 +99,8 @@ pub use template::{
 };
 pub use template_error::{BlockedPath, FileSystemError, Obstacle, TemplateError, TemplateFault};
 pub use template_files::{
-    FilePath, FilePathError, FileState, MAX_PATH_SEGMENTS, RenderedFile, Rendering, is_file_name,
+    FilePath, FilePathError, FileState, MAX_PATH_SEGMENTS, RenderedFile, Rendering, STAGING_FOLDER,
+    is_file_name,
 };
 pub use timeout::Timeout;
 pub use usd::{Usd, UsdError};

@@ -5,12 +5,15 @@ use crate::macros::{checked_text, named};
 /// The number of segments that a [`FilePath`] may have.
 pub const MAX_PATH_SEGMENTS: usize = 16;
 
+/// The folder of a workspace that has files only while a template is written. No template has a file in it.
+pub const STAGING_FOLDER: &str = ".rdev-template";
+
 checked_text!(
     /// The path of a file within a workspace: 1 to 16 names, separated by `/`, of at most 255 bytes each and 1,024 in all.
-    /// No name is `.`, `..` or `.git`, and none has a backslash or a control character.
+    /// No name is `.`, `..`, `.git` or [`STAGING_FOLDER`], and none has a backslash or a control character.
     FilePath,
     FilePathError,
-    "must be a relative path of at most 16 names, none of them `.`, `..` or `.git`, without backslashes and control characters",
+    "must be a relative path of at most 16 names, none of them `.`, `..`, `.git` or `.rdev-template`, without backslashes and control characters",
     |text| {
         text.len() <= 1_024
             && text.split('/').count() <= MAX_PATH_SEGMENTS
@@ -36,6 +39,7 @@ pub fn is_file_name(text: &str) -> bool {
         && !matches!(text, "." | "..")
         // Whatever the file system's rules for cases are, no template writes hooks of Git.
         && !text.eq_ignore_ascii_case(".git")
+        && !text.eq_ignore_ascii_case(STAGING_FOLDER)
         && !text.chars().any(|char| char.is_control() || matches!(char, '/' | '\\'))
 }
 
@@ -99,6 +103,8 @@ mod tests {
             ".git/hooks/pre-commit",
             "sub/.git/config",
             ".GIT/config",
+            ".rdev-template/a",
+            ".Rdev-Template",
             &"a".repeat(256),
             &deep,
         ] {

@@ -59,7 +59,7 @@ impl CredentialRepository for PostgresCommands {
             "UPDATE rdev_runner.credentials SET projects = $2, updated_at = $3 WHERE name = $1",
             name,
             listed.as_deref(),
-            now
+            time(credential.updated_at)
         )
         .execute(&mut *writing.tx)
         .await

@@ -55,11 +55,12 @@ impl CredentialRepository for SqliteCommands {
             PutPlan::NotFound => return Ok(CredentialPut::NotFound),
         };
         let listed = project_list(credential.projects.as_ref())?;
+        let updated_at = credential.updated_at.as_micros();
         sqlx::query!(
             "UPDATE runner_credentials SET projects = ?2, updated_at = ?3 WHERE name = ?1",
             name,
             listed,
-            now
+            updated_at
         )
         .execute(&mut *writing.tx)
         .await

@@ -186,6 +186,7 @@ impl StoredCredential {
             return Ok(PutPlan::NotFound);
         }
         self.versions.sort_by_key(|version| std::cmp::Reverse(version.number));
+        let end = self.versions.first().map(|current| current.expires_at);
         let (mut ends, mut added) = (Vec::new(), None);
         let is_current = match (self.versions.first(), &draft.value) {
             (None, None) => return Ok(PutPlan::ValueRequired),
@@ -215,7 +216,12 @@ impl StoredCredential {
             self.versions.insert(0, version.clone());
             added = Some(version);
         }
-        self.updated_at = now;
+        let is_same = added.is_none()
+            && self.versions.first().map(|current| current.expires_at) == end
+            && draft.projects.as_ref().is_none_or(|projects| *projects == self.projects);
+        if !is_same {
+            self.updated_at = now;
+        }
         if let Some(projects) = &draft.projects {
             self.projects.clone_from(projects);
         }

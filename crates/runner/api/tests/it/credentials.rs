@@ -62,6 +62,26 @@ async fn what_a_change_leaves_out_stays() {
 }
 
 #[tokio::test]
+async fn a_credential_replaces_no_variable_of_the_runner() {
+    let scene = Scene::with_project().await;
+    let put = async |name: &str, kind: &str, value: &str| {
+        scene.json("PUT", &format!("/credentials/{name}"), json!({ "kind": kind, "value": value })).await
+    };
+    for name in ["PATH", "HOME", "LD_PRELOAD", "RDEV_SECRETS", "GIT_CONFIG_COUNT", "OPENCODE_SERVER_PASSWORD"]
+    {
+        for kind in ["env", "file"] {
+            let refused = put(name, kind, "a value").await.refused(422, "validation_failed");
+            assert_eq!(refused.places(), ["/kind"], "{name}");
+        }
+    }
+    // It is no variable.
+    put("PATH", "git", "host=git.example.com\nusername=u\npassword=secret").await.expect(201);
+    for name in ["OPENCODE_API_KEY", "ANTHROPIC_API_KEY", "RDEV_API_KEY", "PATHS"] {
+        put(name, "env", "a value").await.expect(201);
+    }
+}
+
+#[tokio::test]
 async fn every_fault_of_a_credential_has_its_place_and_shows_no_value() {
     let scene = Scene::new();
     let faults = async |body: Value, expected: &[&str]| {

@@ -100,7 +100,7 @@ async fn store(
 fn field(fault: &CredentialFault) -> &'static str {
     match fault {
         CredentialFault::Value(_) | CredentialFault::ValueRequired => "value",
-        CredentialFault::KindRequired | CredentialFault::OtherKind => "kind",
+        CredentialFault::KindRequired | CredentialFault::OtherKind | CredentialFault::ReservedName => "kind",
         CredentialFault::Past => "expires_at",
         CredentialFault::NoProject | CredentialFault::ProjectsRequired | CredentialFault::NotYours(_) => {
             "projects"

@@ -60,8 +60,11 @@ impl CredentialRepository for MemoryStore {
                 PutPlan::ValueRequired => return Ok(CredentialPut::ValueRequired),
                 PutPlan::NotFound => return Ok(CredentialPut::NotFound),
             };
-        let mut stored =
-            StoredCredential { projects: credential.projects.clone(), updated_at: now, ..stored };
+        let mut stored = StoredCredential {
+            projects: credential.projects.clone(),
+            updated_at: credential.updated_at,
+            ..stored
+        };
         for (number, end) in ends {
             let ended = stored.versions.iter_mut().filter(|version| version.number == number);
             ended.for_each(|version| version.expires_at = end);

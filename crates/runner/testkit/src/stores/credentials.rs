@@ -139,11 +139,14 @@ pub async fn a_replaced_version_is_kept_for_the_overlap(harness: &dyn StoreHarne
     assert_eq!(exposed(&granted(harness, "A", 2).await), (5, "fifth", vec![]));
 }
 
-/// A repeated change makes one version.
+/// A repeated change makes one version, and changes nothing.
 pub async fn the_same_value_is_no_new_version(harness: &dyn StoreHarness) {
-    put(harness, &draft("A", "first")).await;
+    let first = put(harness, &draft("A", "first")).await;
+    harness.advance(Duration::from_secs(1)).await;
     let again = put(harness, &draft("A", "first")).await;
-    assert_eq!(again.versions.len(), 1);
+    assert_eq!((again.versions.len(), again.updated_at), (1, first.updated_at));
+    let others = CredentialDraft { projects: Some(Some(projects(&["a"]))), ..draft("A", "first") };
+    assert!(put(harness, &others).await.updated_at > first.updated_at);
     let mut file = draft("A", "first");
     file.value = Some(CredentialValue::new(CredentialKind::File, "first".into()).expect("a value"));
     let other = put(harness, &file).await;
