@@ -6,7 +6,7 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { createServer } from "node:http";
 import { createRequire } from "node:module";
-import { Browser, Builder, By, Key, logging, until } from "selenium-webdriver";
+import { Browser, Builder, By, Key, error, logging, until } from "selenium-webdriver";
 import { Options, ServiceBuilder } from "selenium-webdriver/chrome.js";
 
 const URL_OF_SERVER = process.env.RDEV_URL;
@@ -45,7 +45,17 @@ class Reader {
   /** Clicks a button or a link by its text. */
   async press(text) {
     const path = `//main//*[self::button or self::a][normalize-space()="${text}"]`;
-    await (await this.driver.wait(until.elementLocated(By.xpath(path)), PATIENCE, `no ${text}`)).click();
+    const pressed = async () => {
+      try {
+        await this.driver.findElement(By.xpath(path)).click();
+        return true;
+      } catch (failure) {
+        // It is not there yet, or a live page has replaced it meanwhile.
+        if (failure instanceof error.NoSuchElementError || failure instanceof error.StaleElementReferenceError) return false;
+        throw failure;
+      }
+    };
+    await this.driver.wait(pressed, PATIENCE, `no ${text}`);
   }
   async type(id, text) {
     const field = await this.find(`#${id}`);
@@ -67,6 +77,11 @@ class Reader {
     await this.driver.wait(shown, PATIENCE).catch(async () => {
       assert.fail(`no «${text}» on ${await this.driver.getCurrentUrl()}:\n${await this.text()}`);
     });
+  }
+  /** Waits until the page has no such element, without a reload. */
+  async lacks(css) {
+    const lacks = async () => (await this.driver.findElements(By.css(css))).length === 0;
+    await this.driver.wait(lacks, PATIENCE, `${css} stays`);
   }
   keys(...keys) {
     return this.driver.actions().sendKeys(...keys).perform();
@@ -114,6 +129,16 @@ async function api(method, path, body) {
   const answer = await fetch(URL_OF_SERVER + path, { method, headers, body: body && JSON.stringify(body) });
   assert.ok(answer.ok, `${method} ${path}: ${answer.status} ${await answer.clone().text()}`);
   return answer.status === 204 ? null : answer.json();
+}
+
+/** Deletes a command once it has ended. */
+async function deleted(id) {
+  const until = Date.now() + PATIENCE;
+  while (!(await api("GET", `/commands/${id}`)).ended_at) {
+    assert.ok(Date.now() < until, `${id} does not end`);
+    await new Promise((again) => setTimeout(again, 50));
+  }
+  await api("DELETE", `/commands/${id}`);
 }
 
 const publish = (event = "command.completed") => api("POST", "/events", { event, data: { command_id: "cmd-1", project: "shop" } });
@@ -430,6 +455,36 @@ const scenarios = {
     await api("POST", `/commands/${other.id}/cancel`, {});
     await reader.find(`tr[id="${other.id}"][data-status=Cancelled]`);
     assert.equal((await rows()).length, known + 1);
+    // What is deleted leaves it, and is not counted any more. The focus goes on to the next row.
+    const brief = await api("POST", "/projects/shop/commands", { type: "demo", prompt: "Good day." });
+    await reader.shows("1 new");
+    await reader.driver.executeScript("document.querySelector(arguments[0]).focus()", `tr[id="${other.id}"] a`);
+    for (const { id } of [brief, other]) await deleted(id);
+    await reader.lacks(`tr[id="${other.id}"]`);
+    assert.ok(await reader.driver.executeScript("return document.activeElement.matches('tbody a')"));
+    await reader.lacks("[data-new]:not([hidden])");
+    assert.equal((await rows()).length, known);
+    // The newest commands of a project are a list of the same kind.
+    await reader.open("/projects/shop");
+    await reader.shows("Live");
+    const third = await api("POST", "/projects/shop/commands", { type: "demo", prompt: "Hold on.\n/wait 10m" });
+    await reader.shows("1 new");
+    await reader.press("1 new");
+    await reader.find(`tr[id="${third.id}"][data-status=Running]`);
+    await api("POST", `/commands/${third.id}/cancel`, {});
+    await reader.find(`tr[id="${third.id}"][data-status=Cancelled]`);
+    await deleted(third.id);
+    await reader.lacks(`tr[id="${third.id}"]`);
+    // One that loses its last row says that it has none, and shows the next one.
+    await api("POST", "/projects", { name: "brief" });
+    const last = await api("POST", "/projects/brief/commands", { type: "demo", prompt: "Good day." });
+    await reader.open("/projects/brief");
+    await reader.shows("Live");
+    await reader.find(`tr[id="${last.id}"][data-status=Completed]`);
+    await deleted(last.id);
+    await reader.shows("No command was queued yet.");
+    const next = await api("POST", "/projects/brief/commands", { type: "demo", prompt: "Good day." });
+    await reader.find(`tr[id="${next.id}"][data-status=Completed]`);
     // One without a row shows its first ones, too.
     await reader.open("/commands?status=queued");
     await reader.shows("No command matches this filter.");
@@ -533,8 +588,8 @@ const reader = await browser({ script: !/noscript/i.test(name) });
 try {
   await scenarios[name](reader);
   await reader.isQuiet();
-} catch (error) {
-  console.error(error);
+} catch (failure) {
+  console.error(failure);
   process.exitCode = 1;
 } finally {
   await reader.quit();

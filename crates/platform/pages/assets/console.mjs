@@ -8,7 +8,8 @@
 //   data-rows            a table body whose rows j and k walk, and which the stream keeps up to date
 //   data-feed            a table body with new rows on top
 //   data-choice=NAME     a button that switches between two values of a setting
-//   data-stream=URL      where the changes come from; with data-rows-url, the address that renders rows by id
+//   data-stream=URL      where the changes come from; with data-rows-url, the address that renders rows by id;
+//                        a row with data-gone is one that was deleted
 //   data-transcript      a list that grows by the items of its stream
 //   data-region          an element with an id that is replaced when the page changes; data-every=SECONDS polls it
 //   data-key=r           what the key r presses

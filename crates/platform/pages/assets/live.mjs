@@ -9,7 +9,7 @@ class Live {
     this.fresh = new Set();
     if (this.isFeed) {
       $("[data-new]").addEventListener("click", () => this.grow());
-      setInterval(() => { if (this.source) this.refreshOpen(); }, 5000);
+      setInterval(() => { if (this.source && this.rows) this.refreshOpen(); }, 5000);
     }
     this.wait = 1000;
     this.paused = false;
@@ -72,9 +72,10 @@ class Live {
     this.source = null;
     if (state) this.show(state, text);
   }
-  take({ id, matches }) {
+  take({ id, matches, left }) {
     if (!this.rows || document.getElementById(id)) this.changed.add(id);
     else if (matches) this.fresh.add(id);
+    else if (left) this.fresh.delete(id);
     this.later();
   }
   later() {
@@ -86,8 +87,8 @@ class Live {
   async update() {
     const ids = [...this.changed].slice(0, 100);
     this.changed.clear();
+    if (this.rows && ids.length) await this.refresh(ids);
     if (!this.rows) return refreshRegions();
-    if (ids.length) await this.refresh(ids);
     // A feed grows by itself while no one reads in it.
     if (this.isFeed && scrollY < 200 && !this.rows.matches(":hover, :focus-within")) return this.grow();
     this.announce();
@@ -100,11 +101,23 @@ class Live {
     for (const next of $$("tr[id]", content ?? document.createElement("p"))) {
       const old = document.getElementById(next.id);
       if (!old) continue;
+      if (next.hasAttribute("data-gone")) {
+        this.drop(old);
+        continue;
+      }
       const before = old.dataset.status;
       replace(old, next);
       if (before !== next.dataset.status) next.classList.add("fresh");
     }
-    showTimes(this.rows);
+    // A list without rows says so instead.
+    if (!this.isFeed && !$("tr", this.rows)) this.rows = null; else showTimes(this.rows);
+  }
+  // A row that was deleted leaves the list. The focus goes on to its neighbour.
+  drop(row) {
+    const neighbour = row.nextElementSibling ?? row.previousElementSibling;
+    const hadFocus = row.contains(document.activeElement);
+    row.remove();
+    if (hadFocus) ((neighbour && $("a", neighbour)) ?? $("#main")).focus({ preventScroll: true });
   }
   // Reads the rows of a feed again whose deliveries have not ended.
   async refreshOpen() {

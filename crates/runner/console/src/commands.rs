@@ -13,7 +13,7 @@ mod show;
 mod transcript;
 
 pub(crate) use change::{cancel, confirm, delete, run_again};
-pub(crate) use list::{list, rows};
+pub(crate) use list::{NEWEST, list, rows};
 pub(crate) use list_live::list_live;
 pub(crate) use live::live;
 pub(crate) use new::{create, new};

@@ -16,7 +16,7 @@ use crate::{Shared, failure, words};
 const LIMIT: u32 = 25;
 
 /// The parameter of the stream with the newest command that its page has.
-pub(super) const NEWEST: &str = "newest";
+pub(crate) const NEWEST: &str = "newest";
 
 const NAMES: [&str; 3] = ["project", "type", "status"];
 
@@ -37,6 +37,7 @@ struct ListPage<'a> {
 #[template(path = "commands/rows.html")]
 struct RowsPart {
     rows: Vec<Row>,
+    gone: Vec<CommandId>,
 }
 
 pub(crate) async fn list(
@@ -69,7 +70,7 @@ pub(crate) async fn list(
     view.page("Commands", &content)
 }
 
-/// The rows of these commands as they are now.
+/// The rows of these commands as they are now, and which were deleted.
 pub(crate) async fn rows(
     State(services): State<Shared>,
     view: View,
@@ -77,17 +78,17 @@ pub(crate) async fn rows(
     PageQuery(query): PageQuery,
 ) -> Result<Response, Problem> {
     let ids = query.all("id").filter_map(|id| id.parse().ok()).take(LIMIT as usize);
-    let mut found = Vec::new();
+    let (mut found, mut gone) = (Vec::new(), Vec::new());
     for id in ids.collect::<Vec<CommandId>>() {
         match services.commands.get(&caller.access, id).await {
             Ok(command) => found.push(command),
-            Err(CommandsError::NotFound) => {}
+            Err(CommandsError::NotFound) => gone.push(id),
             Err(error) => return Err(failure::of_command(error)),
         }
     }
     let waiting = services.commands.waiting(&found).await?;
     let rows = found.iter().zip(waiting).map(|(one, waiting)| Row::new(&view, one, waiting)).collect();
-    Ok(Html(view.part(&RowsPart { rows })?).into_response())
+    Ok(Html(view.part(&RowsPart { rows, gone })?).into_response())
 }
 
 pub(super) fn read_filter(query: &Form, faults: &mut FormFaults) -> CommandFilter {

@@ -1,4 +1,5 @@
-//! The stream of changes of a list of commands: the ids of those whose rows are other ones now, and of new ones. The page
+//! The stream of changes of a list of commands: the ids of those whose rows are other ones now or that have left the list,
+//! and of new ones. The page
 //! asks for the rows that it shows.
 
 use std::collections::HashMap;
@@ -92,19 +93,20 @@ impl Watcher {
         });
         let rows: HashMap<_, _> = rows.collect();
         let mut text = String::new();
-        let mut write = |id: CommandId, matches: bool| {
-            let data = json!({ "id": id.to_string(), "matches": matches }).to_string();
+        let mut write = |id: CommandId, matches: bool, left: bool| {
+            let data = json!({ "id": id.to_string(), "left": left, "matches": matches }).to_string();
             event_stream::write_event(&mut text, None, "command", &data);
         };
         for (id, hash) in self.rows.iter().flatten() {
-            // One that is not in the list any more has left the filter.
-            if rows.get(id) != Some(hash) {
-                write(*id, false);
+            // One that is not in the list any more was deleted, or has left the filter.
+            let found = rows.get(id);
+            if found != Some(hash) {
+                write(*id, false, found.is_none());
             }
         }
         if self.page.before.is_none() {
             let new = found.iter().filter(|command| self.newest.is_none_or(|newest| command.id > newest));
-            new.for_each(|command| write(command.id, true));
+            new.for_each(|command| write(command.id, true, false));
             self.newest = found.first().map(|command| command.id).max(self.newest);
         }
         self.rows = Some(rows);

@@ -10,7 +10,7 @@ use rdev_runner_domain::{CommandFilter, PageRequest, Project};
 
 use super::place;
 use super::statistics::Statistics;
-use crate::commands::{Row, limit_facts};
+use crate::commands::{NEWEST, Row, limit_facts};
 use crate::path::PathProject;
 use crate::{Shared, path, words};
 
@@ -32,6 +32,7 @@ struct ShowPage<'a> {
     updated: Moment,
     rows: Vec<Row>,
     commands: String,
+    stream: String,
     statistics: Statistics,
     run: Option<String>,
     may_manage: bool,
@@ -49,6 +50,7 @@ pub(crate) async fn show(
     let found = services.commands.list(&caller.access, &filter, newest).await?;
     let waiting = services.commands.waiting(&found.items).await?;
     let statistics = Statistics::load(&services, &caller, &view, &project, query.text("window")).await?;
+    let first = found.items.first().map(|command| command.id.to_string());
     let settings = project.settings();
     let takes_commands = !settings.is_archived && !project.is_deleting;
     let of_project = [("project", Some(project.name.as_str()))];
@@ -67,6 +69,8 @@ pub(crate) async fn show(
         updated: view.moment(project.updated_at),
         rows: found.items.iter().zip(waiting).map(|(one, waiting)| Row::new(&view, one, waiting)).collect(),
         commands: address("/commands"),
+        stream: view
+            .url(&Form::default().address("/commands/live", &[of_project[0], (NEWEST, first.as_deref())])),
         statistics,
         run: (takes_commands && view.allows(&scopes::COMMANDS_WRITE)).then(|| address("/commands/new")),
         may_manage: view.allows(&scopes::PROJECTS_WRITE),

@@ -59,7 +59,12 @@ async fn a_stream_says_that_the_command_was_deleted() {
 
 /// Returns the data that a stream has of a changed row.
 fn change(id: &str, matches: bool) -> String {
-    format!("data: {{\"id\":\"{id}\",\"matches\":{matches}}}")
+    format!("data: {{\"id\":\"{id}\",\"left\":false,\"matches\":{matches}}}")
+}
+
+/// Returns the data that a stream has of a row that is not in the list any more.
+fn departure(id: &str) -> String {
+    format!("data: {{\"id\":\"{id}\",\"left\":true,\"matches\":false}}")
 }
 
 #[tokio::test]
@@ -80,19 +85,29 @@ async fn a_stream_of_the_list_has_new_commands_and_those_whose_rows_change() {
     let address = format!("/console/commands/live?newest={id}");
     let mut all = browser.open_stream(&address).await;
     let leased = scene.claim().await;
-    queued.until(&change(&id, false)).await;
+    queued.until(&departure(&id)).await;
     let second = scene.command(&mut browser, "Then this").await;
     let sent = all.until(&change(&second, true)).await;
     assert!(!sent.contains(&change(&id, true)), "{sent}");
     scene.report(&leased, 0, vec![message("x")], ended(Outcome::Completed)).await;
     all.until(&change(&id, false)).await;
     let rows = browser.open(&format!("/console/commands/rows?id={id}&id={second}&id=cmd_x")).await;
-    rows.shows(&format!("<tr id=\"{id}\"")).shows("Completed").shows("Queued").hides("<main");
+    rows.shows(&format!("<tr id=\"{id}\""))
+        .shows("Completed")
+        .shows("Queued")
+        .hides("<main")
+        .hides("data-gone");
+
+    // What was deleted leaves the list, and its row says so.
+    browser.submit(&format!("/console/commands/{id}/delete"), &[]).await;
+    all.until(&departure(&id)).await;
+    let rows = browser.open(&format!("/console/commands/rows?id={id}&id={second}")).await;
+    rows.shows(&format!("<tr id=\"{id}\" data-gone>")).shows(&format!("<tr id=\"{second}\" data-status"));
 
     // Others see and hear nothing of it.
     scene.project("other").await;
     let mut stranger = scene.holder(&[rdev_access::scopes::COMMANDS_READ], Some(&["other"])).await;
-    stranger.open(&format!("/console/commands/rows?id={id}")).await.hides(&id);
+    stranger.open(&format!("/console/commands/rows?id={id}")).await.hides("data-status");
     let mut heard = stranger.open_stream("/console/commands/live").await;
     let own = scene.command_of(&mut browser, "other", "Hello").await;
     let sent = heard.until(&change(&own, true)).await;
