@@ -71,13 +71,13 @@ impl Woodpecker {
         format!("{}{path}", self.base)
     }
 
-    /// Sends a request and reads its answer. No error quotes `secret`.
+    /// Sends a request and reads its answer.
     pub(crate) async fn call<T: DeserializeOwned>(
         &self,
         method: Method,
         path: &str,
         body: Option<&Value>,
-        secret: Option<&SecretString>,
+        quoting: Quoting,
     ) -> Result<T, Error> {
         let failed = |fault| Error::Request {
             method: method.clone(),
@@ -87,21 +87,21 @@ impl Woodpecker {
         let answered = timeout(REQUEST_TIMEOUT, self.exchange(&method, path, body)).await;
         let (status, answer) = answered.unwrap_or(Err(Fault::Timeout(REQUEST_TIMEOUT))).map_err(failed)?;
         if !status.is_success() {
-            let excerpt = self.excerpt(&answer, secret);
+            let excerpt = self.excerpt(&answer, quoting);
             return Err(failed(Fault::Status { status, excerpt }));
         }
         // An answer without content.
         let json = if answer.is_empty() { b"null" } else { &answer[..] };
-        serde_json::from_slice(json).map_err(|_| failed(Fault::Foreign(self.excerpt(&answer, secret))))
+        serde_json::from_slice(json).map_err(|_| failed(Fault::Foreign(self.excerpt(&answer, quoting))))
     }
 
     /// Reads a resource as [`Self::call`] does; `None` if the server answers 404.
     pub(crate) async fn find<T: DeserializeOwned>(
         &self,
         path: &str,
-        secret: Option<&SecretString>,
+        quoting: Quoting,
     ) -> Result<Option<T>, Error> {
-        match self.call(Method::GET, path, None, secret).await {
+        match self.call(Method::GET, path, None, quoting).await {
             Ok(found) => Ok(Some(found)),
             Err(error) if error.status() == Some(StatusCode::NOT_FOUND) => Ok(None),
             Err(error) => Err(error),
@@ -135,20 +135,27 @@ impl Woodpecker {
         Ok((status, body.to_bytes()))
     }
 
-    /// Returns the beginning of an answer without secrets, on one line.
-    fn excerpt(&self, answer: &[u8], secret: Option<&SecretString>) -> String {
-        let mut text = String::from_utf8_lossy(answer).into_owned();
-        for secret in [Some(&self.token), secret].into_iter().flatten() {
-            let value = secret.expose_secret();
-            // As the server would write it in JSON, too.
-            let quoted = Value::from(value).to_string();
-            for form in [value, quoted.trim_matches('"')].into_iter().filter(|form| !form.is_empty()) {
-                text = text.replace(form, "[redacted]");
-            }
+    /// Returns the beginning of an answer without the token, on one line.
+    fn excerpt(&self, answer: &[u8], quoting: Quoting) -> String {
+        if quoting == Quoting::Nothing {
+            return String::new();
         }
+        let token = self.token.expose_secret();
+        let in_json = Value::from(token).to_string();
+        let text = String::from_utf8_lossy(answer).replace(token, "[redacted]");
+        let text = text.replace(in_json.trim_matches('"'), "[redacted]");
         let words: Vec<_> = text.split_whitespace().collect();
         words.join(" ").chars().filter(|char| !char.is_control()).take(EXCERPT).collect()
     }
+}
+
+/// What an error quotes of an answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Quoting {
+    /// The beginning, without the token.
+    Beginning,
+    /// Nothing: the answer may contain a secret of the request, in whatever form the server writes it.
+    Nothing,
 }
 
 /// Returns a text as a segment of a path, or as a value of a query.

@@ -8,7 +8,7 @@ use rdev_runner_domain::Timestamp;
 use serde::{Deserialize, Deserializer};
 use serde_json::{Value, json};
 
-use crate::client::encoded;
+use crate::client::{Quoting, encoded};
 use crate::{Error, Woodpecker};
 
 /// The pipelines of a page of a list, and the most pages that are read.
@@ -119,7 +119,13 @@ impl Woodpecker {
         variables: &BTreeMap<String, String>,
     ) -> Result<Option<Pipeline>, Error> {
         let body = json!({ "branch": branch, "variables": variables });
-        self.call(Method::POST, &format!("/api/repos/{repository}/pipelines"), Some(&body), None).await
+        self.call(
+            Method::POST,
+            &format!("/api/repos/{repository}/pipelines"),
+            Some(&body),
+            Quoting::Beginning,
+        )
+        .await
     }
 
     /// Returns a pipeline; `None` if there is none of that number.
@@ -128,7 +134,7 @@ impl Woodpecker {
     ///
     /// Fails as [`Error`] says.
     pub async fn pipeline(&self, repository: u64, number: u64) -> Result<Option<Pipeline>, Error> {
-        self.find(&path(repository, number), None).await
+        self.find(&path(repository, number), Quoting::Beginning).await
     }
 
     /// Returns the newest pipeline with this value of a variable that was triggered after `since` by the server's clock;
@@ -147,7 +153,7 @@ impl Woodpecker {
         for page in 1..=MAX_PAGES {
             let path =
                 format!("/api/repos/{repository}/pipelines?after={since}&page={page}&perPage={PER_PAGE}");
-            let listed: Option<Vec<Listed>> = self.call(Method::GET, &path, None, None).await?;
+            let listed: Option<Vec<Listed>> = self.call(Method::GET, &path, None, Quoting::Beginning).await?;
             let listed = listed.unwrap_or_default();
             if listed.is_empty() {
                 break;

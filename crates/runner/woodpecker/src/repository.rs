@@ -3,7 +3,7 @@
 use http::{Method, StatusCode};
 use serde::Deserialize;
 
-use crate::client::encoded;
+use crate::client::{Quoting, encoded};
 use crate::{Error, Woodpecker};
 
 /// A repository that Woodpecker knows.
@@ -41,7 +41,7 @@ impl Woodpecker {
     pub async fn repository(&self, full_name: &str) -> Result<Option<Repository>, Error> {
         // The owner and the name are segments of the path.
         let segments: Vec<_> = full_name.split('/').map(encoded).collect();
-        self.find(&format!("/api/repos/lookup/{}", segments.join("/")), None).await
+        self.find(&format!("/api/repos/lookup/{}", segments.join("/")), Quoting::Beginning).await
     }
 
     /// Activates a repository, so that Woodpecker runs pipelines for it. An active one stays as it is.
@@ -54,12 +54,12 @@ impl Woodpecker {
             return Ok(found);
         }
         let path = format!("/api/user/repos?all=true&name={}", encoded(name_of(full_name)));
-        let all: Vec<ForgeRepository> = self.call(Method::GET, &path, None, None).await?;
+        let all: Vec<ForgeRepository> = self.call(Method::GET, &path, None, Quoting::Beginning).await?;
         let repository =
             all.into_iter().find(|repository| repository.full_name.eq_ignore_ascii_case(full_name));
         let repository = repository.ok_or_else(|| Error::NoRepository(full_name.to_owned()))?;
         let path = format!("/api/repos?forge_remote_id={}", encoded(&repository.forge_remote_id));
-        match self.call(Method::POST, &path, None, None).await {
+        match self.call(Method::POST, &path, None, Quoting::Beginning).await {
             // Another client was faster.
             Err(error) if error.status() == Some(StatusCode::CONFLICT) => {
                 self.repository(full_name).await?.ok_or(error)

@@ -6,7 +6,7 @@ use http::Method;
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
 
-use crate::client::encoded;
+use crate::client::{Quoting, encoded};
 use crate::{Error, Woodpecker};
 
 /// The size of a secret's value.
@@ -112,20 +112,19 @@ impl Woodpecker {
             "value": secret.value.expose_secret(),
             "events": secret.events.iter().map(|event| event.as_str()).collect::<Vec<_>>(),
         });
-        let value = Some(&secret.value);
-        if self.find::<Value>(&one, value).await?.is_none() {
-            match self.call::<Value>(Method::POST, &all, Some(&body), value).await {
+        if self.find::<Value>(&one, Quoting::Nothing).await?.is_none() {
+            match self.call::<Value>(Method::POST, &all, Some(&body), Quoting::Nothing).await {
                 Ok(_) => return Ok(SecretChange::Created),
                 // Most likely another client has created it meanwhile, which is no conflict but a 500.
                 Err(error) if error.status().is_some_and(|status| status.is_server_error()) => {
-                    if self.find::<Value>(&one, value).await?.is_none() {
+                    if self.find::<Value>(&one, Quoting::Nothing).await?.is_none() {
                         return Err(error);
                     }
                 }
                 Err(error) => return Err(error),
             }
         }
-        self.call::<Value>(Method::PATCH, &one, Some(&body), value).await?;
+        self.call::<Value>(Method::PATCH, &one, Some(&body), Quoting::Nothing).await?;
         Ok(SecretChange::Updated)
     }
 }
