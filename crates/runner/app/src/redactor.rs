@@ -17,8 +17,9 @@ const MIN_LINE_CHARS: usize = 8;
 
 /// Removes the secrets of a run from texts.
 ///
-/// A secret is found as it is, with any of its characters percent-encoded or escaped as in JSON (also JSON
-/// within JSON), in hexadecimal digits, and in base64, there also as a part of a longer text. Line breaks
+/// A secret is found as it is, with any of its characters percent-encoded (also twice), escaped as in JSON (also JSON
+/// within JSON), in C or in HTML, in hexadecimal digits (also with something between the bytes), and in base64, there
+/// also as a part of a longer text. Line breaks
 /// within it, with the indentation that follows, or in place of its spaces, do not hide it. Each longer line
 /// of a secret with several lines is a secret too.
 ///

@@ -32,6 +32,8 @@ pub(super) struct Form {
 pub(super) struct Alphabet {
     plain: HashMap<char, Arc<Character>>,
     digits: HashMap<char, Arc<Character>>,
+    /// Digits at which a further byte begins.
+    further: HashMap<char, Arc<Character>>,
     base64: HashMap<char, Arc<Character>>,
 }
 
@@ -39,9 +41,9 @@ pub(super) struct Alphabet {
 struct Character {
     /// Whether a line break can stand in its place.
     is_space: bool,
-    /// The ways to write it: itself, percent-encoded, in base64 of either alphabet.
+    /// The ways to write it: itself, percent-encoded, as a reference of HTML, in base64 of either alphabet.
     literals: Vec<Vec<u8>>,
-    /// What may follow a run of backslashes: itself, `n`, `u00e9`.
+    /// What may follow a run of backslashes: itself, `n`, `u00e9`, `xc3\xa9`.
     escaped: Vec<Vec<u8>>,
     ignores_case: bool,
 }
@@ -60,17 +62,20 @@ pub(super) enum Found {
 impl Form {
     /// Returns all forms of a secret.
     pub(super) fn all(secret: &str, alphabet: &mut Alphabet) -> Vec<Self> {
-        let Alphabet { plain, digits, base64 } = alphabet;
+        let Alphabet { plain, digits, further, base64 } = alphabet;
         let form = |known: &mut HashMap<char, Arc<Character>>, text: &str, make: fn(char) -> Character| {
-            let shared =
-                |character| Arc::clone(known.entry(character).or_insert_with(|| make(character).into()));
-            Self { characters: text.chars().map(shared).collect() }
+            Self { characters: text.chars().map(|character| shared(known, character, make)).collect() }
         };
         // Breaks are ignored everywhere, so those of the secret itself too.
         let unbroken: String = secret.chars().filter(|character| !matches!(character, '\n' | '\r')).collect();
-        let hexadecimal: String = secret.bytes().map(|byte| format!("{byte:02x}")).collect();
-        let mut forms =
-            vec![form(plain, &unbroken, Character::plain), form(digits, &hexadecimal, Character::digit)];
+        let hexadecimal = secret.bytes().map(|byte| format!("{byte:02x}")).collect::<String>();
+        let digit = |(number, digit): (usize, char)| match number {
+            0 => shared(digits, digit, Character::digit),
+            _ if number % 2 == 0 => shared(further, digit, Character::further_digit),
+            _ => shared(digits, digit, Character::digit),
+        };
+        let hexadecimal = Self { characters: hexadecimal.chars().enumerate().map(digit).collect() };
+        let mut forms = vec![form(plain, &unbroken, Character::plain), hexadecimal];
         // As a part of a longer text a secret begins at any of three places within four characters.
         for skipped in 0..3 {
             let shifted = [&[0; 2][..skipped], secret.as_bytes()].concat();
@@ -158,11 +163,18 @@ impl Character {
         let units = character.encode_utf16(&mut units);
         // The backslash before the first is that of the run.
         let unicode: Vec<_> = units.iter().map(|unit| format!("u{unit:04x}")).collect();
-        let mut literals = vec![bytes.to_vec(), percent.into_bytes()];
+        let again = percent.replace('%', "%25");
+        let mut literals = vec![bytes.to_vec(), percent.into_bytes(), again.into_bytes()];
+        let code = u32::from(character);
+        literals.extend([format!("&#{code};"), format!("&#x{code:x};")].map(String::into_bytes));
+        literals.extend(reference(character).map(|name| format!("&{name};").into_bytes()));
         if character == ' ' {
             literals.push(b"+".to_vec());
         }
-        let mut escaped = vec![bytes.to_vec(), unicode.join("\\").into_bytes()];
+        let hexadecimal: Vec<_> = bytes.iter().map(|byte| format!("x{byte:02x}")).collect();
+        let octal: Vec<_> = bytes.iter().map(|byte| format!("{byte:03o}")).collect();
+        let mut escaped = vec![bytes.to_vec()];
+        escaped.extend([unicode, hexadecimal, octal].map(|units| units.join("\\").into_bytes()));
         if character == '\t' {
             escaped.push(b"t".to_vec());
         }
@@ -172,6 +184,13 @@ impl Character {
     fn digit(digit: char) -> Self {
         let literals = vec![digit.to_string().into_bytes()];
         Self { is_space: false, literals, escaped: Vec::new(), ignores_case: true }
+    }
+
+    /// A digit at which a byte begins. Something may stand between it and the byte before.
+    fn further_digit(digit: char) -> Self {
+        let before = ["", ":", " ", "-", ",", ", ", "0x", " 0x", ",0x", ", 0x"];
+        let literals = before.iter().map(|before| format!("{before}{digit}").into_bytes()).collect();
+        Self { literals, ..Self::digit(digit) }
     }
 
     fn base64(character: char) -> Self {
@@ -253,20 +272,47 @@ impl Character {
 
     /// Adds the position after this way, which may be broken between its bytes.
     fn read_way(&self, text: &[u8], way: &[u8], start: usize, after: &mut Vec<usize>) -> bool {
-        let mut at = start;
-        for number in 0..way.len() {
-            if number > 0 {
-                // No way goes on with a line break.
-                at = resumptions(text, at).last().unwrap_or(at);
-            }
-            match text.get(at) {
-                None => return true,
-                Some(found) if self.same(way, number, *found) => at += 1,
-                Some(_) => return number > 0 && is_unfinished_break(&text[at..]),
-            }
+        self.read_rest(text, way, 0, start, after)
+    }
+
+    /// Adds the positions after the rest of a way. A backslash goes on with a way, or begins a line break.
+    fn read_rest(&self, text: &[u8], way: &[u8], number: usize, at: usize, after: &mut Vec<usize>) -> bool {
+        if number == way.len() {
+            after.push(at);
+            return false;
         }
-        after.push(at);
-        false
+        let resumed = (number > 0).then(|| resumptions(text, at).last()).flatten();
+        [Some(at), resumed].into_iter().flatten().fold(false, |is_open, at| {
+            is_open
+                | match text.get(at) {
+                    None => true,
+                    Some(found) if self.same(way, number, *found) => {
+                        self.read_rest(text, way, number + 1, at + 1, after)
+                    }
+                    Some(_) => number > 0 && is_unfinished_break(&text[at..]),
+                }
+        })
+    }
+}
+
+/// Returns a character that forms share.
+fn shared(
+    known: &mut HashMap<char, Arc<Character>>,
+    character: char,
+    make: fn(char) -> Character,
+) -> Arc<Character> {
+    Arc::clone(known.entry(character).or_insert_with(|| make(character).into()))
+}
+
+/// Returns the name of a character in HTML, where texts are written with it.
+const fn reference(character: char) -> Option<&'static str> {
+    match character {
+        '&' => Some("amp"),
+        '<' => Some("lt"),
+        '>' => Some("gt"),
+        '"' => Some("quot"),
+        '\'' => Some("apos"),
+        _ => None,
     }
 }
 
