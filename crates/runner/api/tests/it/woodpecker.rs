@@ -133,6 +133,14 @@ async fn a_triggered_pipeline_is_shown_until_its_end() {
     assert_eq!(scene.ci.world().triggered, [("main".to_owned(), variables.into())]);
     scene.post(&path, r#"{"branch":"empty"}"#).await.refused(409, "pipeline_empty");
     scene.post(&path, r#"{"branch":"a b"}"#).await.refused(422, "validation_failed");
+    // Neither the id nor what is no variable.
+    let wrong =
+        json!({ "variables": { "RDEV_PIPELINE_ID": "x", "A B": "x", "1A": "x", "": "x", "OK": "x" } });
+    let places =
+        ["/variables/", "/variables/1A", "/variables/A B", "/variables/RDEV_PIPELINE_ID"].map(str::to_owned);
+    let mut found = scene.post(&path, wrong).await.refused(422, "validation_failed").places();
+    found.sort_unstable();
+    assert_eq!(found, places);
     scene.clock.advance(Duration::from_millis(5));
     scene.post(&path, r#"{"branch":"release"}"#).await.expect(202);
     let first = scene.store.unended(10).await.unwrap().remove(0);

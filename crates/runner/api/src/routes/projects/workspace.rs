@@ -57,7 +57,7 @@ pub(super) fn workspace(
         Setting::Kept => return Setting::Kept,
     };
     // A fault of a member that is absent or cannot be read has been recorded.
-    let (Some(kind), Some(path)) = (body.kind.or(present), body.path.or(path)) else { return Setting::Kept };
+    let Some(kind) = body.kind.or(present) else { return Setting::Kept };
     let (namespace, selector, container) = match pod {
         Some(pod) => (Some(pod.namespace), Some(pod.selector), Some(pod.container)),
         None => (None, None, None),
@@ -65,6 +65,7 @@ pub(super) fn workspace(
     let namespace = part(kind, body.namespace, namespace, "/workspace/namespace", faults);
     let selector = part(kind, body.selector, selector, "/workspace/selector", faults);
     let container = part(kind, body.container, container, "/workspace/container", faults);
+    let Some(path) = body.path.or(path) else { return Setting::Kept };
     match (kind, namespace, selector, container) {
         (Kind::Local, ..) => Setting::Value(Workspace::Local { path }),
         (Kind::Kubernetes, Some(namespace), Some(selector), Some(container)) => {

@@ -10,6 +10,7 @@ use rdev_http::body::Document;
 use rdev_http::kind::{self, Kind};
 use rdev_http::members::Value;
 use rdev_http::{Caller, Faults, OperationIds};
+use rdev_runner_domain::PipelineTrigger;
 use utoipa::openapi::schema::ObjectBuilder;
 use utoipa::openapi::{RefOr, Schema};
 
@@ -47,11 +48,13 @@ impl Kind for Variables {
         let mut variables = BTreeMap::new();
         for (name, member) in members {
             match member.string(faults) {
-                Some(text) if name.len() > 128 || text.len() > MAX_VALUE => {
-                    member.fault(
-                        faults,
-                        "must have a name of at most 128 bytes and a value of at most 4096 bytes",
-                    );
+                Some(_) if name == PipelineTrigger::ID_VARIABLE => member.fault(faults, "is the id, which the server sets"),
+                Some(_) if !is_name(&name) => member.fault(
+                    faults,
+                    "must have a name of 1 to 128 ASCII letters, digits and underscores, the first of them no digit",
+                ),
+                Some(text) if text.len() > MAX_VALUE => {
+                    member.fault(faults, format_args!("must have at most {MAX_VALUE} bytes"));
                 }
                 Some(text) => drop(variables.insert(name, text)),
                 None => {}
@@ -59,6 +62,13 @@ impl Kind for Variables {
         }
         Some(variables)
     }
+}
+
+/// Returns whether an environment can have a variable of this name.
+fn is_name(name: &str) -> bool {
+    (1..=128).contains(&name.len())
+        && !name.starts_with(|first: char| first.is_ascii_digit())
+        && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
 }
 
 rdev_http::members! {
