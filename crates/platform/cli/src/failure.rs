@@ -8,6 +8,7 @@ use http::Uri;
 use rdev_client::{Error, Problem};
 use rdev_process::cli;
 
+use crate::table::printable;
 use crate::{Help, Program};
 
 /// The result of a verb.
@@ -160,7 +161,8 @@ impl Report {
         if let Some(help) = &self.help {
             let _ = writeln!(text, "try: {}", program.text(help));
         }
-        text
+        // A server may quote what others wrote.
+        printable(&text)
     }
 }
 
@@ -208,6 +210,15 @@ pub fn is_loopback(url: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_a_server_quotes_does_not_change_the_terminal() {
+        let program = Program { name: "things", agent: "things/1.0", help: &[] };
+        let Failure::Reported(report) = Failure::failed("it says \u{1b}[2J\u{202e}no") else {
+            panic!("it is reported");
+        };
+        assert_eq!(report.text(&program), "error: it says [2Jno\n");
+    }
 
     #[test]
     fn only_urls_of_this_machine_are_loopback() {

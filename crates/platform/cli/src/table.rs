@@ -1,6 +1,7 @@
 //! Tables: aligned on a terminal, and with tabs elsewhere.
 
 use comfy_table::{ColumnConstraint, ContentArrangement, Row, Table, Width, presets};
+use rdev_core::is_invisible;
 
 /// A column: its header, and the member that it shows.
 pub type Column = (&'static str, &'static str);
@@ -66,16 +67,17 @@ fn is_id(member: &str) -> bool {
     member == "id" || member == "name" || member.ends_with("_id")
 }
 
-/// Replaces what would break a line, or change the terminal.
+/// Replaces what would break a line, change the terminal, or let the text look like another one.
 #[must_use]
 pub fn single_line(text: &str) -> String {
-    text.chars().map(|char| if char.is_control() { ' ' } else { char }).collect()
+    let breaks = |char: char| is_invisible(char) || matches!(char, '\n' | '\t');
+    text.chars().map(|char| if breaks(char) { ' ' } else { char }).collect()
 }
 
-/// Removes what would change the terminal, and keeps line breaks and tabs.
+/// Removes what would change the terminal, or let the text look like another one, and keeps line breaks and tabs.
 #[must_use]
 pub fn printable(text: &str) -> String {
-    text.chars().filter(|char| !char.is_control() || matches!(char, '\n' | '\t')).collect()
+    text.chars().filter(|char| !is_invisible(*char)).collect()
 }
 
 #[cfg(test)]
@@ -104,5 +106,9 @@ mod tests {
             [vec!["a".to_owned(), "b\tc\n\u{1b}[31m".to_owned()], vec!["d".to_owned(), "-".to_owned()]];
         assert_eq!(tabbed(&rows), "a\tb c  [31m\nd\t-");
         assert_eq!(printable("a\tb\n\u{1b}[31m\r\u{9b}c"), "a\tb\n[31mc");
+        // What shows other text than there is.
+        let disguised = "user\u{202e}gnp.exe\u{2066}\u{200b} 👩‍💻";
+        assert_eq!(printable(disguised), "usergnp.exe 👩‍💻");
+        assert_eq!(single_line(disguised), "user gnp.exe   👩‍💻");
     }
 }

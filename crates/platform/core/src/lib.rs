@@ -16,6 +16,7 @@ mod page;
 mod project;
 mod store_error;
 mod timestamp;
+mod visibility;
 mod window;
 
 pub use access::{Access, Scope, ScopeError};
@@ -29,4 +30,5 @@ pub use page::{Damaged, Page, PageRequest};
 pub use project::{ProjectName, ProjectNameError};
 pub use store_error::{PublicCause, StoreError};
 pub use timestamp::{Timestamp, TimestampError};
+pub use visibility::is_invisible;
 pub use window::parse_window;

@@ -3,6 +3,7 @@
 use std::fmt::{self, Write};
 
 use askama::filters::Escaper;
+use rdev_core::is_invisible;
 
 /// Escapes text for HTML: markup becomes text, and characters that cannot be seen, or that change the order of
 /// others, become escapes such as `\u{202e}`. Line breaks and tabs stay.
@@ -30,23 +31,6 @@ impl Escaper for Visible {
             }
         }
         out.write_str(&text[plain..])
-    }
-}
-
-/// Returns whether a character is a control or format character by which a text can look like another one.
-fn is_invisible(char: char) -> bool {
-    match char {
-        '\n' | '\t' => false,
-        // Bidirectional controls, invisible spaces and operators, line separators, byte order marks and tags.
-        '\u{61c}'
-        | '\u{200b}'
-        | '\u{200e}'..='\u{200f}'
-        | '\u{2028}'..='\u{202e}'
-        | '\u{2060}'..='\u{206f}'
-        | '\u{feff}'
-        | '\u{fff9}'..='\u{fffb}'
-        | '\u{e0000}'..='\u{e007f}' => true,
-        _ => char.is_control(),
     }
 }
 
