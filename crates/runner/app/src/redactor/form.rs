@@ -286,6 +286,12 @@ impl Character {
             is_open
                 | match text.get(at) {
                     None => true,
+                    // Within JSON there are several backslashes before each part, too.
+                    Some(b'\\') if number > 0 && way[number] == b'\\' => {
+                        let run = backslashes(&text[at..]);
+                        let is_open = run > 1 && self.read_rest(text, way, number + 1, at + run, after);
+                        is_open | self.read_rest(text, way, number + 1, at + 1, after)
+                    }
                     Some(found) if self.same(way, number, *found) => {
                         self.read_rest(text, way, number + 1, at + 1, after)
                     }

@@ -108,6 +108,19 @@ fn a_secret_is_found_however_it_is_written() {
 }
 
 #[test]
+fn a_character_of_several_escapes_is_found_within_json() {
+    let secret = "pass-Zoë-😀-word";
+    let units = secret.encode_utf16().map(|unit| format!("\\u{unit:04x}")).collect::<String>();
+    let bytes = secret.bytes().map(|byte| format!("\\x{byte:02x}")).collect();
+    let octal = secret.bytes().map(|byte| format!("\\{byte:03o}")).collect();
+    for written in [units, bytes, octal] {
+        for text in [json(&written), json(&json(&written)), written] {
+            assert_eq!(Redactor::new([secret]).redact(&text).replace('\\', ""), REDACTED, "{text}");
+        }
+    }
+}
+
+#[test]
 fn line_breaks_do_not_hide_a_secret() {
     let (start, end) = SECRET.split_at(9);
     for line_break in ["\n", "\r\n", "\n    ", "\\n", "\\r\\n", "%0a"] {
