@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use rdev_runner_app::{AgentRegistry, DemoAgent, Workspaces};
 use rdev_runner_claude_code::{ClaudeCodeAgent, ClaudeCodeSettings};
-use rdev_runner_domain::AgentProvider;
 use rdev_runner_domain::ports::{ExecBackend, ExecError, PodRepository, VersionControl, WorkspaceFiles};
+use rdev_runner_domain::{AgentProvider, ClusterId};
 use rdev_runner_exec_kubernetes::{KubernetesBackend, KubernetesSettings, PodFiles, PodVersionControl};
 use rdev_runner_exec_local::{LocalBackend, LocalSettings, SupervisorCommand, runs_as_root};
 use rdev_runner_files::LocalFiles;
@@ -95,9 +95,9 @@ impl Agents {
         Ok(!self.local.runs().await?.is_empty())
     }
 
-    /// Returns whether there is a cluster whose pods may have runs.
-    pub(crate) fn reach_pods(&self) -> bool {
-        self.pods.has_cluster()
+    /// Returns the cluster whose pods may have runs.
+    pub(crate) async fn cluster(&self) -> Option<ClusterId> {
+        self.pods.cluster_id().await
     }
 
     /// Returns the version control of workspaces in pods, and beside it that of other workspaces.

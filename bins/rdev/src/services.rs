@@ -157,7 +157,7 @@ pub(crate) async fn runner(
         .with_max_running(limits.max_running)
         .with_lost_after(options.lost_after)
         .with_retention(options.command_retention)
-        .with_pods(agents.reach_pods());
+        .with_cluster(agents.cluster().await);
     let registry = Arc::clone(&agents.registry);
     Ok(Runner::new(ports, registry, system.ambient().clone(), options, system.outages().clone()))
 }

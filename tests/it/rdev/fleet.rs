@@ -26,7 +26,6 @@ pub(super) struct Place {
     url: String,
     folder: TempDir,
     options: Vec<String>,
-    runner_options: &'static [&'static str],
     /// Where the processes log, at every level.
     log: Option<File>,
     pub(super) postgres: PostgresServer,
@@ -35,24 +34,15 @@ pub(super) struct Place {
 impl Fleet {
     /// Starts a server of Postgres and the processes. The options are those of the API and the runners.
     pub(super) async fn start(options: &[&str]) -> Self {
-        Self::start_with(options, &[], None).await
+        Self::start_with_log(options, None).await
     }
 
     /// Like [`Self::start`], with a file in which the processes log at every level.
     pub(super) async fn start_with_log(options: &[&str], log: Option<File>) -> Self {
-        Self::start_with(options, &[], log).await
-    }
-
-    /// Like [`Self::start_with_log`], with further options of the runners.
-    pub(super) async fn start_with(
-        options: &[&str],
-        runner_options: &'static [&'static str],
-        log: Option<File>,
-    ) -> Self {
         let postgres = PostgresServer::start().await;
         let (url, folder) = (postgres.url("postgres"), tempfile::tempdir().unwrap());
         let options = options.iter().map(|option| (*option).to_owned()).collect();
-        let place = Place { url, folder, options, runner_options, log, postgres };
+        let place = Place { url, folder, options, log, postgres };
         let migrate = Command::new(binary("rdev")).args(["migrate", "--database-url", &place.url]).output();
         let migrated = migrate.await.unwrap();
         assert!(migrated.status.success(), "{migrated:?}");
@@ -97,9 +87,6 @@ impl Place {
         let data_dir = self.data_dir(name);
         let mut args = vec![verb, bind, "127.0.0.1:0", "--data-dir", data_dir.to_str().unwrap()];
         args.extend(self.options.iter().map(String::as_str));
-        if verb == "runner" {
-            args.extend(self.runner_options);
-        }
         self.start("rdev", args, ready).await
     }
 

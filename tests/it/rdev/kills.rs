@@ -1,4 +1,4 @@
-//! Kills `rdev` under load: each accepted command ends once, is reported once, and none runs twice.
+//! Kills `rdev` under load: each accepted command runs once, ends once and is reported once.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -10,6 +10,7 @@ use rdev_webhooks_testkit::receiver::Receiver;
 use rdev_webhooks_testkit::{SeededEntropy, soak};
 use rdev_webhooks_tests::{Client, Process};
 use serde_json::{Value, json};
+use tokio::sync::Notify;
 
 use super::fleet::Fleet;
 use super::{ALL, new_project, pages, serve, subscribe};
@@ -128,11 +129,14 @@ pub(super) async fn kill_often(seed: u64, mut installation: impl Installation) {
     let receiver = Receiver::accepting().await;
     subscribe(&installation.client(), &receiver).await;
     installation.client().post("/projects", &installation.project().to_string()).await.expect(201);
-    let (count, mut accepted) = (Arc::new(AtomicUsize::new(0)), BTreeMap::new());
+    let (asked, mut accepted) = (Arc::new(AtomicUsize::new(0)), BTreeMap::new());
     for _ in 0..KILLS {
-        let clients: Vec<_> =
-            (0..CLIENTS).map(|_| tokio::spawn(ask(installation.client(), Arc::clone(&count)))).collect();
-        let life = Duration::from_millis(50 + entropy.below(800) as u64);
+        let has_accepted = Arc::new(Notify::new());
+        let client = || ask(installation.client(), Arc::clone(&asked), Arc::clone(&has_accepted));
+        let clients: Vec<_> = (0..CLIENTS).map(|_| tokio::spawn(client())).collect();
+        // However slow the machine is.
+        tokio::time::timeout(ALL, has_accepted.notified()).await.expect("a command is accepted");
+        let life = Duration::from_millis(entropy.below(800) as u64);
         // The lifetime of the process is the test's input, not a wait for a condition.
         tokio::time::timeout(life, std::future::pending::<()>()).await.unwrap_err();
         installation = installation.kill(&entropy).await;
@@ -145,15 +149,16 @@ pub(super) async fn kill_often(seed: u64, mut installation: impl Installation) {
     let commands = commands(&client).await;
     let starts = starts(&installation.workspace());
     assert!(accepted.keys().all(|id| commands.contains_key(id)), "seed {seed}: {accepted:?} {commands:?}");
+    // Also those whose acceptance the client did not learn of.
     assert!(starts.values().all(|count| *count == 1), "seed {seed}: {starts:?}");
     let mut lost = 0;
     for (id, prompt) in &accepted {
-        // The demo agent dies with its runner, and has no record of its start.
-        match (commands[id].as_str(), starts.contains_key(prompt)) {
-            ("completed", true) => said(&client, id, prompt).await,
-            ("completed", false) => assert!(prompt.starts_with("demo"), "seed {seed}: {prompt}"),
-            ("lost", false) => lost += 1,
-            (other, _) => panic!("seed {seed}: {id} ({prompt}) is {other}"),
+        match (commands[id].as_str(), starts.get(prompt)) {
+            ("completed", Some(1)) => said(&client, id, prompt).await,
+            // The demo agent dies with its runner, and has no record of its start.
+            ("completed", None) if prompt.starts_with("demo") => {}
+            ("lost", None) if prompt.starts_with("demo") => lost += 1,
+            (other, starts) => panic!("seed {seed}: {id} ({prompt}) is {other}, started: {starts:?}"),
         }
     }
     nothing_waits(&client).await;
@@ -164,11 +169,10 @@ pub(super) async fn kill_often(seed: u64, mut installation: impl Installation) {
         assert_eq!(reports[id], expected, "seed {seed}: {id}");
     }
     println!(
-        "seed {seed}: {} accepted over {KILLS} kills, {lost} lost, {} agents of their own",
+        "seed {seed}: {} accepted over {KILLS} kills, {} agents of their own, {lost} of the runner lost",
         accepted.len(),
         starts.len()
     );
-    assert!(starts.len() > KILLS, "seed {seed}: {} agents: too few for the test", starts.len());
     for folder in installation.run_folders() {
         nothing_is_left(&folder).await;
     }
@@ -176,16 +180,19 @@ pub(super) async fn kill_often(seed: u64, mut installation: impl Installation) {
 }
 
 /// Asks for some commands, or until the server is gone. Returns the ids and the prompts of the accepted ones.
-async fn ask(client: Client, count: Arc<AtomicUsize>) -> Vec<(String, String)> {
+async fn ask(client: Client, asked: Arc<AtomicUsize>, has_accepted: Arc<Notify>) -> Vec<(String, String)> {
     let mut accepted = Vec::new();
     for number in 0..COMMANDS_PER_CLIENT {
         let provider = if number % 4 == 3 { "demo" } else { "claude" };
-        let prompt = format!("{provider}-{}", count.fetch_add(1, Ordering::SeqCst));
+        let prompt = format!("{provider}-{}", asked.fetch_add(1, Ordering::SeqCst));
         let work = if provider == "demo" { "\n/wait 200ms" } else { "" };
         let body = json!({"type": provider, "prompt": format!("{prompt}{work}")}).to_string();
         let path = "/projects/my-project/commands";
         match client.request(http::Method::POST, path, Some(&body)).await {
-            Ok(answer) => accepted.push((answer.expect(202)["id"].as_str().unwrap().to_owned(), prompt)),
+            Ok(answer) => {
+                accepted.push((answer.expect(202)["id"].as_str().unwrap().to_owned(), prompt));
+                has_accepted.notify_one();
+            }
             Err(_) => break,
         }
     }

@@ -120,8 +120,7 @@ impl Runners {
         let cluster = cluster(folder.path(), seed);
         let kubeconfig = cluster.kubeconfig();
         let options = options(kubeconfig.to_str().unwrap());
-        // What has not begun in the pod is lost with its runner.
-        let fleet = Fleet::start_with(&options, &["--lost-after", "30s"], None).await;
+        let fleet = Fleet::start(&options).await;
         Self { cluster, fleet, next: 2, _folder: folder }
     }
 }

@@ -56,15 +56,9 @@ async fn runs_at_the_same_time_have_diffs_of_their_own_across_kills_of_the_serve
         server.kill().await;
         (server, client) = serve(folder.path(), &OPTIONS).await;
     }
-    let mut completed = 0;
     for (number, id) in ids.iter().enumerate() {
         let path = format!("/commands/{id}");
         let command = client.until_within(ALL, &path, |command| !command["ended_at"].is_null()).await;
-        // One that was killed between its claim and the start of the agent.
-        if command["status"] == "lost" {
-            continue;
-        }
-        completed += 1;
         let changes = &command["result"]["changes"];
         let expected = (json!("completed"), json!([1, 1, 0]), json!(format!("rdev/{id}")));
         let counts = json!([changes["files"], changes["insertions"], changes["deletions"]]);
@@ -72,7 +66,6 @@ async fn runs_at_the_same_time_have_diffs_of_their_own_across_kills_of_the_serve
         let line = format!("+prompt-{number}\n");
         assert!(changes["diff"].as_str().unwrap().contains(&line), "{changes}");
     }
-    assert!(completed > 0, "all commands are lost");
     client.until_within(ALL, "/providers", |_| entries(&worktrees) == 0).await;
     for id in &ids {
         let reports = reports(&receiver.requests());
@@ -80,14 +73,13 @@ async fn runs_at_the_same_time_have_diffs_of_their_own_across_kills_of_the_serve
     }
     // A run that continues the session finds the file, and adds to it.
     let of_first = client.get(&format!("/commands/{}", ids[0])).await;
-    if let Some(session) = of_first["result"]["session"].as_str() {
-        let next = ask(&client, json!({"prompt": "next", "session": {"resume": session}})).await;
-        let path = format!("/commands/{next}");
-        let next = client.until_within(SOON, &path, |command| !command["ended_at"].is_null()).await;
-        let branch = next["result"]["changes"]["branch"].as_str().unwrap();
-        assert_eq!(branch, format!("rdev/{}", ids[0]));
-        assert_eq!(git(&workspace, &["show", &format!("{branch}:starts")]), "prompt-0\nnext");
-    }
+    let session = of_first["result"]["session"].as_str().unwrap();
+    let next = ask(&client, json!({"prompt": "next", "session": {"resume": session}})).await;
+    let path = format!("/commands/{next}");
+    let next = client.until_within(SOON, &path, |command| !command["ended_at"].is_null()).await;
+    let branch = next["result"]["changes"]["branch"].as_str().unwrap();
+    assert_eq!(branch, format!("rdev/{}", ids[0]));
+    assert_eq!(git(&workspace, &["show", &format!("{branch}:starts")]), "prompt-0\nnext");
     // The workspace itself is as it was.
     client.until_within(ALL, "/providers", |_| entries(&worktrees) == 0).await;
     assert_eq!(git(&workspace, &["status", "--porcelain"]), "");

@@ -40,6 +40,7 @@ use crate::registry::AgentRegistry;
 use availability::Availability;
 use metrics::Metrics;
 use pipelines::Following;
+use recovery::Recovering;
 use run::Run;
 use shared::Shared;
 use upkeep::{Deleting, Losing, PRUNE_INTERVAL, Pruning};
@@ -51,6 +52,9 @@ pub use shared::RunnerPorts;
 /// The interval between looks for runs of this host that lost their runner.
 const ATTACH_INTERVAL: Duration = Duration::from_secs(10);
 
+/// The most commands that one transaction returns to the queue.
+const MAX_REQUEUED: u32 = 100;
+
 /// A runner: claims commands and runs their agents until it is stopped.
 ///
 /// It claims commands only of the providers whose agents can run here, by
@@ -60,7 +64,8 @@ const ATTACH_INTERVAL: Duration = Duration::from_secs(10);
 ///
 /// A runner that stops, or dies, leaves its agents running and its commands leased. A runner that starts on
 /// the same [host](RunnerHost) attaches to them and continues where the stored events end. A run in a pod is
-/// attached to by any runner that [reaches pods](RunnerOptions::reaches_pods). An agent whose runs
+/// attached to by any runner of its [cluster](RunnerOptions::cluster). A command whose agent had not begun goes back
+/// to the queue. An agent whose runs
 /// end with their runner, as those of [`DemoAgent`](crate::DemoAgent) do, cannot be attached to: its command
 /// ends as `lost` then. What agents keep of commands that have ended meanwhile is removed.
 pub struct Runner {
@@ -89,7 +94,7 @@ impl Runner {
     pub async fn run(self, drain: CancellationToken) {
         let shared = self.shared;
         let stagger = Stagger::random(Arc::clone(&shared.ambient.entropy));
-        let (losing, pruning) = (Losing(Arc::clone(&shared)), Pruning(Arc::clone(&shared)));
+        let (losing, pruning) = (Losing::new(Arc::clone(&shared)), Pruning(Arc::clone(&shared)));
         let following = async {
             match &shared.ports.ci {
                 Some(server) => {
@@ -101,11 +106,11 @@ impl Runner {
         };
         let deleting = Deleting::new(Arc::clone(&shared));
         let (losing_delay, pruning_delay) = (losing.interval(), stagger.delay(PRUNE_INTERVAL));
-        let (probing, recovering) = (shared.availability.run(), recovery::recover(&shared));
+        let recovering = Recovering(Arc::clone(&shared));
         tokio::join!(
             Claiming::new(Arc::clone(&shared)).run(&drain),
-            drain.run_until_cancelled(probing),
-            drain.run_until_cancelled(recovering),
+            drain.run_until_cancelled(shared.availability.run()),
+            drain.run_until_cancelled(repeat(recovering, Duration::ZERO, &drain)),
             // Runs that can be attached to are attached to first.
             following,
             repeat(deleting, Duration::ZERO, &drain),
@@ -160,6 +165,7 @@ impl Claiming {
         let (mut next_attach, mut next_poll) = (Instant::now(), Instant::now());
         loop {
             if Instant::now() >= next_attach {
+                self.requeue_expired(drain).await;
                 self.attach_all(drain).await;
                 next_attach = Instant::now() + self.shared.options.lease.min(ATTACH_INTERVAL);
             }
@@ -204,6 +210,21 @@ impl Claiming {
         false
     }
 
+    /// Returns the commands to the queue whose runners died before their agents began, on whatever host.
+    async fn requeue_expired(&self, drain: &CancellationToken) {
+        let shared = &self.shared;
+        while !drain.is_cancelled() {
+            let requeue = shared.ports.queue.requeue_expired(MAX_REQUEUED);
+            let Ok(requeued) = shared.write("requeue commands", requeue).await else { return };
+            for command in &requeued {
+                tracing::info!(%command, "command requeued: its runner died before the agent began");
+            }
+            if requeued.len() < MAX_REQUEUED as usize {
+                return;
+            }
+        }
+    }
+
     /// Takes over the runs of this host, and those in pods, whose leases have expired.
     async fn attach_all(&mut self, drain: &CancellationToken) {
         let shared = Arc::clone(&self.shared);
@@ -214,7 +235,7 @@ impl Claiming {
                 lease_for: shared.options.lease,
                 // After an outage their leases may have expired: they extend them themselves.
                 except: self.running.values().map(|(command, _)| *command).collect(),
-                reaches_pods: shared.options.reaches_pods,
+                cluster: shared.options.cluster.clone(),
             };
             let attached = shared.write("attach to a command", shared.ports.queue.attach(&request)).await;
             let Ok(Some(leased)) = attached else { return };

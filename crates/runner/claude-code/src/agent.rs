@@ -114,10 +114,14 @@ impl CodeAgent for ClaudeCodeAgent {
     async fn execute(&self, run: &AgentRun, sink: &dyn EventSink) -> AgentResult {
         let (cancelled, _running) = self.begin(run.command_id());
         let name = RunName::from(run.command_id());
-        if let Err(error) = self.backend.start(&name, &self.spec(run)).await {
-            let stream = ClaudeStream::new(&run.request.draft().session, None);
-            let stderr = format!("Claude Code could not be started: {error}.");
-            return stream.result(&End { stderr, ..End::default() });
+        match self.backend.start(&name, &self.spec(run)).await {
+            // A run that was given up before it had begun may have begun after all: it is the same.
+            Ok(()) | Err(ExecError::NameTaken(_)) => {}
+            Err(error) => {
+                let stream = ClaudeStream::new(&run.request.draft().session, None);
+                let stderr = format!("Claude Code could not be started: {error}.");
+                return stream.result(&End { stderr, ..End::default() });
+            }
         }
         match self.follow(run, cancelled, 0, sink).await {
             Finding::Known(result) | Finding::Lost(result) => result,
@@ -142,6 +146,14 @@ impl CodeAgent for ClaudeCodeAgent {
             Finding::Known(result) => Some(result),
             Finding::Lost(_) => None,
         }
+    }
+
+    async fn withdraw(&self, run: &AgentRun) -> bool {
+        let name = RunName::from(run.command_id());
+        self.backend.withdraw(&name).await.unwrap_or_else(|error| {
+            tracing::debug!(run = %name, %error, "it is unknown whether a run has begun");
+            false
+        })
     }
 
     async fn recover(&self) -> Vec<CommandId> {

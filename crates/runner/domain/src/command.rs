@@ -180,7 +180,7 @@ impl CommandState {
         }
     }
 
-    /// Gives the command to a runner. A command starts once and never again.
+    /// Gives the command to a runner. A command starts once and never again, unless it is [requeued](Self::requeue).
     pub const fn start(self, now: Timestamp) -> Result<Change, TransitionError> {
         match self {
             Self::Queued => Ok(Change {
@@ -191,6 +191,16 @@ impl CommandState {
             Self::Starting { .. } | Self::Running { .. } | Self::Cancelling { .. } => {
                 Err(TransitionError::AlreadyStarted)
             }
+        }
+    }
+
+    /// Returns the command to the queue, because its agent did not begin. One that is being stopped ends.
+    pub fn requeue(self, now: Timestamp) -> Result<Change, TransitionError> {
+        match self {
+            Self::Queued => Err(TransitionError::NotStarted),
+            Self::Starting { .. } | Self::Running { .. } => Ok(Change::silent(Self::Queued)),
+            Self::Cancelling { .. } => Ok(end(None, now, Outcome::Cancelled, None, Duration::ZERO)),
+            Self::Ended { .. } => Err(TransitionError::Ended),
         }
     }
 

@@ -75,14 +75,17 @@ pub use pipeline::{
     BranchName, BranchNameError, CiEvent, CiPipeline, CiRepository, CiSecret, Pipeline, PipelineStatus,
     PipelineTrigger, RepositoryName, RepositoryNameError,
 };
-pub use pod::{KubernetesName, KubernetesNameError, LabelSelector, LabelSelectorError, Pod, PodWorkspace};
+pub use pod::{
+    ClusterId, ClusterIdError, KubernetesName, KubernetesNameError, LabelSelector, LabelSelectorError, Pod,
+    PodWorkspace,
+};
 pub use project::{
     Project, ProjectDescription, ProjectDescriptionError, ProjectError, ProjectFilter, ProjectSettings,
     Workspace, WorkspacePath, WorkspacePathError,
 };
 pub use queue::{
-    AttachRequest, ClaimRequest, Host, HostError, LeaseRef, LeaseState, LeasedCommand, Progress, QueueLimits,
-    RunReport, WaitReason, Waiting,
+    AbandonedCommands, AttachRequest, ClaimRequest, Host, HostError, LeaseRef, LeaseState, LeasedCommand,
+    Progress, QueueLimits, RunBeginning, RunReport, WaitReason, Waiting,
 };
 pub use record::{Command, CommandFilter, EventPage, MAX_EVENT_PAGE_BYTES};
 pub use request::{AgentRequest, PermissionProfile, RequestDraft, Session};

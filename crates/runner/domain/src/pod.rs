@@ -33,6 +33,14 @@ checked_text!(
     }
 );
 
+checked_text!(
+    /// The identity of a cluster, which all runners of the cluster know: 1 to 255 visible ASCII characters.
+    ClusterId,
+    ClusterIdError,
+    "must be 1 to 255 visible ASCII characters",
+    |text| (1..=255).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic())
+);
+
 /// A folder in the pod of a project.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PodWorkspace {

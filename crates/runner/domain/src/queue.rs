@@ -6,7 +6,9 @@ use std::time::Duration;
 use rdev_core::LeaseToken;
 
 use crate::macros::{checked_text, named};
-use crate::{AgentEventKind, AgentProvider, AgentRequest, AgentResult, CommandId, CommandState, Timestamp};
+use crate::{
+    AgentEventKind, AgentProvider, AgentRequest, AgentResult, ClusterId, CommandId, CommandState, Timestamp,
+};
 
 checked_text!(
     /// The host of a runner, on which the processes of its agents live on when it dies: 1 to 255 visible
@@ -50,8 +52,17 @@ pub struct AttachRequest {
     pub lease_for: Duration,
     /// The commands that the runner has itself.
     pub except: Vec<CommandId>,
-    /// Whether the runner reaches pods.
-    pub reaches_pods: bool,
+    /// The cluster whose pods the runner reaches.
+    pub cluster: Option<ClusterId>,
+}
+
+/// What a runner records before the agent of a command begins.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RunBeginning {
+    /// The cluster in whose pod the agent begins; `None` for the runner's host.
+    pub cluster: Option<ClusterId>,
+    /// The first [`RunReport::checkpoint`].
+    pub checkpoint: String,
 }
 
 /// A command under a lease.
@@ -115,6 +126,15 @@ pub enum LeaseState {
     },
     /// The command has another lease, or none: nothing was stored.
     Lost,
+}
+
+/// Commands that no runner has taken over for too long.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct AbandonedCommands {
+    /// Those that have ended as lost.
+    pub lost: Vec<CommandId>,
+    /// Those that were left alone, because they run in pods of another cluster.
+    pub elsewhere: Vec<CommandId>,
 }
 
 named!(

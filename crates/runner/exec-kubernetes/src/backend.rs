@@ -12,7 +12,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use rdev_runner_domain::ports::{ExecBackend, ExecError, PodRepository, ServerConnection};
 use rdev_runner_domain::{
-    CommandId, ExecSpec, ExecState, OutputStream, Pod, PodWorkspace, RunName, Workspace,
+    ClusterId, CommandId, ExecSpec, ExecState, OutputStream, Pod, PodWorkspace, RunName, Workspace,
 };
 use rdev_runner_exec_local::remote::{Answer, Call, Failure, StartForm};
 use tokio::sync::{Mutex as AsyncMutex, OnceCell};
@@ -86,10 +86,9 @@ impl KubernetesBackend {
         Self { beside, cluster, places, supervisor, settings, links, is_away }
     }
 
-    /// Returns whether a cluster is configured. It may be out of reach.
-    #[must_use]
-    pub fn has_cluster(&self) -> bool {
-        self.cluster.is_configured()
+    /// Returns the identity of the configured cluster, which may be out of reach.
+    pub async fn cluster_id(&self) -> Option<ClusterId> {
+        self.cluster.id().await
     }
 
     /// Returns the connection to a pod.
@@ -194,6 +193,41 @@ impl KubernetesBackend {
         }
     }
 
+    /// Records the pod in which something of this name is about to begin. Returns the pod, and whether it had none. What an
+    /// earlier attempt has recorded is taken, because it may have begun there, unless that pod is gone.
+    pub(crate) async fn record(&self, name: &RunName, pod: Pod) -> Result<(Pod, bool), ExecError> {
+        self.announce(name, &pod).await?;
+        let recorded = match self.places.add(name, &pod).await? {
+            None => return Ok((pod, true)),
+            Some(recorded) if recorded == pod => return Ok((pod, false)),
+            Some(recorded) => recorded,
+        };
+        match self.announce(name, &recorded).await {
+            Ok(()) => {
+                self.take_back(name, &pod);
+                Ok((recorded, false))
+            }
+            Err(PodError::Gone { .. }) => {
+                self.places.replace(name, &pod).await?;
+                Ok((pod, true))
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Takes the announcement of something back that did not begin. What stays is an empty file.
+    pub(crate) fn take_back(&self, name: &RunName, pod: &Pod) {
+        self.notify(pod, Call::Remove { run: name.to_string() });
+    }
+
+    async fn announce(&self, name: &RunName, pod: &Pod) -> Result<(), PodError> {
+        match self.ask(pod, &Call::Announce { run: name.to_string() }, &[]).await? {
+            (Answer::Done, _) => Ok(()),
+            (Answer::Failed(Failure::Other(fault)), _) => Err(PodError::Host(fault)),
+            (answer, _) => Err(PodError::Host(format!("it does not announce a run: {answer:?}"))),
+        }
+    }
+
     /// Sends a request about a run to its pod.
     pub(crate) async fn ask_about(
         &self,
@@ -279,14 +313,24 @@ impl ExecBackend for KubernetesBackend {
         };
         let body = serde_json::to_vec(&StartForm::new(spec, &place.path));
         let body = body.map_err(|error| PodError::Host(error.to_string()))?;
-        let is_new = self.places.add(run, &pod).await?;
+        let (pod, is_new) = self.record(run, pod).await?;
         let started = self.start_in(run, &pod, &body).await;
         // A run that may have begun keeps its record, by which it is stopped.
         let is_refused = matches!(&started, Err(error) if !is_unknown(error));
         if is_refused && is_new {
+            self.take_back(run, &pod);
             self.places.remove(run).await?;
         }
         started
+    }
+
+    async fn withdraw(&self, run: &RunName) -> Result<bool, ExecError> {
+        let Place::Pod(place) = self.places.find(run).await? else { return self.beside.withdraw(run).await };
+        match self.ask_about(run, &place, &Call::Withdraw { run: run.to_string() }, &[]).await? {
+            Reached::Answered((Answer::Withdrawn(is_withdrawn), _)) => Ok(is_withdrawn),
+            Reached::Answered(_) => Err(misunderstood()),
+            Reached::Lost => Ok(false),
+        }
     }
 
     async fn runs(&self) -> Result<Vec<RunName>, ExecError> {

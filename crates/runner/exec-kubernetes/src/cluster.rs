@@ -7,7 +7,8 @@ use k8s_openapi::api::core::v1::{ContainerStatus, Pod as PodObject};
 use kube::api::{AttachParams, AttachedProcess, ListParams};
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Api, Client, Config};
-use rdev_runner_domain::{KubernetesName, Pod, PodWorkspace};
+use rdev_runner_domain::{ClusterId, KubernetesName, Pod, PodWorkspace};
+use sha2::{Digest, Sha256};
 use tokio::sync::OnceCell;
 use tokio::time::timeout;
 
@@ -21,9 +22,6 @@ const STREAM_BUFFER: usize = 256 * 1024;
 
 /// The largest number of pods that a selector may match.
 const MAX_PODS: u32 = 500;
-
-/// The variable that a process in a cluster has.
-const IN_CLUSTER: &str = "KUBERNETES_SERVICE_HOST";
 
 /// A cluster, which is connected to when it is first needed.
 #[derive(Debug)]
@@ -46,9 +44,22 @@ impl Cluster {
         Self { kubeconfig, client: OnceCell::const_new() }
     }
 
-    /// Returns whether there is a configuration, by which a cluster may be reached.
-    pub(crate) fn is_configured(&self) -> bool {
-        self.kubeconfig.is_some() || std::env::var_os(IN_CLUSTER).is_some() || Kubeconfig::read().is_ok()
+    /// Returns the identity of the cluster: a hash of its certificate authority, which every way to it has, or else of its
+    /// address. It needs no request, so that it is known while the cluster is away. `None` without a configuration.
+    pub(crate) async fn id(&self) -> Option<ClusterId> {
+        let Config { cluster_url, root_cert, .. } = self.config().await.ok()?;
+        let mut authorities = root_cert.unwrap_or_default();
+        authorities.sort();
+        if authorities.is_empty() {
+            authorities.push(cluster_url.to_string().into_bytes());
+        }
+        let mut hash = Sha256::new();
+        for authority in authorities {
+            hash.update((authority.len() as u64).to_be_bytes());
+            hash.update(authority);
+        }
+        let digits: String = hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
+        digits.parse().ok()
     }
 
     /// Returns the pod of a workspace: of those that match, the oldest that runs.

@@ -106,6 +106,9 @@ impl From<PodError> for ExecError {
 
 /// Returns whether a start with this error may have taken effect.
 pub(crate) fn is_unknown(error: &ExecError) -> bool {
+    if matches!(error, ExecError::NameTaken(_)) {
+        return true;
+    }
     let ExecError::Host { source, .. } = error else { return false };
     source.downcast_ref::<PodError>().is_none_or(|error| matches!(error, PodError::ConnectionLost(_)))
 }

@@ -91,11 +91,12 @@ impl VersionControl for PodVersionControl {
         };
         let pod = self.pods.pod(place).await.map_err(|error| fault(&error))?;
         let name = RunName::of_worktree(request.run);
-        self.pods.places.add(&name, &pod).await.map_err(|error| fault(&error))?;
+        let (pod, _) = self.pods.record(&name, pod).await.map_err(|error| fault(&error))?;
         self.pods.places.set_known(&name, &pod);
         match self.ask(&pod, GitCall::open_worktree(request, &place.path)).await? {
             (Answer::Git(GitAnswer::Worktree(Some(form))), _) => worktree(place, &form).map(Some),
             (Answer::Git(GitAnswer::Worktree(None)), _) => {
+                self.pods.take_back(&name, &pod);
                 self.pods.places.remove(&name).await.map_err(|error| fault(&error))?;
                 Ok(None)
             }
@@ -144,6 +145,7 @@ impl VersionControl for PodVersionControl {
             Ok(other) => return Err(refusal(other)),
             Err(error) => return Err(fault(&error)),
         }
+        self.pods.take_back(&RunName::of_worktree(run), &pod);
         self.pods.places.remove(&RunName::of_worktree(run)).await.map_err(|error| fault(&error))
     }
 

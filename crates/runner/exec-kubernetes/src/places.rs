@@ -70,23 +70,23 @@ impl Places {
         Ok(place)
     }
 
-    /// Records that a run is about to start in a pod. Returns whether nothing was recorded before.
-    ///
-    /// # Errors
-    ///
-    /// Fails with [`ExecError::NameTaken`] if the run is in another pod.
-    pub(crate) async fn add(&self, run: &RunName, pod: &Pod) -> Result<bool, ExecError> {
-        let is_new = self.ask("record the pod of a run", || self.pods.add_pod(run, pod)).await?;
-        // It may be the pod itself that knows the run, or a record whose response was lost.
-        if !is_new && self.read(run).await?.as_ref() != Some(pod) {
-            return Err(ExecError::NameTaken(run.clone()));
+    /// Records that a run is about to start in a pod. Returns the pod that was recorded before, if there is one.
+    pub(crate) async fn add(&self, run: &RunName, pod: &Pod) -> Result<Option<Pod>, ExecError> {
+        if self.ask("record the pod of a run", || self.pods.add_pod(run, pod)).await? {
+            return Ok(None);
         }
-        Ok(is_new)
+        self.read(run).await
     }
 
     /// Notes that the pod of a run has had it.
     pub(crate) fn set_known(&self, run: &RunName, pod: &Pod) {
         self.keep(run, Place::Pod(InPod { pod: pod.clone(), is_known: true }));
+    }
+
+    /// Records another pod, because the recorded one is gone.
+    pub(crate) async fn replace(&self, run: &RunName, pod: &Pod) -> Result<(), ExecError> {
+        self.remove(run).await?;
+        self.add(run, pod).await.map(drop)
     }
 
     pub(crate) async fn remove(&self, run: &RunName) -> Result<(), ExecError> {

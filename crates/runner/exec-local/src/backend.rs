@@ -105,6 +105,11 @@ impl LocalBackend {
         self.runs.with_file_name("starts.lock")
     }
 
+    /// Returns the file by which a client elsewhere has announced a run.
+    pub(crate) fn announcement(&self, run: &RunName) -> PathBuf {
+        self.runs.with_file_name("announced").join(run.as_str())
+    }
+
     async fn find(&self, run: &RunName) -> Result<LocalRun, ExecError> {
         LocalRun::find(&self.folder(run)).await.map_err(failure(run))
     }
@@ -219,6 +224,14 @@ impl ExecBackend for LocalBackend {
             has_relay: self.has_relays,
         };
         self.start_run(run, &spec).await.map(drop)
+    }
+
+    async fn withdraw(&self, run: &RunName) -> Result<bool, ExecError> {
+        match self.find(run).await {
+            Ok(_) => Ok(false),
+            Err(ExecError::UnknownRun(_)) => LocalRun::withdraw(&self.folder(run)).map_err(failure(run)),
+            Err(error) => Err(error),
+        }
     }
 
     async fn runs(&self) -> Result<Vec<RunName>, ExecError> {

@@ -26,6 +26,9 @@ pub(crate) const START_TOKEN: &str = "start.json";
 pub(crate) const INPUT_TOKEN: &str = "input.json";
 pub(crate) const EXIT: &str = "exit.json";
 
+/// The beginning of the names of folders that were withdrawn. No run has such a name.
+const WITHDRAWN: &str = ".withdrawn-";
+
 /// The socket at which the supervisor relays connections for a runner elsewhere.
 const RELAY: &str = "relay";
 
@@ -39,6 +42,32 @@ impl RunFolder {
         DirBuilder::new().mode(0o700).create(&self.0)?;
         DirBuilder::new().mode(0o700).create(self.temporary())?;
         Ok(mkfifo(&self.input(), Mode::S_IRUSR | Mode::S_IWUSR)?)
+    }
+
+    /// Moves the folder to where no process looks for it, and returns it; `None` if there is none.
+    pub(crate) fn withdraw(&self) -> io::Result<Option<Self>> {
+        let name = self.0.file_name().unwrap_or_default().to_string_lossy();
+        let withdrawn = self.0.with_file_name(format!("{WITHDRAWN}{name}"));
+        match std::fs::rename(&self.0, &withdrawn) {
+            Ok(()) => Ok(Some(Self(withdrawn))),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Moves a withdrawn folder back to its path.
+    pub(crate) fn restore(&self, path: &Path) -> io::Result<()> {
+        std::fs::rename(&self.0, path)
+    }
+
+    /// Removes the folder.
+    pub(crate) fn remove(&self) -> io::Result<()> {
+        remove_tree(&self.0)
+    }
+
+    /// Returns whether the program may have begun: its output is created before.
+    pub(crate) fn has_begun(&self) -> bool {
+        self.output(OutputStream::Stdout).exists() || self.exists(SUPERVISOR)
     }
 
     pub(crate) fn input(&self) -> PathBuf {

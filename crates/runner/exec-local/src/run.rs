@@ -121,6 +121,27 @@ impl LocalRun {
         }
     }
 
+    /// Makes sure that a run without a living supervisor does not begin any more. Returns whether its program has not begun:
+    /// the folder is gone then.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the folder cannot be moved or removed.
+    pub fn withdraw(path: &Path) -> Result<bool, RunError> {
+        let folder = RunFolder::new(path);
+        if folder.has_begun() {
+            return Ok(false);
+        }
+        // A process that still starts finds nothing at the path, and ends.
+        let Some(withdrawn) = folder.withdraw()? else { return Ok(true) };
+        if withdrawn.has_begun() {
+            withdrawn.restore(path)?;
+            return Ok(false);
+        }
+        withdrawn.remove()?;
+        Ok(true)
+    }
+
     /// Returns the temporary folder of a run.
     #[must_use]
     pub fn temporary(folder: &Path) -> PathBuf {

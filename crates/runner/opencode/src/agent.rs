@@ -8,7 +8,7 @@ use rdev_runner_domain::ports::{
     AgentVersion, Clock, CodeAgent, EventSink, ExecBackend, ExecError, Unavailable,
 };
 use rdev_runner_domain::{
-    AgentProvider, AgentResult, AgentRun, Capabilities, CommandId, RunningCommand, RunningCommands,
+    AgentProvider, AgentResult, AgentRun, Capabilities, CommandId, RunningCommand, RunningCommands, Workspace,
 };
 use tokio_util::sync::CancellationToken;
 
@@ -101,6 +101,12 @@ impl CodeAgent for OpenCodeAgent {
         };
         let (cancelled, _running) = self.register(run.command_id());
         Run::new(run, sink, cancelled, self.clock.now()).attach(&self.servers, record, checkpoint).await
+    }
+
+    /// Before its prompt is sent a run is recorded, on this host alone.
+    async fn withdraw(&self, run: &AgentRun) -> bool {
+        let is_recorded_here = matches!(run.workspace, Workspace::Local { .. });
+        is_recorded_here && matches!(self.servers.records().find_run(run.command_id()), Ok(None))
     }
 
     async fn recover(&self) -> Vec<CommandId> {

@@ -92,10 +92,7 @@ impl<'a> Run<'a> {
         let conversation = Conversation::new(self, entered.server());
         let mut turn = Turn::new(&record, None);
         self.start_session(&turn).await;
-        let end = match conversation.prompt_in_time(turn.session()).await {
-            Ok(()) => conversation.follow(&mut turn, stream, Instant::now() + CHECK_INTERVAL).await,
-            Err(end) => *end,
-        };
+        let end = conversation.begin(&mut turn, stream).await;
         self.finish(entered, &turn, end).await
     }
 
@@ -137,11 +134,8 @@ impl<'a> Run<'a> {
             Ok(stream) => match fate {
                 // It may have ended.
                 None if turn.has_prompt() => conversation.follow(&mut turn, stream, Instant::now()).await,
-                None => {
-                    let detail = "The runner ended before it sent the prompt.".to_owned();
-                    let stop = Some(failed(FailureReason::StartFailed, detail));
-                    End { ending: Ending::default(), stop, has_ended: true }
-                }
+                // The runner died before it sent the prompt.
+                None => conversation.begin(&mut turn, stream).await,
                 Some(fate) => match conversation.ending(&turn, false).await {
                     Some(ending) => End { ending, stop: None, has_ended: true },
                     None => End { ending: Ending::default(), stop: Some(gone(&fate)), has_ended: true },
@@ -217,6 +211,14 @@ impl<'a> Run<'a> {
 impl<'a> Conversation<'a> {
     fn new(run: &'a Run<'a>, server: &'a RunningServer) -> Self {
         Self { run, server, client: server.client(&run.run.secrets) }
+    }
+
+    /// Sends the prompt, and follows the turn to its end.
+    async fn begin(&self, turn: &mut Turn, stream: EventStream) -> End {
+        match self.prompt_in_time(turn.session()).await {
+            Ok(()) => self.follow(turn, stream, Instant::now() + CHECK_INTERVAL).await,
+            Err(end) => *end,
+        }
     }
 
     /// Sends the prompt within the limit of the start. A cancellation waits for the answer: an abort that

@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use rdev_runner_domain::ports::{PodRepository, StoreError};
-use rdev_runner_domain::{CommandId, Pod, RunName};
+use rdev_runner_domain::{Pod, RunName};
 use rdev_runner_store::pods::{StoredPod, run_name};
 
 use crate::PostgresCommands;
@@ -11,12 +11,10 @@ use crate::error::DbError;
 #[async_trait]
 impl PodRepository for PostgresCommands {
     async fn add_pod(&self, run: &RunName, pod: &Pod) -> Result<bool, StoreError> {
-        let command_id = run.as_str().parse().ok().map(|command: CommandId| command.as_uuid());
         let added = sqlx::query!(
-            "INSERT INTO rdev_runner.pod_runs (run, command_id, namespace, pod, uid, container)
-             VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (run) DO NOTHING",
+            "INSERT INTO rdev_runner.pod_runs (run, namespace, pod, uid, container)
+             VALUES ($1, $2, $3, $4, $5) ON CONFLICT (run) DO NOTHING",
             run.as_str(),
-            command_id,
             pod.namespace.as_str(),
             pod.name,
             pod.uid,

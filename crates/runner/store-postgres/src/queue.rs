@@ -5,8 +5,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 use rdev_runner_domain::ports::{CommandQueue, Signal, StoreError};
 use rdev_runner_domain::{
-    Access, AgentEvent, AttachRequest, Change, ClaimRequest, Command, CommandId, EventLog, Host, LeaseRef,
-    LeaseState, LeaseToken, LeasedCommand, QueueLimits, RunReport, SessionRef, Waiting,
+    AbandonedCommands, Access, AgentEvent, AttachRequest, Change, ClaimRequest, ClusterId, Command,
+    CommandId, EventLog, Host, LeaseRef, LeaseState, LeaseToken, LeasedCommand, QueueLimits, RunBeginning,
+    RunReport, SessionRef, Waiting,
 };
 use rdev_runner_json::event_to_json;
 use rdev_runner_store::rows::{self, number, reason, signed};
@@ -18,11 +19,64 @@ use crate::PostgresCommands;
 use crate::commands::find;
 use crate::error::DbError;
 use crate::rows::{ended_at, time, timestamp};
+use crate::store::Writing;
 
 #[async_trait]
 impl CommandQueue for PostgresCommands {
     async fn claim(&self, claim: &ClaimRequest) -> Result<Option<LeasedCommand>, StoreError> {
         Ok(self.claim_next(claim).await?)
+    }
+
+    async fn begin(&self, lease: &LeaseRef, beginning: &RunBeginning) -> Result<LeaseState, StoreError> {
+        let (id, token) = (lease.command.as_uuid(), lease.token.as_i64());
+        let row = sqlx::query!(
+            r#"UPDATE rdev_runner.commands SET has_begun = true, cluster = $3, checkpoint = $4
+             WHERE id = $1 AND lease_token = $2 AND ended_at IS NULL
+             RETURNING last_seq AS "last_seq!", status = 'cancelling' AS "is_cancelled!""#,
+            id,
+            token,
+            beginning.cluster.as_ref().map(ClusterId::as_str),
+            beginning.checkpoint
+        )
+        .fetch_optional(&self.pool)
+        .await
+        .map_err(DbError::from)?;
+        let Some(row) = row else { return Ok(LeaseState::Lost) };
+        let last_seq = number(lease.command, "last_seq", row.last_seq)?;
+        Ok(LeaseState::Held { last_seq, is_cancelled: row.is_cancelled })
+    }
+
+    async fn requeue(&self, lease: &LeaseRef) -> Result<(), StoreError> {
+        let mut writing = self.write().await?;
+        let Some((command, _)) = leased_command(&mut writing.tx, lease).await? else { return Ok(()) };
+        if command.state.outcome().is_none() {
+            self.return_to_queue(&mut writing, &command).await?;
+        }
+        writing.commit().await?;
+        Ok(())
+    }
+
+    async fn requeue_expired(&self, limit: u32) -> Result<Vec<CommandId>, StoreError> {
+        let mut writing = self.write().await?;
+        let expired = sqlx::query_scalar!(
+            "SELECT id FROM rdev_runner.commands
+             WHERE status IN ('starting', 'running', 'cancelling') AND NOT has_begun AND lease_expires_at <= $1
+             ORDER BY id LIMIT $2 FOR UPDATE SKIP LOCKED",
+            time(writing.now),
+            i64::from(limit)
+        )
+        .fetch_all(&mut *writing.tx)
+        .await
+        .map_err(DbError::from)?;
+        let mut requeued = Vec::with_capacity(expired.len());
+        for id in expired {
+            let id = CommandId::from_uuid(id);
+            let Some(command) = find(&mut writing.tx, Access::everything(), id).await? else { continue };
+            self.return_to_queue(&mut writing, &command).await?;
+            requeued.push(id);
+        }
+        writing.commit().await?;
+        Ok(requeued)
     }
 
     async fn attach(&self, attach: &AttachRequest) -> Result<Option<LeasedCommand>, StoreError> {
@@ -34,10 +88,9 @@ impl CommandQueue for PostgresCommands {
             r#"UPDATE rdev_runner.commands SET host = $1, lease_token = $2, lease_expires_at = $3
              WHERE id = (
                SELECT id FROM rdev_runner.commands
-               WHERE status IN ('starting', 'running', 'cancelling') AND lease_expires_at <= $4
+               WHERE status IN ('starting', 'running', 'cancelling') AND has_begun AND lease_expires_at <= $4
                  AND NOT (id = ANY($5))
-                 AND CASE WHEN EXISTS (SELECT FROM rdev_runner.pod_runs WHERE command_id = commands.id)
-                   THEN $6 ELSE host = $1 END
+                 AND CASE WHEN cluster IS NULL THEN host = $1 ELSE cluster = $6 END
                ORDER BY id LIMIT 1 FOR UPDATE SKIP LOCKED)
              RETURNING id"#,
             host,
@@ -45,7 +98,7 @@ impl CommandQueue for PostgresCommands {
             expires_at,
             now,
             &except,
-            attach.reaches_pods
+            attach.cluster.as_ref().map(ClusterId::as_str)
         )
         .fetch_optional(&mut *writing.tx)
         .await
@@ -114,19 +167,39 @@ impl CommandQueue for PostgresCommands {
         Ok(changes::held(&Command { state: change.state, ..command }, &log))
     }
 
-    async fn lose(&self, after: Duration, limit: u32) -> Result<Vec<CommandId>, StoreError> {
+    async fn lose(
+        &self,
+        after: Duration,
+        cluster: Option<&ClusterId>,
+        limit: u32,
+    ) -> Result<AbandonedCommands, StoreError> {
         let mut writing = self.write().await?;
         let before = time(writing.now - after);
         let abandoned = sqlx::query_scalar!(
             "SELECT id FROM rdev_runner.commands
-             WHERE status IN ('starting', 'running', 'cancelling') AND lease_expires_at <= $1
+             WHERE status IN ('starting', 'running', 'cancelling') AND has_begun AND lease_expires_at <= $1
+               AND (cluster IS NULL OR cluster = $3 OR status = 'cancelling')
              ORDER BY id LIMIT $2 FOR UPDATE SKIP LOCKED",
             before,
-            i64::from(limit)
+            i64::from(limit),
+            cluster.map(ClusterId::as_str)
         )
         .fetch_all(&mut *writing.tx)
         .await
         .map_err(DbError::from)?;
+        let elsewhere = sqlx::query_scalar!(
+            "SELECT id FROM rdev_runner.commands
+             WHERE status IN ('starting', 'running') AND has_begun AND lease_expires_at <= $1
+               AND cluster <> coalesce($3, '')
+             ORDER BY id LIMIT $2",
+            before,
+            i64::from(limit),
+            cluster.map(ClusterId::as_str)
+        )
+        .fetch_all(&mut *writing.tx)
+        .await
+        .map_err(DbError::from)?;
+        let elsewhere = elsewhere.into_iter().map(CommandId::from_uuid).collect();
         let mut lost = Vec::with_capacity(abandoned.len());
         for id in abandoned {
             let id = CommandId::from_uuid(id);
@@ -151,7 +224,7 @@ impl CommandQueue for PostgresCommands {
             writing.signal(Signal::Queue);
         }
         writing.commit().await?;
-        Ok(lost)
+        Ok(AbandonedCommands { lost, elsewhere })
     }
 
     async fn waiting(
@@ -164,6 +237,29 @@ impl CommandQueue for PostgresCommands {
             waiting.push(self.why_waiting(limits, *id).await?);
         }
         Ok(waiting)
+    }
+}
+
+impl PostgresCommands {
+    /// Returns a locked command to the queue, or ends it if it is being cancelled.
+    async fn return_to_queue(&self, writing: &mut Writing, command: &Command) -> Result<(), DbError> {
+        let change = command.state.requeue(writing.now).map_err(internal)?;
+        let (status, ended_at) = (change.state.status().as_str(), ended_at(&change.state));
+        sqlx::query!(
+            "UPDATE rdev_runner.commands
+             SET status = $2, started_at = NULL, ended_at = $3, host = NULL, lease_token = NULL,
+               lease_expires_at = NULL, has_begun = false, cluster = NULL, checkpoint = NULL
+             WHERE id = $1",
+            command.id.as_uuid(),
+            status,
+            ended_at
+        )
+        .execute(&mut *writing.tx)
+        .await?;
+        self.publish(writing, command.id, &command.project, &command.provider, &change).await?;
+        writing.signal(Signal::Changed(command.id));
+        writing.signal(Signal::Queue);
+        Ok(())
     }
 }
 

@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use rdev_runner_domain::ports::{PodRepository, StoreError};
-use rdev_runner_domain::{CommandId, Pod, RunName};
+use rdev_runner_domain::{Pod, RunName};
 use rdev_runner_store::pods::{StoredPod, run_name};
 
 use crate::SqliteCommands;
@@ -12,13 +12,11 @@ use crate::error::DbError;
 impl PodRepository for SqliteCommands {
     async fn add_pod(&self, run: &RunName, pod: &Pod) -> Result<bool, StoreError> {
         let mut writing = self.write().await?;
-        let command_id = run.as_str().parse().ok().map(|command: CommandId| command.as_uuid());
         let (run, namespace, container) = (run.as_str(), pod.namespace.as_str(), pod.container.as_str());
         let added = sqlx::query!(
-            "INSERT INTO runner_pod_runs (run, command_id, namespace, pod, uid, container)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT (run) DO NOTHING",
+            "INSERT INTO runner_pod_runs (run, namespace, pod, uid, container)
+             VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT (run) DO NOTHING",
             run,
-            command_id,
             namespace,
             pod.name,
             pod.uid,

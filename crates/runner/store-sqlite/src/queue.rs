@@ -5,8 +5,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 use rdev_runner_domain::ports::{CommandQueue, Signal, StoreError};
 use rdev_runner_domain::{
-    Access, AgentEvent, AttachRequest, Change, ClaimRequest, Command, CommandId, EventLog, Host, LeaseRef,
-    LeaseState, LeaseToken, LeasedCommand, QueueLimits, RunReport, SessionRef, Timestamp, Waiting,
+    AbandonedCommands, Access, AgentEvent, AttachRequest, Change, ClaimRequest, ClusterId, Command,
+    CommandId, EventLog, Host, LeaseRef, LeaseState, LeaseToken, LeasedCommand, QueueLimits, RunBeginning,
+    RunReport, SessionRef, Timestamp, Waiting,
 };
 use rdev_runner_json::event_to_json;
 use rdev_runner_store::rows::{self, number, reason, signed};
@@ -18,11 +19,68 @@ use crate::SqliteCommands;
 use crate::commands::find;
 use crate::error::DbError;
 use crate::rows::{command_id, times};
+use crate::store::Writing;
 
 #[async_trait]
 impl CommandQueue for SqliteCommands {
     async fn claim(&self, claim: &ClaimRequest) -> Result<Option<LeasedCommand>, StoreError> {
         Ok(self.claim_next(claim).await?)
+    }
+
+    async fn begin(&self, lease: &LeaseRef, beginning: &RunBeginning) -> Result<LeaseState, StoreError> {
+        let mut writing = self.write().await?;
+        let (id, token) = (lease.command.as_uuid(), lease.token.as_i64());
+        let cluster = beginning.cluster.as_ref().map(ClusterId::as_str);
+        let row = sqlx::query!(
+            r#"UPDATE runner_commands SET has_begun = 1, cluster = ?3, checkpoint = ?4
+             WHERE id = ?1 AND lease_token = ?2 AND ended_at IS NULL
+             RETURNING last_seq AS "last_seq!: i64", status = 'cancelling' AS "is_cancelled!: bool""#,
+            id,
+            token,
+            cluster,
+            beginning.checkpoint
+        )
+        .fetch_optional(&mut *writing.tx)
+        .await
+        .map_err(DbError::from)?;
+        writing.commit().await?;
+        let Some(row) = row else { return Ok(LeaseState::Lost) };
+        let last_seq = number(lease.command, "last_seq", row.last_seq)?;
+        Ok(LeaseState::Held { last_seq, is_cancelled: row.is_cancelled })
+    }
+
+    async fn requeue(&self, lease: &LeaseRef) -> Result<(), StoreError> {
+        let mut writing = self.write().await?;
+        let Some((command, _)) = leased_command(&mut writing.tx, lease).await? else { return Ok(()) };
+        if command.state.outcome().is_none() {
+            self.return_to_queue(&mut writing, &command).await?;
+        }
+        writing.commit().await?;
+        Ok(())
+    }
+
+    async fn requeue_expired(&self, limit: u32) -> Result<Vec<CommandId>, StoreError> {
+        let mut writing = self.write().await?;
+        let now = writing.now.as_micros();
+        let expired = sqlx::query_scalar!(
+            "SELECT id FROM runner_commands
+             WHERE status IN ('starting', 'running', 'cancelling') AND NOT has_begun AND lease_expires_at <= ?1
+             ORDER BY id LIMIT +?2",
+            now,
+            limit
+        )
+        .fetch_all(&mut *writing.tx)
+        .await
+        .map_err(DbError::from)?;
+        let mut requeued = Vec::with_capacity(expired.len());
+        for id in expired {
+            let id = command_id(&id)?;
+            let Some(command) = find(&mut writing.tx, Access::everything(), id).await? else { continue };
+            self.return_to_queue(&mut writing, &command).await?;
+            requeued.push(id);
+        }
+        writing.commit().await?;
+        Ok(requeued)
     }
 
     async fn attach(&self, attach: &AttachRequest) -> Result<Option<LeasedCommand>, StoreError> {
@@ -31,14 +89,14 @@ impl CommandQueue for SqliteCommands {
         let (now, expires_at) = (writing.now.as_micros(), (writing.now + attach.lease_for).as_micros());
         let except = attach.except.iter().map(|command| format!("{:X}", command.as_uuid().simple()));
         let except = serde_json::to_string(&except.collect::<Vec<_>>()).map_err(internal)?;
+        let cluster = attach.cluster.as_ref().map(ClusterId::as_str);
         let taken = sqlx::query_scalar!(
             r#"UPDATE runner_commands SET host = ?1, lease_token = ?2, lease_expires_at = ?3
              WHERE id = (
                SELECT id FROM runner_commands
-               WHERE status IN ('starting', 'running', 'cancelling') AND lease_expires_at <= ?4
+               WHERE status IN ('starting', 'running', 'cancelling') AND has_begun AND lease_expires_at <= ?4
                  AND hex(id) NOT IN (SELECT value FROM json_each(?5))
-                 AND CASE WHEN EXISTS (SELECT 1 FROM runner_pod_runs WHERE command_id = runner_commands.id)
-                   THEN ?6 ELSE host = ?1 END
+                 AND CASE WHEN cluster IS NULL THEN host = ?1 ELSE cluster = ?6 END
                ORDER BY id LIMIT 1)
              RETURNING id AS "id!: Vec<u8>""#,
             host,
@@ -46,7 +104,7 @@ impl CommandQueue for SqliteCommands {
             expires_at,
             now,
             except,
-            attach.reaches_pods
+            cluster
         )
         .fetch_optional(&mut *writing.tx)
         .await
@@ -115,19 +173,40 @@ impl CommandQueue for SqliteCommands {
         Ok(changes::held(&Command { state: change.state, ..command }, &log))
     }
 
-    async fn lose(&self, after: Duration, limit: u32) -> Result<Vec<CommandId>, StoreError> {
+    async fn lose(
+        &self,
+        after: Duration,
+        cluster: Option<&ClusterId>,
+        limit: u32,
+    ) -> Result<AbandonedCommands, StoreError> {
+        let cluster = cluster.map(ClusterId::as_str);
         let mut writing = self.write().await?;
         let before = (writing.now - after).as_micros();
         let abandoned = sqlx::query_scalar!(
             "SELECT id FROM runner_commands
-             WHERE status IN ('starting', 'running', 'cancelling') AND lease_expires_at <= ?1
+             WHERE status IN ('starting', 'running', 'cancelling') AND has_begun AND lease_expires_at <= ?1
+               AND (cluster IS NULL OR cluster = ?3 OR status = 'cancelling')
              ORDER BY id LIMIT +?2",
             before,
-            limit
+            limit,
+            cluster
         )
         .fetch_all(&mut *writing.tx)
         .await
         .map_err(DbError::from)?;
+        let elsewhere = sqlx::query_scalar!(
+            "SELECT id FROM runner_commands
+             WHERE status IN ('starting', 'running') AND has_begun AND lease_expires_at <= ?1
+               AND cluster <> coalesce(?3, '')
+             ORDER BY id LIMIT +?2",
+            before,
+            limit,
+            cluster
+        )
+        .fetch_all(&mut *writing.tx)
+        .await
+        .map_err(DbError::from)?;
+        let elsewhere = elsewhere.iter().map(|id| command_id(id)).collect::<Result<_, _>>()?;
         let mut lost = Vec::with_capacity(abandoned.len());
         for id in abandoned {
             let id = command_id(&id)?;
@@ -152,7 +231,7 @@ impl CommandQueue for SqliteCommands {
             writing.signal(Signal::Queue);
         }
         writing.commit().await?;
-        Ok(lost)
+        Ok(AbandonedCommands { lost, elsewhere })
     }
 
     async fn waiting(
@@ -165,6 +244,30 @@ impl CommandQueue for SqliteCommands {
             waiting.push(self.why_waiting(limits, *id).await?);
         }
         Ok(waiting)
+    }
+}
+
+impl SqliteCommands {
+    /// Returns a command to the queue, or ends it if it is being cancelled.
+    async fn return_to_queue(&self, writing: &mut Writing<'_>, command: &Command) -> Result<(), DbError> {
+        let change = command.state.requeue(writing.now).map_err(internal)?;
+        let (uuid, status, (_, ended_at)) =
+            (command.id.as_uuid(), change.state.status().as_str(), times(&change.state));
+        sqlx::query!(
+            "UPDATE runner_commands
+             SET status = ?2, started_at = NULL, ended_at = ?3, host = NULL, lease_token = NULL,
+               lease_expires_at = NULL, has_begun = 0, cluster = NULL, checkpoint = NULL
+             WHERE id = ?1",
+            uuid,
+            status,
+            ended_at
+        )
+        .execute(&mut *writing.tx)
+        .await?;
+        self.publish(writing, command.id, &command.project, &command.provider, &change).await?;
+        writing.signal(Signal::Changed(command.id));
+        writing.signal(Signal::Queue);
+        Ok(())
     }
 }
 

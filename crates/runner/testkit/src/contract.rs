@@ -33,7 +33,8 @@ macro_rules! agent_contract_tests {
             runs_at_the_same_time_are_kept_apart
             cancel_ends_a_run
             cancel_changes_nothing_else
-            what_never_began_is_not_continued);
+            what_never_began_is_not_continued
+            what_has_begun_is_not_withdrawn);
     };
     (@each $runtime:tt, $subject:expr; $($name:ident)+) => {$(
         #[tokio::test $runtime]
@@ -129,6 +130,14 @@ pub async fn what_never_began_is_not_continued(agent: &dyn CodeAgent, prompts: P
     assert_eq!(agent.attach(&run, None, &sink).await, None);
     assert_eq!(sink.events(), []);
     agent.forget(run.command_id()).await;
+}
+
+/// A run that has had an effect stays what it is.
+pub async fn what_has_begun_is_not_withdrawn(agent: &dyn CodeAgent, prompts: Prompts) {
+    let run = run(draft(1, &(prompts.echo)("Hello there.")));
+    let result = bounded(agent.execute(&run, &RecordingSink::default())).await;
+    assert_eq!(result.outcome, Outcome::Completed);
+    assert!(!agent.withdraw(&run).await);
 }
 
 async fn execute(agent: &dyn CodeAgent, n: u8, prompt: &str, sink: &RecordingSink) -> AgentResult {

@@ -50,6 +50,7 @@ suite! {$
     the_runs_are_known_until_they_are_removed
     only_an_ended_run_is_removed
     an_unknown_run_is_refused
+    only_a_run_that_has_not_begun_is_withdrawn
     a_program_gets_all_input
     a_closed_input_takes_nothing
     an_output_is_followed_to_its_end

@@ -13,8 +13,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use rdev_keyring::Keyring;
 use rdev_runner_domain::ports::{Clock, CommandSignals, SignalStream, StoreError};
 use rdev_runner_domain::{
-    AgentEvent, AgentRequest, AgentResult, Change, Command, CommandId, CredentialUse, EventLog, Host,
-    LeaseToken, Pipeline, PipelineId, PipelineTrigger, Pod, Project, ProjectName, RunName, SecretName,
+    AgentEvent, AgentRequest, AgentResult, Change, ClusterId, Command, CommandId, CredentialUse, EventLog,
+    Host, LeaseToken, Pipeline, PipelineId, PipelineTrigger, Pod, Project, ProjectName, RunName, SecretName,
     SessionRef, Timestamp,
 };
 use rdev_runner_json::{Published, publication};
@@ -56,6 +56,8 @@ struct Entry {
     token: Option<LeaseToken>,
     lease_expires_at: Timestamp,
     checkpoint: Option<String>,
+    has_begun: bool,
+    cluster: Option<ClusterId>,
 }
 
 impl MemoryStore {

@@ -4,6 +4,7 @@
 //! [`store_contract_tests!`](crate::store_contract_tests). Each test gets an empty store. The store may use the
 //! clock of a database, so no test assumes that the clock stands still.
 
+mod beginnings;
 mod claiming;
 mod commands;
 mod credentials;
@@ -28,6 +29,7 @@ use rdev_runner_domain::ports::{
 
 use crate::suite::suite;
 
+pub use beginnings::*;
 pub use claiming::*;
 pub use commands::*;
 pub use credentials::*;
@@ -145,7 +147,12 @@ suite! {$
     a_command_without_a_runner_is_lost
     the_leases_of_a_host_are_ended
     the_pod_of_a_run_is_kept_exactly
-    a_run_in_a_pod_is_taken_over_on_any_host
+    a_run_in_a_pod_is_taken_over_in_its_cluster
+    a_run_in_a_pod_is_lost_to_its_cluster_alone
+    a_command_that_did_not_begin_is_requeued
+    a_command_that_has_begun_is_not_requeued
+    a_command_that_did_not_begin_is_cancelled
+    a_returned_command_is_claimed_again
     each_change_is_signalled
     a_trigger_is_kept_until_its_pipeline_is_stored
     a_pipeline_is_kept_exactly

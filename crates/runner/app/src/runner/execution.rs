@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use rdev_runner_domain::ports::{CodeAgent, SecretError, SecretRequest, VersionControlError};
 use rdev_runner_domain::{
-    Access, AgentResult, AgentRun, CommitHash, FailureReason, LeasedCommand, Outcome, Project, RunSecrets,
-    Session, SessionRef, Usage, Workspace, WorkspaceChanges, Worktree, WorktreeRequest,
+    Access, AgentResult, AgentRun, CommitHash, FailureReason, LeaseState, LeasedCommand, Outcome, Project,
+    RunBeginning, RunSecrets, Session, SessionRef, Usage, Workspace, WorkspaceChanges, Worktree,
+    WorktreeRequest,
 };
 use secrecy::ExposeSecret;
 use tokio_util::sync::CancellationToken;
@@ -54,11 +55,12 @@ impl Place {
 }
 
 impl Execution<'_> {
-    /// Runs the agent, or continues its run, to the end. Everything but its events is in the result.
-    pub(super) async fn run(&self) -> AgentResult {
+    /// Runs the agent, or continues its run, to the end. Everything but its events is in the result. `None` if the run was
+    /// to be continued, and the agent has not begun and never will.
+    pub(super) async fn run(&self) -> Option<AgentResult> {
         let draft = self.leased.request.draft();
         let Some(agent) = self.agent else {
-            return self.lost(format!("the runner has no provider `{}`", draft.provider));
+            return Some(self.lost(format!("the runner has no provider `{}`", draft.provider)));
         };
         let preparing = async {
             let project = match self.project().await {
@@ -76,10 +78,10 @@ impl Execution<'_> {
             self.cancelled.run_until_cancelled(preparing).await
         };
         match prepared {
-            None => ended(Outcome::Cancelled, None),
+            None => Some(ended(Outcome::Cancelled, None)),
             Some((Ok(place), Ok(secrets))) => self.execute(agent, place, secrets).await,
-            Some((Ok(place), Err(missing))) => self.without_secrets(agent, place, missing).await,
-            Some((Err(fault), _)) => refused(fault),
+            Some((Ok(place), Err(missing))) => Some(self.without_secrets(agent, place, missing).await),
+            Some((Err(fault), _)) => Some(refused(fault)),
         }
     }
 
@@ -88,24 +90,39 @@ impl Execution<'_> {
         agent: &dyn CodeAgent,
         Place { workspace, worktree_start, warning }: Place,
         secrets: RunSecrets,
-    ) -> AgentResult {
+    ) -> Option<AgentResult> {
         let redactor = Redactor::new(secrets.hidden.iter().map(ExposeSecret::expose_secret));
         let is_worktree = worktree_start.is_some();
         let run = AgentRun { request: self.leased.request.clone(), workspace, is_worktree, secrets };
         let sink = RunSink::new(self.shared, self.outbox, &redactor, self.taken_over, self.reported);
-        if let Some(warning) = warning {
-            sink.warn(warning).await;
-        }
+        let mut warnings: Vec<_> = warning.into_iter().collect();
         let commit = match (worktree_start, self.taken_over) {
             (Some(start), _) => Some(start),
             (None, Some(position)) => position.commit.clone(),
-            (None, None) => self.commit(&run.workspace, &sink).await,
+            (None, None) => self.commit(&run.workspace).await.unwrap_or_else(|error| {
+                warnings.push(unknown_changes(&error));
+                None
+            }),
         };
+        if self.taken_over.is_none() {
+            if let Err(result) = self.begin(&run.workspace, commit.as_ref()).await {
+                return Some(*result);
+            }
+            // One that was returned to the queue may have them.
+            let warnings = warnings.into_iter().filter(|_| self.leased.last_seq == 0);
+            for warning in warnings {
+                sink.warn(warning).await;
+            }
+        }
         self.began.cancel();
         let mut result = match self.taken_over {
             None => agent.execute(&run, &sink).await,
+            // What is cut off may begin until it is withdrawn.
+            Some(_) if agent.withdraw(&run).await => return self.unbegun(),
             Some(position) => match agent.attach(&run, position.checkpoint.as_deref(), &sink).await {
                 Some(result) => result,
+                // Its place may not have been reached before.
+                None if agent.withdraw(&run).await => return self.unbegun(),
                 None => self.lost("the runner died, and the agent cannot be continued".to_owned()),
             },
         };
@@ -119,7 +136,38 @@ impl Execution<'_> {
         if result.outcome != Outcome::Lost {
             result.changes = self.changes(&run, commit.as_ref(), &sink).await;
         }
-        sink.finish(result).await
+        Some(sink.finish(result).await)
+    }
+
+    /// Returns the result of a run that was withdrawn: none, so that its command goes back to the queue.
+    fn unbegun(&self) -> Option<AgentResult> {
+        self.cancelled.is_cancelled().then(|| ended(Outcome::Cancelled, None))
+    }
+
+    /// Records that the agent is about to begin, with the commit for a runner that takes over. Fails with the result of a
+    /// run that must not begin.
+    async fn begin(
+        &self,
+        workspace: &Workspace,
+        commit: Option<&CommitHash>,
+    ) -> Result<(), Box<AgentResult>> {
+        if let Some(commit) = commit {
+            self.outbox.set_commit(commit.clone());
+        }
+        let cluster = match workspace {
+            Workspace::Kubernetes(_) => self.shared.options.cluster.clone(),
+            _ => None,
+        };
+        let beginning = RunBeginning { cluster, checkpoint: self.outbox.position().to_string() };
+        let lease = &self.leased.lease;
+        let begin = || self.shared.ports.queue.begin(lease, &beginning);
+        match self.shared.insist("begin a command", begin).await {
+            LeaseState::Held { is_cancelled: false, .. } => Ok(()),
+            LeaseState::Held { is_cancelled: true, .. } => Err(Box::new(ended(Outcome::Cancelled, None))),
+            LeaseState::Lost => {
+                Err(Box::new(self.lost("the lease was lost before the agent began".to_owned())))
+            }
+        }
     }
 
     /// Refuses a run whose secrets have no values. A run that is taken over has them: it is stopped, and what
@@ -139,6 +187,9 @@ impl Execution<'_> {
         let sink = RunSink::new(self.shared, self.outbox, &redactor, Some(position), self.reported);
         self.cancelled.cancel();
         self.began.cancel();
+        if agent.withdraw(&run).await {
+            return refused(missing);
+        }
         // The result may contain the secrets too.
         match agent.attach(&run, position.checkpoint.as_deref(), &sink).await {
             Some(_) => ended(Outcome::Failed(FailureReason::Interrupted), Some(missing)),
@@ -214,20 +265,11 @@ impl Execution<'_> {
         }
     }
 
-    /// Returns the commit at which the workspace stands, and keeps it for a runner that takes over.
-    async fn commit(&self, workspace: &Workspace, sink: &RunSink<'_>) -> Option<CommitHash> {
-        let version_control = self.shared.ports.version_control.as_ref()?;
-        match version_control.commit(workspace).await {
-            Ok(commit) => {
-                if let Some(commit) = &commit {
-                    self.outbox.set_commit(commit.clone());
-                }
-                commit
-            }
-            Err(error) => {
-                sink.warn(unknown_changes(&error)).await;
-                None
-            }
+    /// Returns the commit at which the workspace stands.
+    async fn commit(&self, workspace: &Workspace) -> Result<Option<CommitHash>, VersionControlError> {
+        match &self.shared.ports.version_control {
+            Some(version_control) => version_control.commit(workspace).await,
+            None => Ok(None),
         }
     }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use rdev_runner_domain::{AgentProvider, QueueLimits};
+use rdev_runner_domain::{AgentProvider, ClusterId, QueueLimits};
 
 use super::host::RunnerHost;
 
@@ -27,7 +27,7 @@ pub struct RunnerOptions {
     /// entry.
     pub max_running_of: BTreeMap<AgentProvider, u32>,
     /// How long a lease lasts without a heartbeat: 1 s to 1 h. A runner on the same host attaches afterwards; for a
-    /// run in a pod any runner that reaches pods.
+    /// run in a pod any runner of its cluster. A command whose agent has not begun is returned to the queue.
     pub lease: Duration,
     /// How long after the end of its lease a command is lost that no runner has attached to.
     pub lost_after: Duration,
@@ -35,8 +35,8 @@ pub struct RunnerOptions {
     pub retention: Duration,
     /// The interval between polls of the queue when no signal arrives: 10 ms to 1 min.
     pub poll_interval: Duration,
-    /// Whether the agents reach pods, so that the runner takes over runs there that other hosts have begun.
-    pub reaches_pods: bool,
+    /// The cluster whose pods the agents reach, so that the runner takes over runs there that other hosts have begun.
+    pub cluster: Option<ClusterId>,
 }
 
 impl RunnerOptions {
@@ -51,7 +51,7 @@ impl RunnerOptions {
             lost_after: Duration::from_secs(10 * 60),
             retention: Duration::from_secs(30 * 24 * 60 * 60),
             poll_interval: Duration::from_millis(500),
-            reaches_pods: false,
+            cluster: None,
         }
     }
 
@@ -97,10 +97,10 @@ impl RunnerOptions {
         self
     }
 
-    /// Sets [`Self::reaches_pods`].
+    /// Sets [`Self::cluster`].
     #[must_use]
-    pub const fn with_pods(mut self, reaches_pods: bool) -> Self {
-        self.reaches_pods = reaches_pods;
+    pub fn with_cluster(mut self, cluster: Option<ClusterId>) -> Self {
+        self.cluster = cluster;
         self
     }
 

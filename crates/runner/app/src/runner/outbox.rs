@@ -74,6 +74,11 @@ impl Outbox {
         self.state().taken.commit = Some(commit);
     }
 
+    /// Returns the position after the entries that were taken.
+    pub(super) fn position(&self) -> Position {
+        self.state().taken.clone()
+    }
+
     /// Adds an event once there is room.
     pub(super) async fn push(&self, at: Timestamp, kind: AgentEventKind, covered: Covered) {
         let mut entry = Some(Entry::Event { at, kind, covered });

@@ -1,18 +1,31 @@
-//! The care for what earlier runners of this host have left behind.
+//! The care for what runners that have died have left behind.
+
+use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::future::join_all;
+use rdev_app::periodic::Periodic;
 use rdev_runner_domain::ports::CodeAgent;
 use rdev_runner_domain::{Access, CommandId};
 
 use super::run::forget;
 use super::shared::Shared;
 
+/// The interval between looks for what is left.
+const RECOVER_INTERVAL: Duration = Duration::from_secs(60);
+
 /// Has the agents take over what earlier runners have left behind, and removes what is left of commands that have ended.
-pub(super) async fn recover(shared: &Shared) {
-    let agents = shared.agents.agents();
-    join_all(agents.iter().map(|agent| recover_agent(shared, &**agent))).await;
-    // Afterwards no agent works in the worktree of an ended command.
-    recover_worktrees(shared).await;
+pub(super) struct Recovering(pub(super) Arc<Shared>);
+
+impl Periodic for Recovering {
+    async fn run_once(&mut self) -> Duration {
+        let shared = &*self.0;
+        let agents = shared.agents.agents();
+        join_all(agents.iter().map(|agent| recover_agent(shared, &**agent))).await;
+        // Afterwards no agent works in the worktree of an ended command.
+        recover_worktrees(shared).await;
+        RECOVER_INTERVAL
+    }
 }
 
 async fn recover_agent(shared: &Shared, agent: &dyn CodeAgent) {

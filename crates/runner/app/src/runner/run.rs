@@ -43,6 +43,8 @@ enum End {
     Stored(Outcome),
     /// The command has another runner, or has ended as lost.
     LeaseLost,
+    /// The agent has not begun, and never will.
+    Unbegun,
     /// The runner stops; the agent goes on.
     Stopped,
 }
@@ -56,7 +58,7 @@ impl Run {
         let agent = shared.agents.get(&provider).ok();
         let stored = leased.checkpoint.as_deref().and_then(Position::parse).unwrap_or_default();
         let outbox = Outbox::new(stored.clone());
-        let [began, reported, cancelled, ended] = std::array::from_fn(|_| CancellationToken::new());
+        let [began, reported, cancelled, unbegun, ended] = std::array::from_fn(|_| CancellationToken::new());
         if leased.state.status() == CommandStatus::Cancelling {
             cancelled.cancel();
         }
@@ -72,7 +74,10 @@ impl Run {
             cancelled: &cancelled,
         };
         let mut executing = pin!(async {
-            outbox.end(execution.run().await);
+            match execution.run().await {
+                Some(result) => outbox.end(result),
+                None => unbegun.cancel(),
+            }
             ended.cancel();
             std::future::pending::<()>().await;
         });
@@ -87,6 +92,7 @@ impl Run {
             // The agent first: it can be cancelled from its first poll on. Neither of these two ends.
             () = &mut executing => End::Stopped,
             () = &mut cancelling => End::Stopped,
+            () = unbegun.cancelled() => End::Unbegun,
             stored = recorder.run() => stored.map_or_else(|LeaseLost| End::LeaseLost, End::Stored),
             () = stopping(&stop, &reported) => End::Stopped,
         };
@@ -99,6 +105,13 @@ impl Run {
                 if let Some(outcome) = recorder.flush().await {
                     note_end(&shared, command, &provider, outcome);
                     clean_up(&shared, agent.as_deref(), command).await;
+                }
+            }
+            End::Unbegun => {
+                let requeue = || shared.ports.queue.requeue(&leased.lease);
+                let requeued = shared.insist("requeue a command", requeue);
+                if stop.run_until_cancelled(requeued).await.is_some() {
+                    tracing::info!(%command, "command requeued: the agent had not begun");
                 }
             }
             End::LeaseLost => {

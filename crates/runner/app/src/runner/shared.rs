@@ -93,7 +93,7 @@ impl Shared {
         if let Some(version_control) = &self.ports.version_control
             && let Err(error) = version_control.remove_worktree(command).await
         {
-            tracing::error!(%command, %error, "worktree cannot be removed; the next start of the runner tries again");
+            tracing::error!(%command, %error, "worktree cannot be removed; the runner tries again later");
         }
     }
 

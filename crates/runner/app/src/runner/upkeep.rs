@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rdev_app::periodic::Periodic;
+use rdev_runner_domain::{AbandonedCommands, CommandId};
 
 use super::shared::Shared;
 use crate::deletions::ProjectDeletions;
@@ -22,7 +23,11 @@ const MAX_LOST: u32 = 100;
 const MAX_PRUNED: u32 = 100;
 
 /// Ends commands as lost that no runner has attached to.
-pub(super) struct Losing(pub(super) Arc<Shared>);
+pub(super) struct Losing {
+    shared: Arc<Shared>,
+    /// The commands that are known to be left to another cluster.
+    elsewhere: Vec<CommandId>,
+}
 
 /// Deletes commands and pipelines that ended before the retention, and the uses of credentials before it.
 pub(super) struct Pruning(pub(super) Arc<Shared>);
@@ -41,18 +46,31 @@ impl Deleting {
 }
 
 impl Losing {
+    pub(super) const fn new(shared: Arc<Shared>) -> Self {
+        Self { shared, elsewhere: Vec::new() }
+    }
+
     /// Returns the interval of the search: shorter if commands are lost sooner.
     pub(super) fn interval(&self) -> Duration {
-        (self.0.options.lost_after / 4).clamp(Duration::from_secs(1), LOSE_INTERVAL)
+        (self.shared.options.lost_after / 4).clamp(Duration::from_secs(1), LOSE_INTERVAL)
     }
 }
 
 impl Periodic for Losing {
     async fn run_once(&mut self) -> Duration {
-        let lost_after = self.0.options.lost_after;
-        let lose = self.0.ports.queue.lose(lost_after, MAX_LOST);
-        let Ok(lost) = self.0.write("end lost commands", lose).await else { return self.interval() };
-        self.0.metrics.lost(lost.len());
+        let shared = &self.shared;
+        let lost_after = shared.options.lost_after;
+        let lose = shared.ports.queue.lose(lost_after, shared.options.cluster.as_ref(), MAX_LOST);
+        let Ok(abandoned) = shared.write("end lost commands", lose).await else { return self.interval() };
+        let AbandonedCommands { lost, elsewhere } = abandoned;
+        for command in elsewhere.iter().filter(|command| !self.elsewhere.contains(command)) {
+            tracing::warn!(
+                %command,
+                "no runner has attached to a command in another cluster; cancel it to give it up"
+            );
+        }
+        self.elsewhere = elsewhere;
+        self.shared.metrics.lost(lost.len());
         for command in &lost {
             let lost_after_ms = u64::try_from(lost_after.as_millis()).unwrap_or(u64::MAX);
             tracing::warn!(%command, lost_after_ms, "command lost: no runner has attached to it");

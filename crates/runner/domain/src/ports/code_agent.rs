@@ -48,6 +48,15 @@ pub trait CodeAgent: Send + Sync + 'static {
         sink: &dyn EventSink,
     ) -> Option<AgentResult>;
 
+    /// Makes sure that a run does not begin that an earlier runner recorded and that did not begin yet. Returns whether
+    /// that is certain: the command goes back to the queue then, and [`Self::execute`] may begin it again. The runner
+    /// asks before [`Self::attach`], and again if that has no result.
+    ///
+    /// 1. MUST NOT withdraw a run that may have had an effect (`what_has_begun_is_not_withdrawn`).
+    async fn withdraw(&self, _run: &AgentRun) -> bool {
+        false
+    }
+
     /// Takes over what earlier runners of this host have left behind, once a runner starts. Returns the commands
     /// whose runs [`Self::attach`] may know: the runner attaches to those that go on, and forgets the others.
     async fn recover(&self) -> Vec<CommandId> {

@@ -4,8 +4,8 @@ use async_trait::async_trait;
 
 use super::StoreError;
 use crate::{
-    AttachRequest, ClaimRequest, CommandId, Host, LeaseRef, LeaseState, LeasedCommand, QueueLimits,
-    RunReport, Waiting,
+    AbandonedCommands, AttachRequest, ClaimRequest, ClusterId, CommandId, Host, LeaseRef, LeaseState,
+    LeasedCommand, QueueLimits, RunBeginning, RunReport, Waiting,
 };
 
 /// The queue of commands. [`CommandState`](crate::CommandState) has the rules.
@@ -17,7 +17,8 @@ pub trait CommandQueue: Send + Sync + 'static {
     /// Starts the oldest queued command that may run, under a new lease.
     ///
     /// 1. MUST give a command to one claimant only, however many claim concurrently, and never start it a
-    ///    second time. (`concurrent_claims_share_nothing`, `a_started_command_is_never_claimed_again`)
+    ///    second time, unless it was returned to the queue. (`concurrent_claims_share_nothing`,
+    ///    `a_started_command_is_never_claimed_again`)
     /// 2. MUST start the oldest command that may run, past those that may not.
     ///    (`the_oldest_command_starts_first`)
     /// 3. MUST keep the limits in all, of the provider and of the project over all claimants; a command counts
@@ -30,16 +31,37 @@ pub trait CommandQueue: Send + Sync + 'static {
     ///    (`one_command_at_a_time_runs_on_a_session`)
     async fn claim(&self, claim: &ClaimRequest) -> Result<Option<LeasedCommand>, StoreError>;
 
-    /// Takes over a started command whose lease has expired, under a new lease: one of this host, or for a runner that
-    /// reaches pods one whose run is in a pod. It is a command of this host from then on.
+    /// Records that the agent of a command is about to begin. Whatever the runner does before has no effect that counts.
     ///
-    /// 1. MUST NOT take over a command of another host whose run is in no pod, under a valid lease, or that has ended.
-    ///    (`an_expired_lease_is_taken_over_on_its_host_alone`)
+    /// 1. MUST record nothing under a lost lease. (`a_stale_lease_writes_nothing`)
+    /// 2. MUST accept a repetition. (`a_command_that_has_begun_is_not_requeued`)
+    async fn begin(&self, lease: &LeaseRef, beginning: &RunBeginning) -> Result<LeaseState, StoreError>;
+
+    /// Returns a command to the queue whose agent certainly did not begin and never will; one that is being cancelled
+    /// ends.
+    ///
+    /// 1. MUST leave it as it was before the claim, save for its events. (`a_returned_command_is_claimed_again`)
+    /// 2. MUST change nothing under a lost lease. (`a_stale_lease_writes_nothing`)
+    async fn requeue(&self, lease: &LeaseRef) -> Result<(), StoreError>;
+
+    /// Returns up to `limit` started commands to the queue whose lease has expired before [`Self::begin`], of any host.
+    /// Returns them.
+    ///
+    /// 1. MUST return no others. (`a_command_that_did_not_begin_is_requeued`,
+    ///    `a_command_that_has_begun_is_not_requeued`)
+    /// 2. MUST end one that is being cancelled instead. (`a_command_that_did_not_begin_is_cancelled`)
+    async fn requeue_expired(&self, limit: u32) -> Result<Vec<CommandId>, StoreError>;
+
+    /// Takes over a command that has begun and whose lease has expired, under a new lease: one of this host, or one in a
+    /// pod of this cluster. It is a command of this host from then on.
+    ///
+    /// 1. MUST NOT take over a command of another host or cluster, under a valid lease, that has not begun, or that has
+    ///    ended. (`an_expired_lease_is_taken_over_on_its_host_alone`)
     /// 2. MUST give it to one runner only, with the state, the number of the last event and the checkpoint as
     ///    they were stored. (`an_expired_lease_is_taken_over_once`)
     /// 3. MUST NOT take over a command of [`AttachRequest::except`].
     ///    (`an_expired_lease_is_taken_over_on_its_host_alone`)
-    /// 4. MUST leave a run in a pod to the runners that reach pods. (`a_run_in_a_pod_is_taken_over_on_any_host`)
+    /// 4. MUST leave a run in a pod to the runners of its cluster. (`a_run_in_a_pod_is_taken_over_in_its_cluster`)
     async fn attach(&self, attach: &AttachRequest) -> Result<Option<LeasedCommand>, StoreError>;
 
     /// Ends the leases of all started commands of this host, whose runners have died. Returns their number.
@@ -67,12 +89,19 @@ pub trait CommandQueue: Send + Sync + 'static {
     /// 5. MUST confirm a repeated end. (`a_report_is_stored_once`)
     async fn record(&self, lease: &LeaseRef, report: &RunReport) -> Result<LeaseState, StoreError>;
 
-    /// Ends up to `limit` started commands whose lease expired longer ago than `after` as lost, and returns
-    /// them.
+    /// Ends up to `limit` commands as lost that have begun and whose lease expired longer ago than `after`. Returns them,
+    /// and up to `limit` that are left to the runners of another cluster.
     ///
     /// 1. MUST end no others, and MUST refuse what their runners report later.
     ///    (`a_command_without_a_runner_is_lost`)
-    async fn lose(&self, after: Duration, limit: u32) -> Result<Vec<CommandId>, StoreError>;
+    /// 2. MUST NOT end a run in a pod of another cluster than this one, unless it is being cancelled.
+    ///    (`a_run_in_a_pod_is_lost_to_its_cluster_alone`)
+    async fn lose(
+        &self,
+        after: Duration,
+        cluster: Option<&ClusterId>,
+        limit: u32,
+    ) -> Result<AbandonedCommands, StoreError>;
 
     /// Returns for each command, in input order, its place in the queue; `None` if it does not wait.
     ///

@@ -38,6 +38,12 @@ pub trait ExecBackend: Send + Sync + 'static {
     /// 9. MUST stop a program that takes longer than its limit. (`a_program_that_takes_too_long_is_stopped`)
     async fn start(&self, run: &RunName, spec: &ExecSpec) -> Result<(), ExecError>;
 
+    /// Makes sure that a run whose start was cut off does not begin any more. Returns whether its program has not begun;
+    /// the name is free then. Without such a run there is nothing to do.
+    ///
+    /// 1. MUST leave a run alone that has begun, also one that has ended. (`only_a_run_that_has_not_begun_is_withdrawn`)
+    async fn withdraw(&self, run: &RunName) -> Result<bool, ExecError>;
+
     /// Returns the runs that were not removed.
     ///
     /// 1. MUST contain those of earlier instances, also after their end. (`the_runs_are_known_until_they_are_removed`)

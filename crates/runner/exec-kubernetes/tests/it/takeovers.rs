@@ -8,7 +8,7 @@ use rdev_runner_exec_kubernetes::KubernetesSettings;
 use rdev_runner_testkit::exec::{ExecHarness, TestRun, spec, start};
 use rdev_runner_testkit::{ClusterOptions, command_id};
 
-use crate::Scene;
+use crate::{Scene, supervisor};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_run_goes_on_with_a_runner_of_another_host() {
@@ -31,19 +31,52 @@ async fn a_run_goes_on_with_a_runner_of_another_host() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_run_that_never_began_is_unknown_to_another_runner() {
+async fn a_run_that_never_began_is_withdrawn_by_another_runner() {
     let scene = Scene::new(ClusterOptions::default());
     let backend = scene.backend();
     let run = start(&scene, "one", "true").await;
     run.end().await;
     // As if the runner had died between the record and the start.
-    std::fs::remove_dir_all(scene.cluster.folder("agent").join(".rdev/runs/one")).unwrap();
+    let folder = scene.cluster.folder("agent").join(".rdev");
+    std::fs::remove_dir_all(folder.join("runs/one")).unwrap();
     let unknown = backend.status(&run.name).await;
     assert!(matches!(unknown, Err(ExecError::UnknownRun(_))), "{unknown:?}");
     // The runner that has started it knows that it was there.
     assert_eq!(run.backend.status(&run.name).await.unwrap(), ExecState::Lost);
+    for _ in 0..2 {
+        assert!(backend.withdraw(&run.name).await.unwrap());
+    }
+    // Another container has the pod, with a folder of its own.
+    let announced = folder.join("announced/one");
+    std::fs::remove_file(&announced).unwrap();
+    assert!(!scene.backend().withdraw(&run.name).await.unwrap());
     backend.remove(&run.name).await.unwrap();
     assert_eq!(backend.runs().await.unwrap(), []);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_start_is_repeated_in_the_pod_of_the_first_one() {
+    let pods = &["agent", "older"];
+    let scene = Scene::new(ClusterOptions { pods, ..ClusterOptions::default() });
+    scene.cluster.install("older", &supervisor());
+    let name: RunName = "one".parse().unwrap();
+    let run = start(&scene, name.as_str(), "echo begun; exec cat").await;
+    run.output_with("begun\n").await;
+    // The selector matches another pod now.
+    let workspace = Workspace::Kubernetes(scene.place("older"));
+    let other = scene.open_on("other", scene.settings());
+    let again = other.start(&name, &ExecSpec { workspace, ..spec(&scene, "echo begun twice") }).await;
+    assert!(matches!(again, Err(ExecError::NameTaken(_))), "{again:?}");
+    assert_eq!(other.follow_output(&name, OutputStream::Stdout, 0).await.unwrap(), b"begun\n");
+    assert_eq!(other.runs().await.unwrap(), std::slice::from_ref(&name));
+    assert!(!scene.cluster.folder("older").join(".rdev/runs/one").exists());
+    // With its pod it is gone.
+    scene.cluster.order("delete agent");
+    let workspace = Workspace::Kubernetes(scene.place("older"));
+    other.start(&name, &ExecSpec { workspace, ..spec(&scene, "echo begun twice") }).await.unwrap();
+    let run = TestRun { backend: other, name };
+    assert_eq!(run.output_with("\n").await, "begun twice\n");
+    run.end().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

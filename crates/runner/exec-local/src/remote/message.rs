@@ -35,10 +35,19 @@ pub enum Call {
     End,
     /// Gives up the request of this number, which gets no answer.
     Cancel,
+    /// Announces a run, which is not started otherwise. The place keeps that until the run is removed, so that a place that
+    /// has lost it has lost its runs too.
+    Announce {
+        run: String,
+    },
     /// Starts a run. The body is a [`StartForm`].
     Start {
         run: String,
         token: String,
+    },
+    /// Makes sure that a run does not begin any more that has not begun.
+    Withdraw {
+        run: String,
     },
     /// Waits at most so long for the end of a run, and returns its state.
     Status {
@@ -137,6 +146,8 @@ pub struct Response {
 pub enum Answer {
     /// The operation took effect.
     Done,
+    /// Whether a run was withdrawn: it was announced here and had not begun.
+    Withdrawn(bool),
     /// The number of tools that a sweep has found.
     Swept(u32),
     /// The state of a run.

@@ -178,11 +178,16 @@ async fn carry_out(
         |result: Result<(), ExecError>| result.map(|()| (Answer::Done, Vec::new())).map_err(Failure::from);
     match call {
         Call::Ping | Call::Cancel | Call::End => done(Ok(())),
+        Call::Announce { run } => done(repetition::announce(backend, &name(&run)?)),
         Call::Start { run, token } => {
             let form: StartForm =
                 serde_json::from_slice(&body).map_err(|error| Failure::Other(error.to_string()))?;
             let spec = form.into_spec().map_err(Failure::Other)?;
             done(repetition::start_once(backend, &name(&run)?, &spec, &token).await)
+        }
+        Call::Withdraw { run } => {
+            let withdrawn = repetition::withdraw(backend, &name(&run)?).await?;
+            Ok((Answer::Withdrawn(withdrawn), Vec::new()))
         }
         Call::Status { run, wait_ms } => {
             let run = name(&run)?;
@@ -220,7 +225,7 @@ async fn carry_out(
         Call::CloseInput { run } => done(backend.close_input(&name(&run)?).await),
         Call::Terminate { run } => done(backend.terminate(&name(&run)?).await),
         Call::Sweep { run } => Ok((Answer::Swept(backend.sweep(&name(&run)?).await?), Vec::new())),
-        Call::Remove { run } => done(backend.remove(&name(&run)?).await),
+        Call::Remove { run } => done(repetition::remove(backend, &name(&run)?).await),
         Call::Git { git: call } => {
             let (answer, body) = call.carry_out(git).await?;
             Ok((Answer::Git(answer), body))

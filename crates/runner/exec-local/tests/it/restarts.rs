@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use nix::unistd::{Pid, getsid};
 use rdev_runner_domain::ExecState;
+use rdev_runner_domain::ports::ExecError;
 use rdev_runner_testkit::exec::{ExecHarness, TestRun, spec, start_as};
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::Command;
@@ -58,6 +59,26 @@ async fn a_run_outlives_its_runner_and_is_found_again() {
     run.close().await;
     assert_eq!(run.end().await.exit_code, Some(5));
     assert_eq!(run.follow(offset).await, b"got second\n");
+}
+
+#[tokio::test]
+async fn a_start_that_was_cut_off_is_withdrawn() {
+    let scene = Scene::new();
+    let (backend, name) = (scene.backend(), "one".parse().unwrap());
+    // The runner died before it had started the supervisor.
+    std::fs::create_dir(scene.folder("one")).unwrap();
+    let unknown = backend.status(&name).await;
+    assert!(matches!(unknown, Err(ExecError::UnknownRun(_))), "{unknown:?}");
+    assert!(backend.withdraw(&name).await.unwrap());
+    assert_eq!(backend.runs().await.unwrap(), []);
+    // The supervisor was killed when the program may have run.
+    std::fs::create_dir(scene.folder("one")).unwrap();
+    std::fs::write(scene.folder("one").join("stdout"), "").unwrap();
+    assert!(!backend.withdraw(&name).await.unwrap());
+    assert_eq!(backend.runs().await.unwrap(), std::slice::from_ref(&name));
+    backend.remove(&name).await.unwrap();
+    let run = scene.start("exit 3").await;
+    assert_eq!(run.end().await.exit_code, Some(3));
 }
 
 #[tokio::test]

@@ -113,6 +113,10 @@ impl ExecBackend for StandInBackend {
         Ok(())
     }
 
+    async fn withdraw(&self, run: &RunName) -> Result<bool, ExecError> {
+        Ok(self.find(run).is_err())
+    }
+
     async fn runs(&self) -> Result<Vec<RunName>, ExecError> {
         let state = self.state();
         Ok(state.runs.keys().map(|name| name.parse().unwrap()).collect())

@@ -63,7 +63,6 @@ const PLAIN: &[&str] = &[
     "runner_credential_uses.command_id",
     "runner_pipelines.id",
     "runner_pipeline_triggers.id",
-    "runner_pod_runs.command_id",
 ];
 
 #[tokio::test]

@@ -196,3 +196,18 @@ pub async fn an_unknown_run_is_refused(harness: &dyn ExecHarness) {
         assert!(matches!(refusal, Some(ExecError::UnknownRun(_))), "{refusal:?}");
     }
 }
+
+/// A run that has begun is left alone, and a name without a run is free.
+pub async fn only_a_run_that_has_not_begun_is_withdrawn(harness: &dyn ExecHarness) {
+    let run = start(harness, "one", "echo begun; read line; echo \"$line\"").await;
+    run.output_with("begun\n").await;
+    let withdraw = async || harness.backend().withdraw(&run.name).await.expect("answered");
+    assert!(!withdraw().await);
+    run.write("goes on\n").await.expect("written");
+    assert_eq!(run.end().await.exit_code, Some(0));
+    assert!(!withdraw().await, "it has ended");
+    assert_eq!(run.output().await, "begun\ngoes on\n");
+    run.backend.remove(&run.name).await.expect("removed");
+    assert!(withdraw().await, "there is no run");
+    start(harness, "one", "true").await.end().await;
+}

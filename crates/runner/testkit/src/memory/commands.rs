@@ -56,6 +56,8 @@ impl CommandRepository for MemoryStore {
             token: None,
             lease_expires_at: Timestamp::EPOCH,
             checkpoint: None,
+            has_begun: false,
+            cluster: None,
         };
         state.commands.insert(draft.command_id, entry);
         self.signals.send(Signal::Queue);

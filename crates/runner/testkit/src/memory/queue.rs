@@ -5,9 +5,11 @@ use std::time::Duration;
 use async_trait::async_trait;
 use rdev_runner_domain::ports::{CommandQueue, Signal, StoreError};
 use rdev_runner_domain::{
-    AgentEventKind, AttachRequest, ClaimRequest, CommandId, CommandStatus, Host, LeaseRef, LeaseState,
-    LeaseToken, LeasedCommand, Progress, QueueLimits, RunName, RunReport, WaitReason, Waiting,
+    AbandonedCommands, AgentEventKind, AttachRequest, ClaimRequest, ClusterId, CommandId, CommandStatus,
+    Host, LeaseRef, LeaseState, LeaseToken, LeasedCommand, Progress, QueueLimits, RunBeginning, RunReport,
+    Timestamp, WaitReason, Waiting,
 };
+use rdev_runner_json::Published;
 
 use super::{Entry, MemoryStore, State, internal};
 
@@ -43,6 +45,15 @@ impl State {
         }
     }
 
+    /// Stores webhook events, each once by its key.
+    fn publish(&mut self, events: impl IntoIterator<Item = Published>) {
+        for event in events {
+            if self.published.iter().all(|known| known.key != event.key) {
+                self.published.push(event);
+            }
+        }
+    }
+
     /// Returns the command of a valid lease.
     fn leased(&mut self, lease: &LeaseRef) -> Option<&mut Entry> {
         self.commands.get_mut(&lease.command).filter(|entry| entry.token == Some(lease.token))
@@ -68,6 +79,13 @@ impl Entry {
         }
     }
 
+    fn requeue(&mut self, now: Timestamp) -> Result<Option<Published>, StoreError> {
+        let change = self.command.state.requeue(now).map_err(internal)?;
+        (self.host, self.token, self.cluster, self.checkpoint) = (None, None, None, None);
+        self.has_begun = false;
+        self.apply(&change, None)
+    }
+
     fn held(&self) -> LeaseState {
         let is_cancelled = self.command.state.status() == CommandStatus::Cancelling;
         LeaseState::Held { last_seq: self.log.last_seq, is_cancelled }
@@ -91,21 +109,61 @@ impl CommandQueue for MemoryStore {
         entry.token = Some(claim.token);
         entry.lease_expires_at = now + claim.lease_for;
         let leased = entry.leased_command(claim.token);
-        state.published.extend(published);
+        state.publish(published);
         self.signals.send(Signal::Changed(leased.lease.command));
         Ok(Some(leased))
+    }
+
+    async fn begin(&self, lease: &LeaseRef, beginning: &RunBeginning) -> Result<LeaseState, StoreError> {
+        let mut state = self.state();
+        let entry = state.leased(lease).filter(|entry| entry.is_active());
+        Ok(entry.map_or(LeaseState::Lost, |entry| {
+            entry.has_begun = true;
+            entry.cluster.clone_from(&beginning.cluster);
+            entry.checkpoint = Some(beginning.checkpoint.clone());
+            entry.held()
+        }))
+    }
+
+    async fn requeue(&self, lease: &LeaseRef) -> Result<(), StoreError> {
+        let now = self.now();
+        let mut state = self.state();
+        let Some(entry) = state.leased(lease).filter(|entry| entry.is_active()) else { return Ok(()) };
+        let published = entry.requeue(now)?;
+        state.publish(published);
+        self.signals.send(Signal::Changed(lease.command));
+        self.signals.send(Signal::Queue);
+        Ok(())
+    }
+
+    async fn requeue_expired(&self, limit: u32) -> Result<Vec<CommandId>, StoreError> {
+        let now = self.now();
+        let mut state = self.state();
+        let (mut requeued, mut published) = (Vec::new(), Vec::new());
+        let expired =
+            |entry: &&mut Entry| entry.is_active() && !entry.has_begun && entry.lease_expires_at <= now;
+        for entry in state.commands.values_mut().filter(expired).take(limit as usize) {
+            published.extend(entry.requeue(now)?);
+            requeued.push(entry.command.id);
+        }
+        state.publish(published);
+        requeued.iter().for_each(|command| self.signals.send(Signal::Changed(*command)));
+        if !requeued.is_empty() {
+            self.signals.send(Signal::Queue);
+        }
+        Ok(requeued)
     }
 
     async fn attach(&self, attach: &AttachRequest) -> Result<Option<LeasedCommand>, StoreError> {
         let now = self.now();
         let mut state = self.state();
-        let State { commands, pods, .. } = &mut *state;
-        let is_within_reach = |entry: &Entry| match pods.contains_key(&RunName::from(entry.command.id)) {
-            true => entry.is_active() && attach.reaches_pods,
-            false => entry.is_active_on(&attach.host),
+        let is_within_reach = |entry: &Entry| match &entry.cluster {
+            None => entry.is_active_on(&attach.host),
+            cluster => entry.is_active() && *cluster == attach.cluster,
         };
-        let expired = commands.values_mut().find(|entry| {
+        let expired = state.commands.values_mut().find(|entry| {
             is_within_reach(entry)
+                && entry.has_begun
                 && entry.lease_expires_at <= now
                 && !attach.except.contains(&entry.command.id)
         });
@@ -178,12 +236,26 @@ impl CommandQueue for MemoryStore {
         Ok(held)
     }
 
-    async fn lose(&self, after: Duration, limit: u32) -> Result<Vec<CommandId>, StoreError> {
+    async fn lose(
+        &self,
+        after: Duration,
+        cluster: Option<&ClusterId>,
+        limit: u32,
+    ) -> Result<AbandonedCommands, StoreError> {
         let now = self.now();
         let mut state = self.state();
         let (mut lost, mut published) = (Vec::new(), Vec::new());
-        let abandoned = |entry: &&mut Entry| entry.is_active() && entry.lease_expires_at + after <= now;
-        for entry in state.commands.values_mut().filter(abandoned).take(limit as usize) {
+        let is_within_reach = |entry: &Entry| {
+            let is_cancelling = entry.command.state.status() == CommandStatus::Cancelling;
+            entry.cluster.is_none() || entry.cluster.as_ref() == cluster || is_cancelling
+        };
+        let abandoned = |entry: &&mut Entry| {
+            entry.is_active() && entry.has_begun && entry.lease_expires_at + after <= now
+        };
+        let (within, elsewhere): (Vec<_>, Vec<_>) =
+            state.commands.values_mut().filter(abandoned).partition(|entry| is_within_reach(entry));
+        let elsewhere = elsewhere.iter().take(limit as usize).map(|entry| entry.command.id).collect();
+        for entry in within.into_iter().take(limit as usize) {
             let change = entry.command.state.lose(now).map_err(internal)?;
             published.extend(entry.apply(&change, None)?);
             entry.token = None;
@@ -194,7 +266,7 @@ impl CommandQueue for MemoryStore {
         if !lost.is_empty() {
             self.signals.send(Signal::Queue);
         }
-        Ok(lost)
+        Ok(AbandonedCommands { lost, elsewhere })
     }
 
     async fn waiting(

@@ -9,8 +9,8 @@ use rdev_runner_domain::{
 
 use super::StoreHarness;
 use super::scene::{
-    LEASE, add, add_changed, add_project, at, claim, claim_with, complete, host, limits, record, status,
-    token,
+    LEASE, add, add_changed, add_project, at, claim, claim_begun, claim_with, complete, host, limits, record,
+    status, token,
 };
 
 fn demo() -> AgentProvider {
@@ -60,7 +60,7 @@ pub async fn concurrent_claims_share_nothing(harness: &dyn StoreHarness) {
 pub async fn a_started_command_is_never_claimed_again(harness: &dyn StoreHarness) {
     add_project(harness, "my-project", 9).await;
     let id = add(harness, 1).await;
-    let leased = claim(harness).await;
+    let leased = claim_begun(harness).await;
     assert_eq!((leased.lease.command, leased.state.status()), (id, CommandStatus::Starting));
     harness.advance(LEASE * 100).await;
     assert_eq!(claim_with(harness, limits()).await, None);

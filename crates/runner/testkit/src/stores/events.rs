@@ -9,7 +9,7 @@ use rdev_runner_domain::{
 
 use super::StoreHarness;
 use super::scene::{
-    add, add_project, at, claim, get, message, pairs, published, record, report, result, status,
+    add, add_project, at, claim, claim_begun, get, message, pairs, published, record, report, result, status,
 };
 use crate::command_id;
 
@@ -162,7 +162,7 @@ pub async fn each_state_is_published_once(harness: &dyn StoreHarness) {
     let (completed, timed_out, lost) = (add(harness, 1).await, add(harness, 2).await, add(harness, 3).await);
     assert_eq!(harness.published().await, []);
     let started = ("command.started", "starting");
-    let leased = [claim(harness).await, claim(harness).await, claim(harness).await];
+    let leased = [claim(harness).await, claim(harness).await, claim_begun(harness).await];
     assert_eq!(published(harness, completed).await, pairs(&[started]));
     record(harness, leased[0].lease, report(0, &[], Progress::Running)).await;
     assert_eq!(published(harness, completed).await, pairs(&[started]));
@@ -171,7 +171,8 @@ pub async fn each_state_is_published_once(harness: &dyn StoreHarness) {
     let timeout = Outcome::TimedOut(rdev_runner_domain::Timeout::Wall);
     record(harness, leased[1].lease, report(0, &[], ended(timeout))).await;
     harness.advance(Duration::from_secs(7_200)).await;
-    assert_eq!(harness.queue().lose(Duration::from_secs(600), 10).await.expect("ended"), [lost]);
+    let abandoned = harness.queue().lose(Duration::from_secs(600), None, 10).await.expect("ended");
+    assert_eq!(abandoned.lost, [lost]);
     assert_eq!(status(harness, lost).await, CommandStatus::Lost);
     let failed = |state| pairs(&[("command.failed", state), started]);
     assert_eq!(published(harness, completed).await, pairs(&[("command.completed", "completed"), started]));

@@ -3,14 +3,14 @@
 use std::time::Duration;
 
 use rdev_runner_domain::{
-    Access, AttachRequest, CommandId, CommandStatus, LeaseRef, LeaseState, LeasedCommand, Outcome, Progress,
-    RunReport,
+    Access, AttachRequest, ClusterId, CommandId, CommandStatus, LeaseRef, LeaseState, LeasedCommand, Outcome,
+    Progress, RunReport,
 };
 
 use super::StoreHarness;
 use super::scene::{
-    LEASE, add, add_project, at, claim, complete, get, host, message, pairs, published, record, report,
-    result, status, token,
+    LEASE, add, add_project, at, begin, claim_begun, complete, get, host, message, pairs, published, record,
+    report, result, status, token,
 };
 
 async fn attach_except(
@@ -18,14 +18,17 @@ async fn attach_except(
     name: &str,
     except: Vec<CommandId>,
 ) -> Option<LeasedCommand> {
-    let attach =
-        AttachRequest { host: host(name), token: token(), lease_for: LEASE, except, reaches_pods: false };
+    let attach = AttachRequest { host: host(name), token: token(), lease_for: LEASE, except, cluster: None };
     harness.queue().attach(&attach).await.expect("answered")
 }
 
-pub(super) async fn attach_reaching_pods(harness: &dyn StoreHarness, name: &str) -> Option<LeasedCommand> {
-    let (host, token, except) = (host(name), token(), Vec::new());
-    let attach = AttachRequest { host, token, lease_for: LEASE, except, reaches_pods: true };
+pub(super) async fn attach_in(
+    harness: &dyn StoreHarness,
+    name: &str,
+    cluster: &ClusterId,
+) -> Option<LeasedCommand> {
+    let (host, token, except, cluster) = (host(name), token(), Vec::new(), Some(cluster.clone()));
+    let attach = AttachRequest { host, token, lease_for: LEASE, except, cluster };
     harness.queue().attach(&attach).await.expect("answered")
 }
 
@@ -37,7 +40,7 @@ pub(super) async fn attach(harness: &dyn StoreHarness, name: &str) -> Option<Lea
 pub async fn an_expired_lease_is_taken_over_on_its_host_alone(harness: &dyn StoreHarness) {
     add_project(harness, "my-project", 9).await;
     let id = add(harness, 1).await;
-    let leased = claim(harness).await;
+    let leased = claim_begun(harness).await;
     assert_eq!(attach(harness, "host-1").await, None, "under a valid lease");
     harness.advance(LEASE * 2).await;
     assert_eq!(attach(harness, "host-2").await, None);
@@ -57,7 +60,7 @@ async fn get_request(harness: &dyn StoreHarness, id: CommandId) -> rdev_runner_d
 pub async fn an_expired_lease_is_taken_over_once(harness: &dyn StoreHarness) {
     add_project(harness, "my-project", 9).await;
     add(harness, 1).await;
-    let leased = claim(harness).await;
+    let leased = claim_begun(harness).await;
     let events = vec![(at(), message("One."))];
     let checkpoint = Some("{\"offset\":17}".to_owned());
     let reported =
@@ -74,7 +77,7 @@ pub async fn an_expired_lease_is_taken_over_once(harness: &dyn StoreHarness) {
                     token: token(),
                     lease_for: LEASE,
                     except: Vec::new(),
-                    reaches_pods: false,
+                    cluster: None,
                 };
                 queue.attach(&attach).await.expect("answered")
             })
@@ -93,7 +96,7 @@ pub async fn an_expired_lease_is_taken_over_once(harness: &dyn StoreHarness) {
 pub async fn a_heartbeat_keeps_the_lease(harness: &dyn StoreHarness) {
     add_project(harness, "my-project", 9).await;
     add(harness, 1).await;
-    let leased = claim(harness).await;
+    let leased = claim_begun(harness).await;
     let beat = async || harness.queue().heartbeat(&leased.lease, LEASE).await.expect("answered");
     let held = LeaseState::Held { last_seq: 0, is_cancelled: false };
     for _ in 0..3 {
@@ -110,13 +113,15 @@ pub async fn a_heartbeat_keeps_the_lease(harness: &dyn StoreHarness) {
 pub async fn a_stale_lease_writes_nothing(harness: &dyn StoreHarness) {
     add_project(harness, "my-project", 9).await;
     let id = add(harness, 1).await;
-    let old = claim(harness).await;
+    let old = claim_begun(harness).await;
     harness.advance(LEASE * 2).await;
     let new = attach(harness, "host-1").await.expect("taken over");
     let before = get(harness, id).await;
     let invented = LeaseRef { command: id, token: token() };
     for lease in [old.lease, invented] {
         assert_eq!(harness.queue().heartbeat(&lease, LEASE).await.expect("answered"), LeaseState::Lost);
+        assert_eq!(begin(harness, lease, None).await, LeaseState::Lost);
+        harness.queue().requeue(&lease).await.expect("answered");
         let ended = Progress::Ended(Box::new(result(Outcome::Completed)));
         for progress in [Progress::Running, ended] {
             let stale = record(harness, lease, report(0, &["stale"], progress)).await;
@@ -136,8 +141,12 @@ pub async fn a_stale_lease_writes_nothing(harness: &dyn StoreHarness) {
 pub async fn a_command_without_a_runner_is_lost(harness: &dyn StoreHarness) {
     add_project(harness, "my-project", 9).await;
     let (id, other) = (add(harness, 1).await, add(harness, 2).await);
-    let leased = claim(harness).await;
-    let lose = async || harness.queue().lose(Duration::from_secs(600), 10).await.expect("answered");
+    let leased = claim_begun(harness).await;
+    let lose = async || {
+        let abandoned = harness.queue().lose(Duration::from_secs(600), None, 10).await.expect("answered");
+        assert_eq!(abandoned.elsewhere, []);
+        abandoned.lost
+    };
     harness.advance(Duration::from_secs(300)).await;
     assert_eq!(lose().await, []);
     harness.advance(Duration::from_secs(600)).await;
@@ -154,7 +163,7 @@ pub async fn a_command_without_a_runner_is_lost(harness: &dyn StoreHarness) {
 pub async fn the_leases_of_a_host_are_ended(harness: &dyn StoreHarness) {
     add_project(harness, "my-project", 9).await;
     add(harness, 1).await;
-    let leased = claim(harness).await;
+    let leased = claim_begun(harness).await;
     let expire = async |name: &str| harness.queue().expire_leases(&host(name)).await.expect("answered");
     assert_eq!(expire("host-2").await, 0);
     assert_eq!(attach(harness, "host-1").await, None);

@@ -21,7 +21,8 @@ use super::pipelines::{
 };
 use super::projects::full;
 use super::scene::{
-    add, add_changed, add_project, at, claim, get, message, pairs, published, record, report, status,
+    BEGINNING, add, add_changed, add_project, at, claim, claim_begun, get, message, pairs, published, record,
+    report, status,
 };
 use crate::{command_id, project, request};
 
@@ -36,6 +37,9 @@ const WITH_PIPELINES: i64 = 20_261_129_191_000;
 
 /// The migration with the triggers of pipelines.
 const WITH_TRIGGERS: i64 = 20_261_129_215_500;
+
+/// The migration with the beginnings of runs.
+const WITH_BEGINNINGS: i64 = 20_261_130_020_000;
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 const MAX_RUNNING: u32 = 5;
@@ -55,13 +59,13 @@ pub async fn populate(harness: &dyn StoreHarness) {
     cancel(harness, 2).await;
     for n in [3, 4] {
         add(harness, n).await;
-        let leased = claim(harness).await;
+        let leased = claim_begun(harness).await;
         let events = vec![message("One."), message("Two.")];
         say(harness, &leased, events, Some(CHECKPOINT.to_owned()), Progress::Running).await;
     }
     cancel(harness, 4).await;
     add(harness, 5).await;
-    claim(harness).await;
+    claim_begun(harness).await;
     harness.commands().create(&kept_request(6)).await.expect("created").expect("the project exists");
     put(harness, &draft("TOKEN", "the first value")).await;
     put(harness, &draft("TOKEN", "the second value")).await;
@@ -118,7 +122,8 @@ pub async fn check(harness: &dyn StoreHarness, version: i64) {
     assert_eq!(events(harness, command_id(1)).await, every_kind());
     for n in [3, 4, 5] {
         let leased = attach(harness, "host-1").await.expect("its runner has died");
-        let (seq, checkpoint) = if n == 5 { (0, None) } else { (2, Some(CHECKPOINT)) };
+        let beginning = (version >= WITH_BEGINNINGS).then_some(BEGINNING);
+        let (seq, checkpoint) = if n == 5 { (0, beginning) } else { (2, Some(CHECKPOINT)) };
         assert_eq!((leased.lease.command, leased.last_seq), (command_id(n), seq));
         assert_eq!(leased.checkpoint.as_deref(), checkpoint);
         let outcome = if n == 4 { Outcome::Cancelled } else { Outcome::Completed };

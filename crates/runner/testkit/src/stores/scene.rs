@@ -4,9 +4,9 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use rdev_runner_domain::{
-    Access, AgentEventKind, AgentResult, ClaimRequest, Command, CommandId, CommandStatus, Host, LeaseRef,
-    LeaseState, LeaseToken, LeasedCommand, Outcome, Progress, QueueLimits, RequestDraft, RunReport,
-    Timestamp, Usage,
+    Access, AgentEventKind, AgentResult, ClaimRequest, ClusterId, Command, CommandId, CommandStatus, Host,
+    LeaseRef, LeaseState, LeaseToken, LeasedCommand, Outcome, Progress, QueueLimits, RequestDraft,
+    RunBeginning, RunReport, Timestamp, Usage,
 };
 
 use super::StoreHarness;
@@ -62,6 +62,25 @@ pub(super) async fn claim_with(harness: &dyn StoreHarness, limits: QueueLimits) 
 
 pub(super) async fn claim(harness: &dyn StoreHarness) -> LeasedCommand {
     claim_with(harness, limits()).await.expect("a command may run")
+}
+
+/// The checkpoint with which commands begin.
+pub(super) const BEGINNING: &str = "0";
+
+pub(super) async fn begin(
+    harness: &dyn StoreHarness,
+    lease: LeaseRef,
+    cluster: Option<ClusterId>,
+) -> LeaseState {
+    let beginning = RunBeginning { cluster, checkpoint: BEGINNING.to_owned() };
+    harness.queue().begin(&lease, &beginning).await.expect("answered")
+}
+
+/// Claims a command, which begins on its host.
+pub(super) async fn claim_begun(harness: &dyn StoreHarness) -> LeasedCommand {
+    let leased = claim(harness).await;
+    begin(harness, leased.lease, None).await;
+    leased
 }
 
 pub(super) async fn get(harness: &dyn StoreHarness, id: CommandId) -> Command {

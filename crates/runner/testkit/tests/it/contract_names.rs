@@ -26,6 +26,7 @@ const SUITES: [Suite; 2] = [
             "project_repository",
         ],
         parts: &[
+            "stores/beginnings",
             "stores/claiming",
             "stores/commands",
             "stores/credentials",

@@ -118,6 +118,10 @@ impl CodeAgent for ScriptedAgent {
         if has_begun { Some(self.play(run.command_id(), from, sink).await) } else { None }
     }
 
+    async fn withdraw(&self, run: &AgentRun) -> bool {
+        self.world().get(&run.command_id()).is_none_or(|fate| fate.starts == 0)
+    }
+
     async fn recover(&self) -> Vec<CommandId> {
         let world = self.world();
         world.iter().filter(|(_, fate)| !fate.is_forgotten).map(|(command, _)| *command).collect()

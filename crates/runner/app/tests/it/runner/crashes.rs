@@ -133,13 +133,9 @@ async fn die_often(
     for id in &ids {
         let ended = scene.ended(*id).await;
         let starts = world.lock().unwrap().get(id).map_or(0, |fate| fate.starts);
-        let expected = if starts == 0 { CommandStatus::Lost } else { CommandStatus::Completed };
-        // Only a runner that died between the claim and the start of the agent loses its command.
-        assert_eq!((ended.state.status(), starts <= 1), (expected, true), "seed {seed}");
-        if starts == 1 {
-            let kinds = scene.events(*id).await.into_iter().map(|event| event.kind);
-            check(*id, seed, kinds.collect());
-        }
+        assert_eq!((ended.state.status(), starts), (CommandStatus::Completed, 1), "seed {seed}");
+        let kinds = scene.events(*id).await.into_iter().map(|event| event.kind);
+        check(*id, seed, kinds.collect());
         let prefix = format!("{id}:");
         let published = store.published().into_iter().filter(|event| event.key.starts_with(&prefix));
         let ends = published.filter(|event| event.event_type != "command.started").count();

@@ -100,6 +100,11 @@ impl CodeAgent for LedgerAgent {
         if has_begun { Some(self.play(command, from, sink).await) } else { None }
     }
 
+    async fn withdraw(&self, run: &AgentRun) -> bool {
+        let ledger = fs::read_to_string(&self.ledger).unwrap_or_default();
+        ledger.lines().all(|line| line != run.command_id().to_string())
+    }
+
     async fn forget(&self, _: CommandId) {}
 
     async fn cancel(&self, _: CommandId) {}
@@ -170,7 +175,6 @@ async fn kill_often(seed: u64) {
     let begun = LedgerAgent::starts(folder.path()).len();
     // This process does not learn of the other's changes, so the last runner is its own.
     let last = RunnerTask::start(scene.runner(options(folder.path()).await));
-    let mut lost = 0;
     let mut ended = Vec::new();
     for id in &ids {
         ended.push(scene.ended(*id).await);
@@ -179,26 +183,15 @@ async fn kill_often(seed: u64) {
     let starts = LedgerAgent::starts(folder.path());
     for command in &ended {
         let id = command.id;
-        let expected = match starts.get(&id.to_string()) {
-            None => CommandStatus::Lost,
-            Some(starts) => {
-                assert_eq!(*starts, 1, "seed {seed}: {id} ran twice");
-                CommandStatus::Completed
-            }
-        };
-        assert_eq!(command.state.status(), expected, "seed {seed}: {id}");
-        if expected == CommandStatus::Completed {
-            let kinds = scene.events(id).await.into_iter().map(|event| event.kind);
-            assert!(kinds.eq((0..EVENTS).map(|number| event(id, number))), "seed {seed}: {id}");
-        } else {
-            lost += 1;
-        }
+        assert_eq!(starts.get(&id.to_string()), Some(&1), "seed {seed}: {id}");
+        assert_eq!(command.state.status(), CommandStatus::Completed, "seed {seed}: {id}");
+        let kinds = scene.events(id).await.into_iter().map(|event| event.kind);
+        assert!(kinds.eq((0..EVENTS).map(|number| event(id, number))), "seed {seed}: {id}");
     }
     let select = "SELECT key, count(*) FROM webhooks_events WHERE event_type <> 'command.started' GROUP BY 1";
     let ends: Vec<(String, i64)> = sqlx::query_as(select).fetch_all(&pool).await.unwrap();
     assert_eq!(ends.len(), ids.len(), "seed {seed}");
     assert!(ends.iter().all(|(_, count)| *count == 1), "seed {seed}");
-    println!("seed {seed}: {} commands, {begun} begun over {KILLS} kills, {lost} lost", ids.len());
-    // Most kills hit running agents, and few the moment between a claim and the start of the agent.
-    assert!(begun > KILLS && lost < ids.len() / 2, "seed {seed}: {begun} begun, {lost} lost");
+    println!("seed {seed}: {} commands, {begun} begun over {KILLS} kills", ids.len());
+    assert!(begun > 0, "seed {seed}: no kill hit an agent");
 }

@@ -7,8 +7,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use rdev_runner_domain::ports::{CommandQueue, StoreError};
 use rdev_runner_domain::{
-    AttachRequest, ClaimRequest, CommandId, Host, LeaseRef, LeaseState, LeasedCommand, QueueLimits,
-    RunReport, Waiting,
+    AbandonedCommands, AttachRequest, ClaimRequest, ClusterId, CommandId, Host, LeaseRef, LeaseState,
+    LeasedCommand, QueueLimits, RunBeginning, RunReport, Waiting,
 };
 use rdev_webhooks_testkit::SeededEntropy;
 
@@ -42,6 +42,18 @@ impl CommandQueue for Observed {
         self.queue.claim(claim).await
     }
 
+    async fn begin(&self, lease: &LeaseRef, beginning: &RunBeginning) -> Result<LeaseState, StoreError> {
+        self.call(self.queue.begin(lease, beginning)).await
+    }
+
+    async fn requeue(&self, lease: &LeaseRef) -> Result<(), StoreError> {
+        self.call(self.queue.requeue(lease)).await
+    }
+
+    async fn requeue_expired(&self, limit: u32) -> Result<Vec<CommandId>, StoreError> {
+        self.call(self.queue.requeue_expired(limit)).await
+    }
+
     async fn attach(&self, attach: &AttachRequest) -> Result<Option<LeasedCommand>, StoreError> {
         self.queue.attach(attach).await
     }
@@ -61,8 +73,13 @@ impl CommandQueue for Observed {
         Ok(recorded)
     }
 
-    async fn lose(&self, after: Duration, limit: u32) -> Result<Vec<CommandId>, StoreError> {
-        self.call(self.queue.lose(after, limit)).await
+    async fn lose(
+        &self,
+        after: Duration,
+        cluster: Option<&ClusterId>,
+        limit: u32,
+    ) -> Result<AbandonedCommands, StoreError> {
+        self.call(self.queue.lose(after, cluster, limit)).await
     }
 
     async fn waiting(

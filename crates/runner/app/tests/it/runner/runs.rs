@@ -10,7 +10,7 @@ use rdev_runner_domain::ports::{
 };
 use rdev_runner_domain::{
     Access, AgentEventKind, AgentProvider, AgentResult, AgentRun, Capabilities, ClaimRequest, CommandId,
-    CommandStatus, FailureReason, LeaseToken, Outcome, WaitReason,
+    CommandStatus, FailureReason, LeaseRef, LeaseState, LeaseToken, Outcome, RunBeginning, WaitReason,
 };
 
 use super::agent::{ScriptedAgent, World, result};
@@ -147,8 +147,8 @@ async fn a_runner_whose_command_was_lost_stops_the_agent_and_writes_nothing() {
     let id = scene.add(command(1, "Hello.")).await;
     scene.until(id, |command| command.last_seq > 1).await;
     clock.advance(Duration::from_secs(60 * 60));
-    let lost = scene.ports.queue.lose(Duration::from_secs(600), 10).await.unwrap();
-    assert_eq!(lost, [id]);
+    let abandoned = scene.ports.queue.lose(Duration::from_secs(600), None, 10).await.unwrap();
+    assert_eq!(abandoned.lost, [id]);
     let ended = scene.get(id).await;
     let forgotten = async {
         while !world.lock().unwrap()[&id].is_forgotten {
@@ -180,6 +180,56 @@ async fn a_runner_whose_run_was_taken_over_leaves_the_agent_to_the_other() {
     second.stop().await.unwrap();
 }
 
+/// Claims the `n`-th command as a runner that dies.
+async fn claim(scene: &Scene, n: u16) -> LeaseRef {
+    let id = scene.add(command(n, "Hello.")).await;
+    let claim = ClaimRequest {
+        host: shared_host().host.host().clone(),
+        token: LeaseToken::new(i64::from(n)),
+        lease_for: Duration::from_secs(30),
+        limits: shared_host().limits([AgentProvider::claude()]),
+    };
+    let lease = scene.ports.queue.claim(&claim).await.unwrap().unwrap().lease;
+    assert_eq!(lease.command, id);
+    lease
+}
+
+async fn begin(scene: &Scene, lease: &LeaseRef) {
+    let beginning = RunBeginning { cluster: None, checkpoint: "0".to_owned() };
+    let held = scene.ports.queue.begin(lease, &beginning).await.unwrap();
+    assert!(matches!(held, LeaseState::Held { .. }), "{held:?}");
+}
+
+/// Its runner dies after the claim, or after it recorded that the agent is about to begin.
+#[tokio::test]
+async fn a_command_whose_agent_did_not_begin_runs_with_the_next_runner() {
+    let world = World::default();
+    let agents = registry(ScriptedAgent::new(numbered, result(Outcome::Completed, "Done."), &world));
+    let (scene, store, clock) = Scene::in_memory(agents).await;
+    let mut leases = Vec::new();
+    for n in 1..=4 {
+        leases.push(claim(&scene, n).await);
+    }
+    let [claimed, begun, cancelled, cancelled_later] = leases.try_into().unwrap();
+    begin(&scene, &begun).await;
+    begin(&scene, &cancelled_later).await;
+    for lease in [&cancelled, &cancelled_later] {
+        scene.ports.commands.cancel(Access::everything(), lease.command).await.unwrap().unwrap();
+    }
+    clock.advance(Duration::from_secs(60));
+    let runner = scene.start();
+    for lease in [&claimed, &begun] {
+        assert_eq!(scene.ended(lease.command).await.state.status(), CommandStatus::Completed);
+        assert_eq!(world.lock().unwrap()[&lease.command].starts, 1);
+    }
+    for lease in [&cancelled, &cancelled_later] {
+        assert_eq!(scene.ended(lease.command).await.state.status(), CommandStatus::Cancelled);
+        assert_eq!(world.lock().unwrap().get(&lease.command).map_or(0, |fate| fate.starts), 0);
+    }
+    runner.stop().await.unwrap();
+    assert_eq!(store.published().len(), 8, "each has started and ended once");
+}
+
 /// A command is lost while the host of its runner is away, and another one is lost and deleted.
 #[tokio::test]
 async fn what_ended_commands_have_left_behind_is_removed_when_a_runner_starts() {
@@ -187,20 +237,14 @@ async fn what_ended_commands_have_left_behind_is_removed_when_a_runner_starts() 
     let agents = registry(ScriptedAgent::new(numbered, result(Outcome::Completed, "Done."), &world));
     let (scene, _, clock) = Scene::in_memory(agents).await;
     let begin = async |n| {
-        let id = scene.add(command(n, "Hello.")).await;
-        let claim = ClaimRequest {
-            host: shared_host().host.host().clone(),
-            token: LeaseToken::new(i64::from(n)),
-            lease_for: Duration::from_secs(30),
-            limits: shared_host().limits([AgentProvider::claude()]),
-        };
-        assert_eq!(scene.ports.queue.claim(&claim).await.unwrap().unwrap().lease.command, id);
-        world.lock().unwrap().entry(id).or_default().starts = 1;
-        id
+        let lease = claim(&scene, n).await;
+        begin(&scene, &lease).await;
+        world.lock().unwrap().entry(lease.command).or_default().starts = 1;
+        lease.command
     };
     let (lost, deleted) = (begin(1).await, begin(2).await);
     clock.advance(Duration::from_secs(60 * 60));
-    assert_eq!(scene.ports.queue.lose(Duration::from_secs(600), 9).await.unwrap().len(), 2);
+    assert_eq!(scene.ports.queue.lose(Duration::from_secs(600), None, 9).await.unwrap().lost.len(), 2);
     scene.ports.commands.delete(Access::everything(), deleted).await.unwrap().unwrap();
     let running = begin(3).await;
     clock.advance(Duration::from_secs(60));

@@ -29,6 +29,10 @@ impl ExecBackend for Refusing {
         self.backend.start(run, spec).await
     }
 
+    async fn withdraw(&self, run: &RunName) -> Result<bool, ExecError> {
+        self.backend.withdraw(run).await
+    }
+
     async fn runs(&self) -> Result<Vec<RunName>, ExecError> {
         self.backend.runs().await
     }
