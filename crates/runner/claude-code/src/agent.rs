@@ -66,6 +66,7 @@ impl ClaudeCodeAgent {
             env.insert("IS_SANDBOX".to_owned(), "1".into());
         }
         ExecSpec {
+            command: draft.command_id,
             project: draft.project.clone(),
             workspace: run.workspace.clone(),
             program: self.settings.program.clone(),

@@ -35,7 +35,7 @@ impl From<CommandId> for RunName {
 const WORKTREE: &str = "worktree-";
 
 impl RunName {
-    /// Returns the name under which the pod of a command's worktree is recorded. No run has it.
+    /// Returns the name under which the pod of a command's workspace is recorded, which may have a worktree. No run has it.
     #[must_use]
     pub fn of_worktree(command: CommandId) -> Self {
         Self(format!("{WORKTREE}{command}").into())
@@ -51,6 +51,8 @@ impl RunName {
 /// What a backend runs.
 #[derive(Clone)]
 pub struct ExecSpec {
+    /// The command for which the program is started.
+    pub command: CommandId,
     /// The project. All runs of a project have the same home.
     pub project: ProjectName,
     /// The place in which the program works.
@@ -77,6 +79,7 @@ impl fmt::Debug for ExecSpec {
     /// Shows neither the values of variables, nor the content of files, nor the input.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ExecSpec")
+            .field("command", &self.command)
             .field("project", &self.project)
             .field("workspace", &self.workspace)
             .field("program", &self.program)
@@ -150,6 +153,7 @@ mod tests {
     #[test]
     fn a_specification_shows_no_secrets() {
         let spec = ExecSpec {
+            command: CommandId::from_parts(crate::Timestamp::EPOCH, [7; 10]),
             project: "p".parse().unwrap(),
             workspace: Workspace::Local { path: "/".parse().unwrap() },
             program: "sh".to_owned(),

@@ -305,9 +305,8 @@ impl ExecBackend for KubernetesBackend {
         let Workspace::Kubernetes(place) = &spec.workspace else {
             return self.beside.start(run, spec).await;
         };
-        let command = run.as_str().parse().ok().map(RunName::of_worktree);
-        let pod = match command.and_then(|worktree| self.places.kept_pod(&worktree)) {
-            // Its worktree is there.
+        let pod = match self.places.kept_pod(&RunName::of_worktree(spec.command)) {
+            // Its workspace was looked at there.
             Some(pod) => pod,
             None => self.pod(place).await?,
         };
@@ -397,6 +396,35 @@ impl ExecBackend for KubernetesBackend {
         match self.ask_about(run, &place, &call, bytes).await? {
             Reached::Answered(_) => Ok(()),
             Reached::Lost => Err(ExecError::InputClosed),
+        }
+    }
+
+    async fn write_note(&self, name: &RunName, beside: &RunName, note: &str) -> Result<(), ExecError> {
+        let Place::Pod(place) = self.places.find(beside).await? else {
+            return self.beside.write_note(name, beside, note).await;
+        };
+        let (pod, _) = self.record(name, place.pod.clone()).await?;
+        if pod != place.pod {
+            return Err(ExecError::NameTaken(name.clone()));
+        }
+        let call = Call::WriteNote { run: name.to_string(), beside: beside.to_string() };
+        let place = InPod { pod, is_known: false };
+        match self.ask_about(name, &place, &call, note.as_bytes()).await? {
+            Reached::Answered(_) => Ok(()),
+            Reached::Lost => Err(ExecError::UnknownRun(beside.clone())),
+        }
+    }
+
+    async fn read_note(&self, name: &RunName) -> Result<Option<String>, ExecError> {
+        let Place::Pod(place) = self.places.find(name).await? else {
+            return self.beside.read_note(name).await;
+        };
+        match self.ask_about(name, &place, &Call::ReadNote { run: name.to_string() }, &[]).await? {
+            Reached::Answered((Answer::Note(true), note)) => {
+                String::from_utf8(note).map(Some).map_err(|_| misunderstood())
+            }
+            Reached::Answered((Answer::Note(false), _)) | Reached::Lost => Ok(None),
+            Reached::Answered(_) => Err(misunderstood()),
         }
     }
 

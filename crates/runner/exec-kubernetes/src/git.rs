@@ -18,8 +18,8 @@ use crate::places::Place;
 /// The version control of workspaces in pods, by the supervisor there, and beside it that of other workspaces. The pod needs
 /// the program `git`.
 ///
-/// The pod of a worktree is recorded before the worktree is made, as that of a run is. A run starts in the pod that has its
-/// worktree.
+/// The pod of a run's workspace is recorded before it is asked anything, and everything later is asked there. The run starts
+/// in that pod, and so does the server of an agent that is started for it.
 pub struct PodVersionControl {
     pods: Arc<KubernetesBackend>,
     beside: Arc<dyn VersionControl>,
@@ -40,6 +40,22 @@ impl PodVersionControl {
         }
     }
 
+    /// Records the pod of a workspace as that of a run, and returns it.
+    async fn record(&self, run: CommandId, place: &PodWorkspace) -> Result<Pod, VersionControlError> {
+        let name = RunName::of_worktree(run);
+        let pod = self.pods.pod(place).await.map_err(|error| fault(&error))?;
+        let (pod, _) = self.pods.record(&name, pod).await.map_err(|error| fault(&error))?;
+        self.pods.places.set_known(&name, &pod);
+        Ok(pod)
+    }
+
+    /// Forgets the pod of a run.
+    async fn forget(&self, run: CommandId, pod: &Pod) -> Result<(), VersionControlError> {
+        let name = RunName::of_worktree(run);
+        self.pods.take_back(&name, pod);
+        self.pods.places.remove(&name).await.map_err(|error| fault(&error))
+    }
+
     async fn ask(&self, pod: &Pod, git: GitCall) -> Result<Answered, VersionControlError> {
         self.pods.ask(pod, &Call::Git { git }, &[]).await.map_err(|error| fault(&error))
     }
@@ -47,25 +63,38 @@ impl PodVersionControl {
 
 #[async_trait]
 impl VersionControl for PodVersionControl {
-    async fn commit(&self, workspace: &Workspace) -> Result<Option<CommitHash>, VersionControlError> {
-        let Workspace::Kubernetes(place) = workspace else { return self.beside.commit(workspace).await };
-        let pod = self.pods.pod(place).await.map_err(|error| fault(&error))?;
+    async fn commit(
+        &self,
+        run: CommandId,
+        workspace: &Workspace,
+    ) -> Result<Option<CommitHash>, VersionControlError> {
+        let Workspace::Kubernetes(place) = workspace else {
+            return self.beside.commit(run, workspace).await;
+        };
+        let pod = self.record(run, place).await?;
         let call = GitCall::Commit { directory: place.path.to_string() };
         match self.ask(&pod, call).await? {
-            (Answer::Git(GitAnswer::Commit(commit)), _) => commit.map(|commit| hash(&commit)).transpose(),
+            (Answer::Git(GitAnswer::Commit(Some(commit))), _) => hash(&commit).map(Some),
+            (Answer::Git(GitAnswer::Commit(None)), _) => {
+                self.forget(run, &pod).await?;
+                Ok(None)
+            }
             other => Err(refusal(other)),
         }
     }
 
+    /// The pod that had the run is asked, whichever the selector finds now.
     async fn changes(
         &self,
+        run: CommandId,
         workspace: &Workspace,
         since: &CommitHash,
     ) -> Result<WorkspaceChanges, VersionControlError> {
         let Workspace::Kubernetes(place) = workspace else {
-            return self.beside.changes(workspace, since).await;
+            return self.beside.changes(run, workspace, since).await;
         };
-        let pod = self.pods.pod(place).await.map_err(|error| fault(&error))?;
+        let unknown = || VersionControlError("the pod of the run is not recorded".to_owned());
+        let pod = self.pod_of(run).await?.ok_or_else(unknown)?;
         let call = GitCall::Changes { directory: place.path.to_string(), since: since.to_string() };
         let (form, diff) = match self.ask(&pod, call).await? {
             (Answer::Git(GitAnswer::Changes(form)), diff) if diff.len() <= MAX_DIFF_BYTES => (form, diff),
@@ -89,15 +118,11 @@ impl VersionControl for PodVersionControl {
         let Workspace::Kubernetes(place) = &request.workspace else {
             return self.beside.open_worktree(request).await;
         };
-        let pod = self.pods.pod(place).await.map_err(|error| fault(&error))?;
-        let name = RunName::of_worktree(request.run);
-        let (pod, _) = self.pods.record(&name, pod).await.map_err(|error| fault(&error))?;
-        self.pods.places.set_known(&name, &pod);
+        let pod = self.record(request.run, place).await?;
         match self.ask(&pod, GitCall::open_worktree(request, &place.path)).await? {
             (Answer::Git(GitAnswer::Worktree(Some(form))), _) => worktree(place, &form).map(Some),
             (Answer::Git(GitAnswer::Worktree(None)), _) => {
-                self.pods.take_back(&name, &pod);
-                self.pods.places.remove(&name).await.map_err(|error| fault(&error))?;
+                self.forget(request.run, &pod).await?;
                 Ok(None)
             }
             other => Err(refusal(other)),
@@ -145,8 +170,7 @@ impl VersionControl for PodVersionControl {
             Ok(other) => return Err(refusal(other)),
             Err(error) => return Err(fault(&error)),
         }
-        self.pods.take_back(&RunName::of_worktree(run), &pod);
-        self.pods.places.remove(&RunName::of_worktree(run)).await.map_err(|error| fault(&error))
+        self.forget(run, &pod).await
     }
 
     async fn worktrees(&self) -> Vec<CommandId> {

@@ -14,6 +14,7 @@ use rdev_runner_domain::{ExecSpec, ExecState, OutputStream, RunName, SECRETS_FOL
 use secrecy::ExposeSecret;
 use tokio::time::sleep;
 
+use crate::folder::{NOTE, RunFolder};
 use crate::run::{LocalRun, RunError, RunState};
 use crate::spec::{RunSpec, SupervisorCommand};
 use crate::{home, programs};
@@ -293,6 +294,17 @@ impl ExecBackend for LocalBackend {
 
     async fn write_input(&self, run: &RunName, bytes: &[u8]) -> Result<(), ExecError> {
         self.find(run).await?.write_input(bytes).await.map_err(failure(run))
+    }
+
+    async fn write_note(&self, name: &RunName, beside: &RunName, note: &str) -> Result<(), ExecError> {
+        self.find(beside).await?;
+        let folder = RunFolder::new(&self.folder(name));
+        let written = folder.create_for_note().and_then(|()| folder.write(NOTE, &note));
+        written.map_err(host("write a note"))
+    }
+
+    async fn read_note(&self, name: &RunName) -> Result<Option<String>, ExecError> {
+        RunFolder::new(&self.folder(name)).read(NOTE).map_err(host("read a note"))
     }
 
     async fn close_input(&self, run: &RunName) -> Result<(), ExecError> {

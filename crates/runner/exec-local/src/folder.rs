@@ -25,6 +25,8 @@ pub(crate) const SWEEP: &str = "sweep.json";
 pub(crate) const START_TOKEN: &str = "start.json";
 pub(crate) const INPUT_TOKEN: &str = "input.json";
 pub(crate) const EXIT: &str = "exit.json";
+/// What a client keeps instead of a run.
+pub(crate) const NOTE: &str = "note.json";
 
 /// The beginning of the names of folders that were withdrawn. No run has such a name.
 const WITHDRAWN: &str = ".withdrawn-";
@@ -65,9 +67,14 @@ impl RunFolder {
         remove_tree(&self.0)
     }
 
-    /// Returns whether the program may have begun: its output is created before.
+    /// Creates the folder of a note, if it is not there.
+    pub(crate) fn create_for_note(&self) -> io::Result<()> {
+        DirBuilder::new().mode(0o700).recursive(true).create(&self.0)
+    }
+
+    /// Returns whether the program may have begun: its output is created before. A note is written before what it is about.
     pub(crate) fn has_begun(&self) -> bool {
-        self.output(OutputStream::Stdout).exists() || self.exists(SUPERVISOR)
+        self.output(OutputStream::Stdout).exists() || self.exists(SUPERVISOR) || self.exists(NOTE)
     }
 
     pub(crate) fn input(&self) -> PathBuf {

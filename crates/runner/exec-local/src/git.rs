@@ -155,6 +155,41 @@ impl LocalGit {
         Git { path: &self.path, folder, view: view.path(), objects: None }
     }
 
+    /// Returns the commit at which a workspace stands.
+    pub(crate) async fn commit_of(
+        &self,
+        workspace: &Workspace,
+    ) -> Result<Option<CommitHash>, VersionControlError> {
+        let Some(folder) = folder(workspace) else { return Ok(None) };
+        within(TIMEOUT, async {
+            let Some(view) = self.view(self.repository(&folder)).await? else { return Ok(None) };
+            self.git(&folder, &view).commit("HEAD").await
+        })
+        .await
+    }
+
+    /// Returns what a workspace differs by from a commit.
+    pub(crate) async fn changes_of(
+        &self,
+        workspace: &Workspace,
+        since: &CommitHash,
+    ) -> Result<WorkspaceChanges, VersionControlError> {
+        let gone = || VersionControlError("the workspace is no git repository any more".to_owned());
+        let folder = folder(workspace).ok_or_else(gone)?;
+        within(TIMEOUT, async {
+            let view = self.view(self.repository(&folder)).await?.ok_or_else(gone)?;
+            let git = self.git(&folder, &view);
+            let shown = self.shown(&folder)?;
+            let shown: Vec<_> = shown.iter().map(String::as_str).collect();
+            if !view.has_index() {
+                git.run(&["read-tree", since.as_str()], Vec::new(), 0).await?.succeeded()?;
+            }
+            add_untracked(&git, since, &shown).await?;
+            diff(&git, since, &shown).await
+        })
+        .await
+    }
+
     /// Makes the worktree of a name that has none; `None` if the workspace is no repository with a commit.
     async fn make(&self, request: &WorktreeRequest) -> Result<Option<Found>, VersionControlError> {
         let Some(workspace) = folder(&request.workspace) else { return Ok(None) };
@@ -234,34 +269,21 @@ async fn blocking<T: Send + 'static>(
 
 #[async_trait]
 impl VersionControl for LocalGit {
-    async fn commit(&self, workspace: &Workspace) -> Result<Option<CommitHash>, VersionControlError> {
-        let Some(folder) = folder(workspace) else { return Ok(None) };
-        within(TIMEOUT, async {
-            let Some(view) = self.view(self.repository(&folder)).await? else { return Ok(None) };
-            self.git(&folder, &view).commit("HEAD").await
-        })
-        .await
+    async fn commit(
+        &self,
+        _: CommandId,
+        workspace: &Workspace,
+    ) -> Result<Option<CommitHash>, VersionControlError> {
+        self.commit_of(workspace).await
     }
 
     async fn changes(
         &self,
+        _: CommandId,
         workspace: &Workspace,
         since: &CommitHash,
     ) -> Result<WorkspaceChanges, VersionControlError> {
-        let gone = || VersionControlError("the workspace is no git repository any more".to_owned());
-        let folder = folder(workspace).ok_or_else(gone)?;
-        within(TIMEOUT, async {
-            let view = self.view(self.repository(&folder)).await?.ok_or_else(gone)?;
-            let git = self.git(&folder, &view);
-            let shown = self.shown(&folder)?;
-            let shown: Vec<_> = shown.iter().map(String::as_str).collect();
-            if !view.has_index() {
-                git.run(&["read-tree", since.as_str()], Vec::new(), 0).await?.succeeded()?;
-            }
-            add_untracked(&git, since, &shown).await?;
-            diff(&git, since, &shown).await
-        })
-        .await
+        self.changes_of(workspace, since).await
     }
 
     async fn open_worktree(

@@ -8,7 +8,7 @@ use rdev_runner_domain::ports::{
     AgentVersion, Clock, CodeAgent, EventSink, ExecBackend, ExecError, Unavailable,
 };
 use rdev_runner_domain::{
-    AgentProvider, AgentResult, AgentRun, Capabilities, CommandId, RunningCommand, RunningCommands, Workspace,
+    AgentProvider, AgentResult, AgentRun, Capabilities, CommandId, RunningCommand, RunningCommands,
 };
 use tokio_util::sync::CancellationToken;
 
@@ -94,29 +94,27 @@ impl CodeAgent for OpenCodeAgent {
         checkpoint: Option<&str>,
         sink: &dyn EventSink,
     ) -> Option<AgentResult> {
-        let record = self.servers.records().find_run(run.command_id()).ok()??;
+        let (cancelled, _running) = self.register(run.command_id());
+        let record = self.servers.find_run(run, &cancelled).await?;
         let checkpoint = match checkpoint {
             Some(checkpoint) => Some(Checkpoint::parse(checkpoint)?),
             None => None,
         };
-        let (cancelled, _running) = self.register(run.command_id());
         Run::new(run, sink, cancelled, self.clock.now()).attach(&self.servers, record, checkpoint).await
     }
 
-    /// Before its prompt is sent a run is recorded, on this host alone.
     async fn withdraw(&self, run: &AgentRun) -> bool {
-        let is_recorded_here = matches!(run.workspace, Workspace::Local { .. });
-        is_recorded_here && matches!(self.servers.records().find_run(run.command_id()), Ok(None))
+        self.servers.withdraw(run).await
     }
 
     async fn recover(&self) -> Vec<CommandId> {
         self.servers.recover().await;
-        self.servers.records().runs().into_iter().map(|(command, _)| command).collect()
+        self.servers.runs().await
     }
 
     async fn forget(&self, command: CommandId) {
         self.servers.forget(command).await;
-        self.servers.records().remove_run(command);
+        self.servers.remove_run(command).await;
     }
 
     async fn cancel(&self, command: CommandId) {

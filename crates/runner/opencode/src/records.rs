@@ -1,6 +1,7 @@
 //! What is kept to find servers and runs again after a restart of the runner: one file for each, which only
 //! its owner can read.
 
+use std::collections::BTreeMap;
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, ErrorKind, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
@@ -22,6 +23,17 @@ pub(crate) struct ServerRecord {
     pub(crate) secrets: String,
     /// When it was started, in milliseconds since the Unix epoch.
     pub(crate) started_ms: i64,
+    /// Whether another runner has started it: it takes no new runs.
+    #[serde(default)]
+    pub(crate) is_taken_over: bool,
+}
+
+/// What is kept beside a server in a pod, for the runner that continues one of its runs.
+#[derive(Serialize, Deserialize)]
+pub(crate) struct Note {
+    pub(crate) server: ServerRecord,
+    /// All runs of the server, by the ids of their commands.
+    pub(crate) runs: BTreeMap<String, RunRecord>,
 }
 
 impl ServerRecord {
@@ -43,6 +55,9 @@ pub(crate) struct RunRecord {
     pub(crate) opened_ms: i64,
     /// When the run began, in the same unit.
     pub(crate) started_ms: i64,
+    /// Whether it is in a pod, where every runner may continue it.
+    #[serde(default)]
+    pub(crate) is_in_pod: bool,
 }
 
 /// The folder of the records.

@@ -22,8 +22,8 @@ use crate::turn::{Ending, Stop, Turn, outcome};
 use crate::watchdog::timed_out;
 
 /// How long the place of a server may be unreachable, and how often it is tried.
-const PLACE_PATIENCE: Duration = Duration::from_secs(30 * 60);
-const PLACE_INTERVAL: Duration = Duration::from_secs(1);
+pub(crate) const PLACE_PATIENCE: Duration = Duration::from_secs(30 * 60);
+pub(crate) const PLACE_INTERVAL: Duration = Duration::from_secs(1);
 
 /// A run.
 pub(crate) struct Run<'a> {
@@ -83,9 +83,13 @@ impl<'a> Run<'a> {
             Ok(opened) => opened,
             Err(stop) => return self.result(None, None, stop),
         };
-        if let Err(error) = servers.records().put_run(self.run.command_id(), &record) {
-            let detail = format!("The run could not be recorded: {error}");
-            return self.result(None, None, failed(FailureReason::StartFailed, detail));
+        match self.within_start(servers.keep_run(self.run.command_id(), &record)).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => {
+                let detail = format!("The run could not be recorded: {error}");
+                return self.result(None, None, failed(FailureReason::StartFailed, detail));
+            }
+            Err(stop) => return self.result(None, None, stop),
         }
         drop(conversation);
         entered.begin();

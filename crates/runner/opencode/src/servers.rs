@@ -1,6 +1,7 @@
 //! The servers: one for each project and environment, which its runs share.
 
 mod launch;
+mod notes;
 mod server;
 
 use std::collections::HashMap;
@@ -19,6 +20,7 @@ use tokio_util::task::TaskTracker;
 
 pub(crate) use launch::Fate;
 pub use launch::{MAX_STEPS, SERVER_LIFETIME, START_TIMEOUT};
+use notes::Leftovers;
 pub(crate) use server::RunningServer;
 
 use crate::records::{Ownership, Records, ServerRecord};
@@ -50,6 +52,7 @@ struct Shared {
     tasks: TaskTracker,
     closed: CancellationToken,
     is_watched: AtomicBool,
+    leftovers: Leftovers,
 }
 
 impl Servers {
@@ -72,12 +75,9 @@ impl Servers {
             tasks: TaskTracker::new(),
             closed: CancellationToken::new(),
             is_watched: AtomicBool::new(false),
+            leftovers: Leftovers::default(),
         };
         Self { shared: Arc::new(shared) }
-    }
-
-    pub(crate) fn records(&self) -> &Records {
-        &self.shared.records
     }
 
     /// Returns a server for a run, and counts the run. Starts one where there is none. A start goes on if the
@@ -246,6 +246,7 @@ impl Shared {
             directory: place.1.clone(),
             secrets: fingerprint(&password, run),
             started_ms: self.now_ms(),
+            is_taken_over: false,
             password,
             name,
         };
@@ -271,7 +272,7 @@ impl Shared {
         ownership: Option<Ownership>,
     ) -> Result<Arc<RunningServer>, Fate> {
         let name: RunName = record.name.parse().map_err(|error| Fate::Ended(format!("{error}")))?;
-        let is_owner = ownership.is_some();
+        let (is_owner, is_taken_over) = (ownership.is_some(), record.is_taken_over);
         let connected = match launch::fate(&*self.backend, &name).await {
             Some(fate) => Err(fate),
             None => match self.connect(&name, record, ownership).await {
@@ -285,6 +286,9 @@ impl Shared {
                 let runs = self.records.runs().into_iter();
                 let of_server = runs.filter(|(_, run)| run.server == server.name());
                 server.wait_for(of_server.map(|(command, _)| command));
+                if is_taken_over {
+                    server.retire();
+                }
                 self.running().push(Arc::clone(server));
             }
             Ok(_) => {}

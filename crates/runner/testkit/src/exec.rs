@@ -51,6 +51,7 @@ suite! {$
     only_an_ended_run_is_removed
     an_unknown_run_is_refused
     only_a_run_that_has_not_begun_is_withdrawn
+    a_note_is_kept_beside_a_run
     a_program_gets_all_input
     a_closed_input_takes_nothing
     an_output_is_followed_to_its_end
@@ -76,6 +77,7 @@ fn name(text: &str) -> RunName {
 #[must_use]
 pub fn spec(harness: &dyn ExecHarness, script: &str) -> ExecSpec {
     ExecSpec {
+        command: crate::command_id(1),
         project: "my-project".parse().expect("a project name"),
         workspace: harness.workspace(),
         program: "sh".to_owned(),

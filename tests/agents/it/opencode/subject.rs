@@ -78,6 +78,9 @@ impl Subject {
 
     /// Stops the servers, and checks that nothing is left.
     pub(crate) async fn close(self) {
+        for command in self.agent.recover().await {
+            self.agent.forget(command).await;
+        }
         self.agent.close().await;
         // A supervisor itself exits a moment after it has written down the end.
         eventually("the end of all processes", || self.processes().is_empty().then_some(())).await;

@@ -268,7 +268,7 @@ impl Execution<'_> {
     /// Returns the commit at which the workspace stands.
     async fn commit(&self, workspace: &Workspace) -> Result<Option<CommitHash>, VersionControlError> {
         match &self.shared.ports.version_control {
-            Some(version_control) => version_control.commit(workspace).await,
+            Some(version_control) => version_control.commit(self.leased.lease.command, workspace).await,
             None => Ok(None),
         }
     }
@@ -288,7 +288,7 @@ impl Execution<'_> {
                 None
             }
         };
-        match version_control.changes(&run.workspace, since?).await {
+        match version_control.changes(run.command_id(), &run.workspace, since?).await {
             Ok(changes) => Some(WorkspaceChanges { branch, ..changes }),
             Err(error) => {
                 sink.warn(unknown_changes(&error)).await;

@@ -90,6 +90,15 @@ pub trait ExecBackend: Send + Sync + 'static {
     ///    (`a_closed_input_takes_nothing`)
     async fn write_input(&self, run: &RunName, bytes: &[u8]) -> Result<(), ExecError>;
 
+    /// Keeps a note of this name in the place where a run is, readable for its user alone, instead of the one before. The
+    /// name is that of no run. It is among [`Self::runs`] until [`Self::remove`], also after the run was removed.
+    ///
+    /// 1. MUST keep it exactly, for other instances too. (`a_note_is_kept_beside_a_run`)
+    async fn write_note(&self, name: &RunName, beside: &RunName, note: &str) -> Result<(), ExecError>;
+
+    /// Returns the note of this name, if there is one. (`a_note_is_kept_beside_a_run`)
+    async fn read_note(&self, name: &RunName) -> Result<Option<String>, ExecError>;
+
     /// Ends the input of the program. MUST accept a repetition, also after the end of the run.
     /// (`a_program_gets_all_input`, `a_closed_input_takes_nothing`)
     async fn close_input(&self, run: &RunName) -> Result<(), ExecError>;

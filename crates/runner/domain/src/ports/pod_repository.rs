@@ -5,8 +5,7 @@ use crate::{Pod, RunName};
 
 /// The pods of runs, which all runners of a database share: a run in a pod is found by every runner.
 ///
-/// The run of a command that has a pod is taken over by every runner that reaches pods:
-/// [`CommandQueue::attach`](super::CommandQueue::attach).
+/// A command in a pod is taken over by every runner of the cluster: [`CommandQueue::attach`](super::CommandQueue::attach).
 #[async_trait]
 pub trait PodRepository: Send + Sync + 'static {
     /// Records the pod of a run, before the run starts there. Returns whether the run had none.

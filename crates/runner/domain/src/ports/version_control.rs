@@ -8,8 +8,8 @@ use crate::{CommandId, CommitHash, Workspace, WorkspaceChanges, Worktree, Worktr
 /// runner. Its branch stays, if it has anything.
 #[async_trait]
 pub trait VersionControl: Send + Sync + 'static {
-    /// Returns the commit at which a workspace stands; `None` if the workspace is no repository, or has no
-    /// commit.
+    /// Returns the commit at which the workspace of a run stands; `None` if the workspace is no repository, or has no
+    /// commit. From then on the run has its place: what is asked about it later is answered there.
     ///
     /// 1. MUST return within half a minute, run nothing that the workspace names, and read no repository but
     ///    its own.
@@ -17,9 +17,13 @@ pub trait VersionControl: Send + Sync + 'static {
     /// # Errors
     ///
     /// Fails with a sentence about the cause.
-    async fn commit(&self, workspace: &Workspace) -> Result<Option<CommitHash>, VersionControlError>;
+    async fn commit(
+        &self,
+        run: CommandId,
+        workspace: &Workspace,
+    ) -> Result<Option<CommitHash>, VersionControlError>;
 
-    /// Returns what a workspace differs by from a commit of its repository.
+    /// Returns what the workspace of a run differs by from a commit of its repository.
     ///
     /// 1. MUST keep the requirement of [`Self::commit`].
     /// 2. MUST NOT change the workspace or its repository.
@@ -29,6 +33,7 @@ pub trait VersionControl: Send + Sync + 'static {
     /// Fails with a sentence about the cause.
     async fn changes(
         &self,
+        run: CommandId,
         workspace: &Workspace,
         since: &CommitHash,
     ) -> Result<WorkspaceChanges, VersionControlError>;
@@ -58,7 +63,8 @@ pub trait VersionControl: Send + Sync + 'static {
     /// Fails with a sentence about the cause.
     async fn save_worktree(&self, run: CommandId) -> Result<Option<String>, VersionControlError>;
 
-    /// Saves the worktree of a run, and removes it. Removes the branch too if the run has changed nothing.
+    /// Saves the worktree of a run, and removes it. Removes the branch too if the run has changed nothing. Forgets the
+    /// place of the run.
     ///
     /// 1. MUST accept a repetition, and a run without a worktree.
     /// 2. MUST NOT remove what cannot be saved.
@@ -68,7 +74,7 @@ pub trait VersionControl: Send + Sync + 'static {
     /// Fails with a sentence about the cause.
     async fn remove_worktree(&self, run: CommandId) -> Result<(), VersionControlError>;
 
-    /// Returns the runs that have a worktree, those of earlier runners included.
+    /// Returns the runs that may have a worktree, those of earlier runners included.
     async fn worktrees(&self) -> Vec<CommandId>;
 }
 

@@ -47,20 +47,39 @@ async fn the_changes_of_a_workspace_in_a_pod_are_found() {
     let scene = Scene::with_repository();
     let head = git(&scene.workspace, &["rev-parse", "HEAD"]);
     let (first, other) = (scene.version_control("one"), scene.version_control("two"));
-    let since = first.commit(&scene.workspace()).await.unwrap().expect("a commit");
+    let since = first.commit(command_id(1), &scene.workspace()).await.unwrap().expect("a commit");
     assert_eq!(since.as_str(), head);
     fs::write(scene.workspace.join("first"), "one\ntwo\n").unwrap();
     fs::write(scene.workspace.join("new"), "x\n".repeat(200_000)).unwrap();
     // Any runner finds them.
-    let changes = other.changes(&scene.workspace(), &since).await.unwrap();
+    let changes = other.changes(command_id(1), &scene.workspace(), &since).await.unwrap();
     assert_eq!((changes.files, changes.insertions, changes.deletions), (2, 200_001, 0));
     assert!(changes.is_truncated && changes.diff.unwrap().contains("+two\n"));
     assert_eq!(changes.commit, since);
     // A folder that is no repository.
     fs::remove_dir_all(scene.workspace.join(".git")).unwrap();
-    assert_eq!(first.commit(&scene.workspace()).await, Ok(None));
-    let gone = first.changes(&scene.workspace(), &since).await.unwrap_err();
+    let gone = first.changes(command_id(1), &scene.workspace(), &since).await.unwrap_err();
     assert!(gone.to_string().contains("no git repository any more"), "{gone}");
+    assert_eq!(first.commit(command_id(1), &scene.workspace()).await, Ok(None));
+    assert_eq!(scene.store.pod_runs().await.unwrap(), []);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_changes_of_a_run_are_asked_of_its_pod_alone() {
+    let scene = Scene::with_repository();
+    let (first, other) = (scene.version_control("one"), scene.version_control("two"));
+    let run = command_id(1);
+    let since = first.commit(run, &scene.workspace()).await.unwrap().expect("a commit");
+    // The selector finds no pod, or another one, now.
+    let elsewhere = Workspace::Kubernetes(scene.place("none"));
+    assert_eq!(other.changes(run, &elsewhere, &since).await.unwrap().files, 0);
+    scene.cluster.order("replace agent");
+    for version_control in [first, other] {
+        let gone = version_control.changes(run, &scene.workspace(), &since).await.unwrap_err();
+        assert!(gone.to_string().contains("the pod default/agent is gone"), "{gone}");
+        version_control.remove_worktree(run).await.unwrap();
+    }
+    assert_eq!(scene.store.pod_runs().await.unwrap(), []);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -85,7 +104,7 @@ async fn a_run_in_a_pod_has_a_worktree_that_every_runner_finds() {
     assert_eq!(other.worktrees().await, [command]);
     assert_eq!(other.worktree(command, &scene.workspace()).await.as_ref(), Some(&opened));
     assert_eq!(other.save_worktree(command).await.unwrap().as_ref(), Some(branch));
-    let changes = other.changes(workspace, start).await.unwrap();
+    let changes = other.changes(command, workspace, start).await.unwrap();
     assert_eq!((changes.files, changes.insertions), (2, 2));
     for _ in 0..2 {
         other.remove_worktree(command).await.unwrap();

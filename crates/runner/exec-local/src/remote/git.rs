@@ -99,12 +99,12 @@ impl GitCall {
         let without_body = |answer| Ok((answer, Vec::new()));
         match self {
             Self::Commit { directory } => {
-                let commit = git.commit(&workspace(&directory)?).await?;
+                let commit = git.commit_of(&workspace(&directory)?).await?;
                 without_body(GitAnswer::Commit(commit.map(|commit| commit.to_string())))
             }
             Self::Changes { directory, since } => {
                 let since: CommitHash = since.parse().map_err(unreadable)?;
-                let changes = git.changes(&workspace(&directory)?, &since).await?;
+                let changes = git.changes_of(&workspace(&directory)?, &since).await?;
                 let WorkspaceChanges { files, insertions, deletions, diff, is_truncated, .. } = changes;
                 let form = ChangesForm { files, insertions, deletions, is_truncated };
                 Ok((GitAnswer::Changes(form), diff.unwrap_or_default().into_bytes()))

@@ -72,6 +72,15 @@ pub enum Call {
         run: String,
         token: String,
     },
+    /// Keeps the body as a note.
+    WriteNote {
+        run: String,
+        beside: String,
+    },
+    /// The body of the answer has the note.
+    ReadNote {
+        run: String,
+    },
     CloseInput {
         run: String,
     },
@@ -148,6 +157,8 @@ pub enum Answer {
     Done,
     /// Whether a run was withdrawn: it was announced here and had not begun.
     Withdrawn(bool),
+    /// Whether there is a note, which the body has.
+    Note(bool),
     /// The number of tools that a sweep has found.
     Swept(u32),
     /// The state of a run.
@@ -200,6 +211,7 @@ pub enum Failure {
 /// The form of an [`ExecSpec`], without a sign-in, which is only on the runner's host.
 #[derive(Serialize, Deserialize)]
 pub struct StartForm {
+    command: String,
     project: String,
     directory: String,
     program: String,
@@ -217,6 +229,7 @@ impl StartForm {
         let exposed =
             |(name, value): (String, &secrecy::SecretString)| (name, value.expose_secret().to_owned());
         Self {
+            command: spec.command.to_string(),
             project: spec.project.to_string(),
             directory: directory.to_string(),
             program: spec.program.clone(),
@@ -233,6 +246,7 @@ impl StartForm {
         let files = files.collect::<Result<_, rdev_runner_domain::SecretNameError>>();
         let path = self.directory.parse().map_err(|error| format!("the folder {error}"))?;
         Ok(ExecSpec {
+            command: self.command.parse().map_err(|error| format!("the command {error}"))?,
             project: self.project.parse().map_err(|error| format!("the project {error}"))?,
             workspace: Workspace::Local { path },
             program: self.program,

@@ -222,6 +222,14 @@ async fn carry_out(
         | Call::Receive { ref run, .. }
         | Call::Send { ref run, .. }
         | Call::Disconnect { ref run, .. } => relay::ask(backend, &name(run)?, call, &body).await,
+        Call::WriteNote { run, beside } => {
+            let note = String::from_utf8(body).map_err(|error| Failure::Other(error.to_string()))?;
+            done(backend.write_note(&name(&run)?, &name(&beside)?, &note).await)
+        }
+        Call::ReadNote { run } => {
+            let note = backend.read_note(&name(&run)?).await?;
+            Ok((Answer::Note(note.is_some()), note.unwrap_or_default().into_bytes()))
+        }
         Call::CloseInput { run } => done(backend.close_input(&name(&run)?).await),
         Call::Terminate { run } => done(backend.terminate(&name(&run)?).await),
         Call::Sweep { run } => Ok((Answer::Swept(backend.sweep(&name(&run)?).await?), Vec::new())),

@@ -10,6 +10,7 @@ use std::process::Command;
 use rdev_runner_domain::ports::{VersionControl, VersionControlError};
 use rdev_runner_domain::{CommitHash, MAX_DIFF_BYTES, Workspace, WorkspaceChanges};
 use rdev_runner_exec_local::LocalGit;
+use rdev_runner_testkit::command_id;
 use tempfile::TempDir;
 
 /// A workspace, and its version control.
@@ -65,11 +66,11 @@ impl Scene {
     }
 
     async fn commit(&self) -> Option<CommitHash> {
-        self.git.commit(&self.place()).await.unwrap()
+        self.git.commit(command_id(1), &self.place()).await.unwrap()
     }
 
     async fn try_changes(&self, since: &CommitHash) -> Result<WorkspaceChanges, VersionControlError> {
-        let found = self.git.changes(&self.place(), since).await;
+        let found = self.git.changes(command_id(1), &self.place(), since).await;
         assert_eq!(fs::read_dir(self.folder.join("git")).unwrap().count(), 0, "a view is left");
         found
     }
@@ -171,7 +172,7 @@ async fn the_hidden_folder_is_in_no_diff() {
     assert!(!changes.diff.unwrap().contains("a key"));
     // The workspace is the hidden folder itself.
     let git = LocalGit::open(&scene.folder, &scene.workspace, std::env::var("PATH").unwrap()).unwrap();
-    assert!(git.changes(&scene.place(), &start).await.is_err());
+    assert!(git.changes(command_id(1), &scene.place(), &start).await.is_err());
 }
 
 #[tokio::test]
@@ -284,7 +285,7 @@ async fn damaged_repositories_are_an_error_or_none_and_block_nothing() {
     fs::write(git.join("index"), "garbage").unwrap();
     assert!(scene.try_changes(&start).await.unwrap_err().to_string().starts_with("git failed: "));
     fs::write(git.join("HEAD"), "garbage").unwrap();
-    assert!(scene.git.commit(&scene.place()).await.is_err());
+    assert!(scene.git.commit(command_id(1), &scene.place()).await.is_err());
     fifo(&git.join("HEAD"));
     assert_eq!(scene.commit().await, None);
     fs::remove_dir_all(&git).unwrap();
@@ -292,6 +293,6 @@ async fn damaged_repositories_are_an_error_or_none_and_block_nothing() {
     // Without git itself.
     let scene = Scene::with_commit();
     let git = open(&scene.folder, &scene.workspace, "/nowhere".to_owned());
-    let error = git.commit(&scene.place()).await.unwrap_err();
+    let error = git.commit(command_id(1), &scene.place()).await.unwrap_err();
     assert_eq!(error.to_string(), "git was not found on PATH");
 }

@@ -2,7 +2,7 @@
 
 use http::Method;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
-use rdev_runner_domain::{AgentEventKind, FailureReason, Session, SessionRef};
+use rdev_runner_domain::{AgentEventKind, FailureReason, Session, SessionRef, Workspace};
 use serde_json::{Value, json};
 
 use super::{Conversation, failed};
@@ -56,6 +56,7 @@ impl Conversation<'_> {
             after,
             opened_ms: opened["time"]["updated"].as_i64().unwrap_or(0),
             started_ms: self.run.now_ms,
+            is_in_pod: matches!(self.run.run.workspace, Workspace::Kubernetes(_)),
         };
         Ok((record, stream))
     }

@@ -57,6 +57,7 @@ pub(super) fn spec(program: &str, run: &AgentRun, password: &str) -> ExecSpec {
     env.extend(own.into_iter().map(|(name, value)| (name.to_owned(), value.into())));
     let args = ["serve", "--hostname", "127.0.0.1", "--port", "0", "--pure"];
     ExecSpec {
+        command: run.command_id(),
         project: run.request.draft().project.clone(),
         workspace: run.workspace.clone(),
         program: program.to_owned(),

@@ -47,6 +47,8 @@ pub(crate) struct State {
     pub(crate) is_not_installed: bool,
     pub(crate) specs: Vec<ExecSpec>,
     pub(crate) removed: Vec<String>,
+    /// What is kept beside servers.
+    pub(crate) notes: BTreeMap<String, String>,
     runs: BTreeMap<String, ExecState>,
 }
 
@@ -114,12 +116,12 @@ impl ExecBackend for StandInBackend {
     }
 
     async fn withdraw(&self, run: &RunName) -> Result<bool, ExecError> {
-        Ok(self.find(run).is_err())
+        Ok(self.find(run).is_err() && !self.state().notes.contains_key(run.as_str()))
     }
 
     async fn runs(&self) -> Result<Vec<RunName>, ExecError> {
         let state = self.state();
-        Ok(state.runs.keys().map(|name| name.parse().unwrap()).collect())
+        Ok(state.runs.keys().chain(state.notes.keys()).map(|name| name.parse().unwrap()).collect())
     }
 
     async fn status(&self, run: &RunName) -> Result<ExecState, ExecError> {
@@ -162,6 +164,18 @@ impl ExecBackend for StandInBackend {
         Err(ExecError::InputClosed)
     }
 
+    async fn write_note(&self, name: &RunName, beside: &RunName, note: &str) -> Result<(), ExecError> {
+        self.reach()?;
+        self.find(beside)?;
+        self.state().notes.insert(name.as_str().to_owned(), note.to_owned());
+        Ok(())
+    }
+
+    async fn read_note(&self, name: &RunName) -> Result<Option<String>, ExecError> {
+        self.reach()?;
+        Ok(self.state().notes.get(name.as_str()).cloned())
+    }
+
     async fn close_input(&self, _: &RunName) -> Result<(), ExecError> {
         Ok(())
     }
@@ -192,6 +206,9 @@ impl ExecBackend for StandInBackend {
     }
 
     async fn remove(&self, run: &RunName) -> Result<(), ExecError> {
+        if self.state().notes.remove(run.as_str()).is_some() {
+            return Ok(());
+        }
         let state = self.find(run)?;
         assert_ne!(state, ExecState::Running);
         let mut state = self.state();

@@ -1,11 +1,15 @@
 //! Servers in places that cannot be reached for a while, and in pods.
 
+use std::time::Duration;
+
 use rdev_runner_domain::ports::CodeAgent;
 use rdev_runner_domain::{AgentEventKind, AgentRun, Outcome, PodWorkspace, Workspace};
+use rdev_runner_opencode::{DEFAULT_KEEP_IDLE, OpenCodeAgent};
 use rdev_runner_testkit::{RecordingSink, command_id, draft, run as agent_run};
+use tempfile::TempDir;
 
-use crate::agent;
 use crate::stand_in::StandIn;
+use crate::{agent, agent_on};
 
 const SCRIPT: &str = "say One.\nhang\nsay Two.";
 
@@ -114,4 +118,101 @@ async fn each_pod_has_a_server_of_its_own() {
         assert_eq!(server.backend().state().specs.len(), servers);
     }
     assert!(server.state().directories.iter().all(|directory| directory == "%2Fworkspace"));
+}
+
+fn in_pod(n: u8, prompt: &str) -> AgentRun {
+    let place = PodWorkspace {
+        namespace: "default".parse().unwrap(),
+        selector: "app=one".parse().unwrap(),
+        container: "main".parse().unwrap(),
+        path: "/workspace".parse().unwrap(),
+    };
+    AgentRun { workspace: Workspace::Kubernetes(place), ..agent_run(draft(n, prompt)) }
+}
+
+/// Returns an agent on another host than that of the others.
+fn elsewhere(server: &StandIn, folder: &TempDir) -> OpenCodeAgent {
+    agent_on(server.backend(), folder.path(), server.clock(), DEFAULT_KEEP_IDLE)
+}
+
+/// Begins a run that a runner abandons which never comes back.
+async fn abandoned(server: &StandIn, run: &AgentRun) -> RecordingSink {
+    let (first, sink) = (agent(server), RecordingSink::default());
+    tokio::select! {
+        ended = first.execute(run, &sink) => panic!("it ended: {ended:?}"),
+        () = reported(&sink, "One.") => {}
+    }
+    sink
+}
+
+#[tokio::test]
+async fn a_run_in_a_pod_is_continued_by_a_runner_of_another_host() {
+    let (server, folder) = (StandIn::start().await, TempDir::new().unwrap());
+    let run = in_pod(1, SCRIPT);
+    let first = abandoned(&server, &run).await;
+    server.go_away();
+    server.go_on();
+    let (next, second) = (elsewhere(&server, &folder), RecordingSink::default());
+    assert_eq!(next.recover().await, [command_id(1)]);
+    let checkpoint = first.last_checkpoint();
+    let (result, ()) = tokio::join!(next.attach(&run, checkpoint.as_deref(), &second), server.come_back());
+    let result = result.unwrap();
+    assert_eq!((result.outcome, result.text.as_str()), (Outcome::Completed, "Two."), "{:?}", result.detail);
+    assert_eq!(messages(&second), ["Two."]);
+    assert_eq!(server.bodies("POST", "/prompt_async").len(), 1);
+    // The server of the first runner takes no more runs.
+    assert_eq!(server.backend().state().specs.len(), 1);
+    assert_eq!(server.backend().running(), [""; 0]);
+    assert!(!next.withdraw(&run).await);
+    next.forget(command_id(1)).await;
+    assert!(server.backend().state().notes.is_empty());
+    assert_eq!(next.recover().await, []);
+}
+
+#[tokio::test]
+async fn a_run_in_a_pod_without_a_prompt_is_withdrawn() {
+    let (server, folder) = (StandIn::start().await, TempDir::new().unwrap());
+    let (next, sink) = (elsewhere(&server, &folder), RecordingSink::default());
+    let run = in_pod(1, SCRIPT);
+    assert_eq!(next.attach(&run, None, &sink).await, None);
+    assert!(next.withdraw(&run).await);
+    abandoned(&server, &run).await;
+    assert!(!next.withdraw(&run).await);
+}
+
+#[tokio::test]
+async fn a_server_whose_runner_has_died_is_stopped_with_its_command() {
+    let (server, folder) = (StandIn::start().await, TempDir::new().unwrap());
+    abandoned(&server, &in_pod(1, SCRIPT)).await;
+    // The command is lost. The runner might be about to forget it itself.
+    let next = elsewhere(&server, &folder);
+    next.forget(command_id(1)).await;
+    assert_eq!((server.backend().running().len(), next.recover().await), (1, vec![command_id(1)]));
+    tokio::time::pause();
+    tokio::time::advance(Duration::from_secs(60)).await;
+    tokio::time::resume();
+    next.forget(command_id(1)).await;
+    assert_eq!((server.backend().running(), next.recover().await), (Vec::new(), Vec::new()));
+}
+
+#[tokio::test]
+async fn a_prompt_that_was_not_sent_is_sent_by_the_next_runner() {
+    let server = StandIn::start().await;
+    let run = agent_run(draft(1, "say One."));
+    {
+        let (first, sink) = (agent(&server), RecordingSink::default());
+        tokio::select! {
+            ended = first.execute(&run, &sink) => panic!("it ended: {ended:?}"),
+            () = async {
+                while sink.last_checkpoint().is_none() {
+                    tokio::task::yield_now().await;
+                }
+            } => {}
+        }
+    }
+    assert_eq!(server.bodies("POST", "/prompt_async").len(), 0);
+    let (next, sink) = (agent(&server), RecordingSink::default());
+    let result = next.attach(&run, None, &sink).await.unwrap();
+    assert_eq!((result.outcome, messages(&sink)), (Outcome::Completed, vec!["One.".to_owned()]));
+    assert_eq!(server.bodies("POST", "/prompt_async").len(), 1);
 }

@@ -211,3 +211,25 @@ pub async fn only_a_run_that_has_not_begun_is_withdrawn(harness: &dyn ExecHarnes
     assert!(withdraw().await, "there is no run");
     start(harness, "one", "true").await.end().await;
 }
+
+/// What a runner has to know of a run is where the run is, for each runner.
+pub async fn a_note_is_kept_beside_a_run(harness: &dyn ExecHarness) {
+    let run = start(harness, "one", "exec cat").await;
+    let note = name("note-1");
+    let read = async || harness.backend().read_note(&note).await.expect("answered");
+    assert_eq!(read().await, None);
+    for text in ["first", "{\"a\": \"\u{e9}\\n\"}"] {
+        run.backend.write_note(&note, &run.name, text).await.expect("written");
+        assert_eq!(read().await.as_deref(), Some(text));
+    }
+    let missing = run.backend.write_note(&name("note-2"), &name("two"), "text").await;
+    assert!(missing.is_err(), "it would be nowhere");
+    assert!(!harness.backend().withdraw(&note).await.expect("answered"));
+    run.stop().await;
+    run.end().await;
+    run.backend.remove(&run.name).await.expect("removed");
+    assert!(read().await.is_some());
+    assert_eq!(harness.backend().runs().await.expect("listed"), std::slice::from_ref(&note));
+    harness.backend().remove(&note).await.expect("removed");
+    assert_eq!((read().await, harness.backend().runs().await.expect("listed")), (None, Vec::new()));
+}

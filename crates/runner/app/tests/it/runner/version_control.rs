@@ -37,12 +37,13 @@ pub(super) fn worktree(name: CommandId) -> Worktree {
 
 #[async_trait]
 impl VersionControl for Repository {
-    async fn commit(&self, _: &Workspace) -> Result<Option<CommitHash>, VersionControlError> {
+    async fn commit(&self, _: CommandId, _: &Workspace) -> Result<Option<CommitHash>, VersionControlError> {
         Ok(Some(commit(self.commits.fetch_add(1, Ordering::Relaxed))))
     }
 
     async fn changes(
         &self,
+        _: CommandId,
         _: &Workspace,
         since: &CommitHash,
     ) -> Result<WorkspaceChanges, VersionControlError> {

@@ -71,6 +71,14 @@ impl ExecBackend for Refusing {
         self.backend.write_input(run, bytes).await
     }
 
+    async fn write_note(&self, name: &RunName, beside: &RunName, note: &str) -> Result<(), ExecError> {
+        self.backend.write_note(name, beside, note).await
+    }
+
+    async fn read_note(&self, name: &RunName) -> Result<Option<String>, ExecError> {
+        self.backend.read_note(name).await
+    }
+
     async fn close_input(&self, run: &RunName) -> Result<(), ExecError> {
         self.backend.close_input(run).await
     }

@@ -46,7 +46,7 @@ impl Scene {
     }
 
     async fn changes_of(&self, opened: &Opened, since: &CommitHash) -> WorkspaceChanges {
-        self.git.changes(&opened.worktree.workspace, since).await.unwrap()
+        self.git.changes(command_id(1), &opened.worktree.workspace, since).await.unwrap()
     }
 
     async fn remove(&self, opened: &Opened) {
@@ -80,7 +80,7 @@ async fn runs_have_worktrees_of_their_own_whose_work_stays_on_branches() {
     assert_eq!(one.folder.file_name(), scene.workspace.file_name());
     assert_eq!((&*one.read("first"), &*one.git(&["status", "--porcelain"])), ("one\ntwo\n", ""));
     assert_eq!(one.git(&["branch", "--show-current"]), one.worktree.branch);
-    assert_eq!(scene.git.commit(&one.worktree.workspace).await.unwrap(), Some(start.clone()));
+    assert_eq!(scene.git.commit(command_id(1), &one.worktree.workspace).await.unwrap(), Some(start.clone()));
     one.write("first", "one\nthree\n");
     one.write("new", "four\n");
     two.write("two", "five\n");
