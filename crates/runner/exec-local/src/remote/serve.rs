@@ -25,7 +25,7 @@ use crate::git::LocalGit;
 use crate::spec::SupervisorCommand;
 
 /// The line by which a supervisor says that it reads requests. Its number is the version of the protocol.
-pub const HANDSHAKE: &str = "rdev-supervise 4";
+pub const HANDSHAKE: &str = "rdev-supervise 5";
 
 /// How long either side may say nothing before the other one gives up the connection.
 pub const SILENCE_LIMIT: Duration = Duration::from_secs(30);

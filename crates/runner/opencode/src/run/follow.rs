@@ -122,17 +122,19 @@ impl Conversation<'_> {
             }
             ServerEvent::TooLong => {
                 let message = "An event was dropped, because it is too long.".to_owned();
-                self.run.sink.emit(AgentEventKind::Warning { message }).await;
+                self.emit(turn, vec![AgentEventKind::Warning { message }]).await;
             }
         }
     }
 
-    /// Reports events, and then from where the run can be continued.
+    /// Reports events, and then from where the run can be continued: also after those that the history does not have, which
+    /// are not passed again.
     pub(super) async fn emit(&self, turn: &mut Turn, events: Vec<AgentEventKind>) {
+        let has_events = !events.is_empty();
         for event in events {
             self.run.sink.emit(event).await;
         }
-        if turn.take_progress() {
+        if turn.take_progress() || has_events {
             self.run.sink.checkpoint(turn.checkpoint().write()).await;
         }
     }
