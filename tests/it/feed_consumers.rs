@@ -37,6 +37,7 @@ impl Consumer {
 
     /// Reads pages until it is killed.
     async fn read_pages(self, client: Client) {
+        let mut pauses = tokio::time::interval(Duration::from_millis(20));
         loop {
             let after = self.place().map_or_else(String::new, |place| format!("&after={place}"));
             let page = client.get(&format!("/events/feed?limit=40{after}")).await;
@@ -44,7 +45,7 @@ impl Consumer {
             let ids = events.iter().map(|event| event["id"].as_str().unwrap().to_owned());
             self.store(page["next_cursor"].as_str().unwrap(), ids);
             if events.is_empty() {
-                tokio::time::sleep(Duration::from_millis(20)).await;
+                pauses.tick().await;
             }
         }
     }

@@ -6,6 +6,7 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use rdev_webhooks_domain::signing::{Headers, SigningSecret, Verifier};
+use rdev_webhooks_testkit::eventually;
 use rdev_webhooks_testkit::receiver::{Receiver, Reply, Script};
 use rdev_webhooks_tests::{AllInOne, Client, CommandLine, Process, binary};
 use serde_json::Value;
@@ -98,16 +99,11 @@ async fn no_event_is_skipped_when_listen_or_the_server_is_killed() {
         listening(&user, &redirected).spawn().unwrap()
     };
     let until_printed = async |text: &str, times: usize| {
-        let printed = async {
-            loop {
-                let printed = std::fs::read_to_string(&output).unwrap_or_default();
-                if printed.matches(text).count() >= times {
-                    return printed;
-                }
-                tokio::time::sleep(Duration::from_millis(20)).await;
-            }
+        let printed = async || {
+            let printed = std::fs::read_to_string(&output).unwrap_or_default();
+            (printed.matches(text).count() >= times).then_some(printed)
         };
-        tokio::time::timeout(Duration::from_secs(60), printed).await.expect("it is printed in time")
+        eventually(&format!("{text} in the output"), printed).await
     };
     let mut listen = start();
     until_printed("Ready!", 1).await;

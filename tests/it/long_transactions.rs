@@ -7,7 +7,7 @@ use rdev_webhooks::http_api::ApiOptions;
 use rdev_webhooks::keyring::{EncryptionKey, Keyring};
 use rdev_webhooks::{Event, RdevWebhooks, WorkerOptions};
 use rdev_webhooks_testkit::receiver::{ReceivedRequest, Receiver, Reply};
-use rdev_webhooks_testkit::soak;
+use rdev_webhooks_testkit::{eventually, soak};
 use rdev_webhooks_tests::{Client, Deployment, EventStream};
 use serde_json::json;
 use sqlx::{Connection, PgConnection, SqlitePool};
@@ -26,14 +26,8 @@ fn open_for() -> Duration {
 /// Waits for the delivery of an event and for its report on a stream, both soon after the commit.
 async fn expect_soon(receiver: &Receiver, stream: &mut EventStream, event: &str, committed: Instant) {
     let is_it = |request: &ReceivedRequest| request.header("webhook-id") == event;
-    let arrived_at = loop {
-        let requests = receiver.requests();
-        if let Some(request) = requests.iter().find(|request| is_it(request)) {
-            break request.arrived_at;
-        }
-        assert!(committed.elapsed() < Duration::from_secs(30), "{event} is not delivered");
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    };
+    let arrival = async || receiver.requests().into_iter().find(is_it).map(|request| request.arrived_at);
+    let arrived_at = eventually("a delivery", arrival).await;
     let took = arrived_at.saturating_duration_since(committed);
     println!("delivered {took:?} after the commit");
     assert!(took < SOON, "{took:?}");
@@ -56,10 +50,11 @@ async fn a_long_transaction_on_postgres_is_delivered_and_reported_soon_after_its
     let event: String = sqlx::query_scalar(publish).fetch_one(&mut *tx).await.unwrap();
     // Others publish meanwhile, so that marks and cursors move on.
     let ends = Instant::now() + open_for();
+    let mut pace = tokio::time::interval(Duration::from_millis(200));
     while Instant::now() < ends {
+        pace.tick().await;
         client.post("/events", BODY).await.expect(202);
         stream.until(|delivery| delivery["status"] == "succeeded").await;
-        tokio::time::sleep(Duration::from_millis(200)).await;
     }
     tx.commit().await.unwrap();
     expect_soon(&receiver, &mut stream, &event, Instant::now()).await;

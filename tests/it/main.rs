@@ -40,3 +40,4 @@ mod separate_processes;
 mod streams;
 mod templates;
 mod tutorial;
+mod waits;

@@ -123,7 +123,7 @@ fn folders(path: &Path) -> Vec<PathBuf> {
 }
 
 /// Returns the Rust files beneath a folder.
-fn files(folder: &Path) -> Vec<PathBuf> {
+pub(crate) fn files(folder: &Path) -> Vec<PathBuf> {
     let mut all = Vec::new();
     for entry in fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();

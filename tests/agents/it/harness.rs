@@ -27,7 +27,7 @@ async fn a_process_belongs_to_the_folder_in_its_environment() {
     let mut command = Command::new("/usr/bin/tail");
     command.args(["-f", "/dev/null"]).env_clear().env("HOME", scene.folder("home")).kill_on_drop(true);
     let mut child = command.spawn().unwrap();
-    eventually("a process", || (scene.processes().len() == 1).then_some(())).await;
+    eventually("a process", async || (scene.processes().len() == 1).then_some(())).await;
     child.kill().await.unwrap();
     assert_eq!(scene.processes(), [""; 0]);
 }

@@ -61,7 +61,7 @@ impl ScriptedModel {
 
     /// Waits until it was asked for a step that begins like this.
     pub async fn asked_for(&self, step: &str) {
-        let is_asked = || self.steps().iter().any(|asked| asked.starts_with(step)).then_some(());
+        let is_asked = async || self.steps().iter().any(|asked| asked.starts_with(step)).then_some(());
         eventually(&format!("a request for `{step}`"), is_asked).await;
     }
 }

@@ -9,8 +9,9 @@ names are special: `pending` does not run, `forbidden` allows no exec, `shellles
 `bin`. The namespace `forbidden` allows nothing.
 
 It prints `listening on PORT`. Then it obeys lines of its input and answers `done`: `drop` breaks all connections, `refuse`
-and `accept` say whether new ones are broken at once, `kill NAME`, `delete NAME` and `replace NAME` end all processes of a pod, and `end` those of all pods. With
---drop-seed each connection of an exec breaks at random. DIR/requests.log has a line for each request.
+breaks new ones at once too until `accept`. `kill NAME`, `delete NAME` and `replace NAME` end all processes of a pod, and
+`end` those of all pods. With --drop-seed each connection of an exec breaks at random. DIR/requests.log has a line for
+each request.
 """
 
 import argparse
@@ -19,6 +20,7 @@ import hashlib
 import json
 import os
 import random
+import select
 import shutil
 import signal
 import socket
@@ -66,11 +68,7 @@ class Pod:
         """Ends all processes that the pod has: their environment or their arguments name its folder."""
         while found := [pid for pid in map(int, filter(str.isdigit, os.listdir("/proc"))) if self.has(pid)]:
             for pid in found:
-                try:
-                    os.kill(pid, signal.SIGKILL)
-                except ProcessLookupError:
-                    pass
-            time.sleep(0.01)
+                end(pid)
 
     def has(self, pid):
         if pid == os.getpid():
@@ -86,6 +84,22 @@ class Pod:
         except OSError:
             pass
         return False
+
+
+def end(pid):
+    """Kills a process and waits for its end."""
+    try:
+        process = os.pidfd_open(pid)
+    except ProcessLookupError:
+        return
+    try:
+        signal.pidfd_send_signal(process, signal.SIGKILL)
+        # Its end makes it readable.
+        select.select([process], [], [])
+    except ProcessLookupError:
+        pass
+    finally:
+        os.close(process)
 
 
 class Cluster:

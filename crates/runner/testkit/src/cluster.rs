@@ -6,8 +6,8 @@ use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::Mutex;
-use std::time::{Duration, Instant};
 
+use rdev_webhooks_testkit::eventually;
 use sha2::{Digest, Sha256};
 
 const SCRIPT: &str = include_str!("cluster.py");
@@ -178,17 +178,13 @@ impl Cluster {
     ///
     /// Panics if that is not what happens.
     pub async fn has_no_runs(&self, pod: &str) {
-        let until = Instant::now() + Duration::from_secs(60);
-        loop {
-            let mut left = self.processes(pod);
-            // They serve.
-            left.retain(|line| !line.contains(" serve ") && !line.contains(" install "));
-            if left.is_empty() {
-                return;
-            }
-            assert!(Instant::now() < until, "{left:?}");
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
+        let ended = async || {
+            let left = self.processes(pod);
+            // The others serve.
+            let is_run = |line: &String| !line.contains(" serve ") && !line.contains(" install ");
+            (!left.iter().any(is_run)).then_some(())
+        };
+        eventually("the end of all runs in a pod", ended).await;
     }
 }
 

@@ -21,6 +21,7 @@ pub use ci::{CiWorld, Look, ScriptedCi, Triggering};
 pub use clock::ManualClock;
 pub use cluster::{Cluster, ClusterOptions};
 pub use memory::MemoryStore;
+pub use rdev_webhooks_testkit::eventually;
 pub use samples::{command_id, draft, project, request, run};
 pub use sinks::{GatedSink, RecordingSink};
 pub use suite::run_test;

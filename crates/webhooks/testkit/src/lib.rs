@@ -7,7 +7,7 @@
 //! - [`samples`]: webhooks, events and attempts, for tests that need one particular field.
 //! - [`Receiver`]: an HTTP endpoint that answers by script and keeps its requests; [`Hostile`]: a hostile
 //!   endpoint.
-//! - [`soak()`]: how often a test repeats itself.
+//! - [`soak()`]: how often a test repeats itself; [`eventually`]: waits for what only a look can tell.
 //!
 //! Each of these fails a test by a panic.
 
@@ -29,6 +29,7 @@ pub mod postgres;
 pub mod receiver;
 pub mod samples;
 mod soak;
+mod wait;
 
 pub use clock::{ManualClock, TokioClock};
 pub use entropy::SeededEntropy;
@@ -37,3 +38,4 @@ pub use logs::subscribe_thread;
 pub use memory::MemoryStore;
 pub use receiver::Receiver;
 pub use soak::soak;
+pub use wait::eventually;

@@ -71,7 +71,7 @@ async fn while_a_tool_runs() {
     let script = "MOCK tool Bash {\"command\":\"echo there > there; tail -f /dev/null\"}";
     let result = cancelled(&subject, script, async |subject, _| {
         let file = subject.scene.folder("workspace").join("there");
-        rdev_runner_tests::eventually("the tool", || file.exists().then_some(())).await;
+        rdev_runner_tests::eventually("the tool", async || file.exists().then_some(())).await;
     })
     .await;
     assert_eq!(result.outcome, Outcome::Cancelled, "{result:?}");

@@ -65,7 +65,7 @@ impl Subject {
     pub(crate) async fn leaves_nothing(&self, run: &AgentRun) {
         // The supervisor itself exits a moment after it has written down the end.
         let processes = || self.place.processes(&self.scene);
-        eventually("the end of all processes", || processes().is_empty().then_some(())).await;
+        eventually("the end of all processes", async || processes().is_empty().then_some(())).await;
         let folder = self.scene.folder(self.place.runs()).join(run.command_id().to_string());
         assert!(folder.is_dir() && !folder.join("tmp").exists());
         let is_socket = |path: &PathBuf| path.metadata().is_ok_and(|file| file.file_type().is_socket());

@@ -22,7 +22,7 @@ async fn cancelled(subject: &Subject, n: u8, script: &str, moment: impl Future<O
 async fn a_run_is_cancelled_at_any_moment() {
     let subject = Subject::new().await;
     let starting = async {
-        let is_starting = || (!subject.processes().is_empty()).then_some(());
+        let is_starting = async || (!subject.processes().is_empty()).then_some(());
         eventually("a server that starts", is_starting).await;
     };
     let result = cancelled(&subject, 1, "MOCK text Never.", starting).await;

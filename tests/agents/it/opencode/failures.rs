@@ -69,7 +69,7 @@ async fn a_server_that_is_killed_fails_its_run_alone() {
     assert_eq!(result.outcome, Outcome::Failed(FailureReason::NoResult));
     let detail = result.detail.unwrap();
     assert!(detail.contains("it was ended by signal 9"), "{detail}");
-    eventually("an empty scene", || subject.processes().is_empty().then_some(())).await;
+    eventually("an empty scene", async || subject.processes().is_empty().then_some(())).await;
     // The session is still there, in the next server.
     let session = rdev_runner_domain::Session::Resume(result.session.unwrap());
     let (result, _) = subject.execute(RequestDraft { session, ..full(2, "MOCK text Back.") }).await;

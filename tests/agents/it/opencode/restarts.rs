@@ -28,7 +28,7 @@ async fn a_run_goes_on_without_gap_or_double() {
             ended = &mut running => panic!("it ended: {ended:?}"),
             () = async {
                 subject.tool("until [").await;
-                eventually("the second call", || (seen(&sink).len() > 3).then_some(())).await;
+                eventually("the second call", async || (seen(&sink).len() > 3).then_some(())).await;
             } => {}
         }
         // As a runner that is killed: it reads no more.

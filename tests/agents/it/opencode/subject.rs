@@ -83,7 +83,7 @@ impl Subject {
         }
         self.agent.close().await;
         // A supervisor itself exits a moment after it has written down the end.
-        eventually("the end of all processes", || self.processes().is_empty().then_some(())).await;
+        eventually("the end of all processes", async || self.processes().is_empty().then_some(())).await;
         for folder in [self.place.runs(), "pods", "state/servers"] {
             assert_eq!(self.scene.files(folder), [""; 0].map(std::path::PathBuf::from));
         }
@@ -103,7 +103,7 @@ impl Subject {
 
     /// Waits until a tool runs whose command line contains this.
     pub(crate) async fn tool(&self, text: &str) {
-        let is_there = || self.tools().iter().any(|line| line.contains(text)).then_some(());
+        let is_there = async || self.tools().iter().any(|line| line.contains(text)).then_some(());
         eventually(&format!("a process `{text}`"), is_there).await;
     }
 }

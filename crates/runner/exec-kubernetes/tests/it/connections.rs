@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use rdev_runner_domain::{ExecSpec, ExecState};
-use rdev_runner_testkit::ClusterOptions;
 use rdev_runner_testkit::exec::{ECHO, ExecHarness, receive, serve, spec, start, start_as};
+use rdev_runner_testkit::{ClusterOptions, eventually};
 
 use crate::Scene;
 
@@ -56,17 +56,15 @@ async fn every_start_takes_effect_once_while_connections_break() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_run_goes_on_while_its_cluster_is_away() {
     let scene = Scene::new(ClusterOptions::default());
-    let script =
-        "echo begun; until [ -e away ]; do sleep 0.01; done; seq 1 100000; echo end; touch over; exec cat";
+    // Each end of a pipe waits for the other.
+    let script = "mkfifo away over; echo begun; cat away; seq 1 100000; echo end; echo >over; exec cat";
     let run = start(&scene, "one", script).await;
     run.output_with("begun\n").await;
     scene.cluster.order("refuse");
     let workspace = scene.workspace.clone();
-    std::fs::write(workspace.join("away"), "").unwrap();
+    tokio::fs::write(workspace.join("away"), "").await.unwrap();
     let away = async {
-        while !workspace.join("over").exists() {
-            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
-        }
+        tokio::fs::read(workspace.join("over")).await.unwrap();
         scene.cluster.order("accept");
     };
     let (output, ()) = tokio::join!(run.output_with("end\n"), away);
@@ -94,11 +92,10 @@ async fn a_connection_to_a_server_outlives_those_to_the_cluster() {
             receive(&*connection, 16).await
         };
         let (back, ()) = tokio::join!(exchange, async {
-            // It is tried, and refused.
-            let asked = scene.cluster.requests().lines().count();
-            while scene.cluster.requests().lines().count() < asked + 2 {
-                tokio::time::sleep(std::time::Duration::from_millis(10)).await;
-            }
+            let requests = || scene.cluster.requests().lines().count();
+            let asked = requests();
+            let is_refused = async || (requests() >= asked + 2).then_some(());
+            eventually("connections that are refused", is_refused).await;
             scene.cluster.order("accept");
         });
         assert_eq!(back, b"while it is away");
@@ -141,9 +138,6 @@ async fn what_serves_in_a_pod_ends_with_its_runner() {
     run.end().await;
     assert!(!scene.cluster.processes("agent").is_empty());
     drop(run);
-    let until = std::time::Instant::now() + std::time::Duration::from_secs(90);
-    while !scene.cluster.processes("agent").is_empty() {
-        assert!(std::time::Instant::now() < until, "{:?}", scene.cluster.processes("agent"));
-        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
-    }
+    let ended = async || scene.cluster.processes("agent").is_empty().then_some(());
+    eventually("the end of what serves in the pod", ended).await;
 }

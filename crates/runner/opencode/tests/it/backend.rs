@@ -67,6 +67,17 @@ impl StandInBackend {
         self.changed.notify_waiters();
     }
 
+    /// Waits until the place was tried in vain this often.
+    pub(crate) async fn refused(&self, times: u32) {
+        loop {
+            let changed = self.changed.notified();
+            if self.state().refusals >= times {
+                return;
+            }
+            changed.await;
+        }
+    }
+
     /// Fails while the place is away.
     fn reach(&self) -> Result<(), ExecError> {
         let mut state = self.state();
@@ -74,6 +85,7 @@ impl StandInBackend {
             return Ok(());
         }
         state.refusals += 1;
+        self.changed.notify_waiters();
         Err(ExecError::Host { action: "reach the place", source: "it is away".into() })
     }
 

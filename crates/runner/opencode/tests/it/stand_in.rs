@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use rdev_runner_domain::{ExecEnd, ExecState};
 use rdev_runner_testkit::ManualClock;
@@ -108,11 +108,8 @@ impl StandIn {
 
     /// Can be reached again, after it was tried in vain.
     pub(crate) async fn come_back(&self) {
-        let until = Instant::now() + Duration::from_secs(60);
-        while self.backend.state().refusals < 3 {
-            assert!(Instant::now() < until, "no one tries");
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
+        let refused = self.backend.refused(3);
+        tokio::time::timeout(Duration::from_secs(60), refused).await.expect("it is tried");
         self.backend.state().is_away = false;
     }
 

@@ -1,7 +1,5 @@
 //! A system on SQLite with its console.
 
-use std::time::Duration;
-
 use rdev_webhooks::access::{Ids, NewApiKey};
 use rdev_webhooks::console::{ConsoleOptions, Router};
 use rdev_webhooks::domain::{
@@ -9,6 +7,7 @@ use rdev_webhooks::domain::{
 };
 use rdev_webhooks::keyring::{EncryptionKey, Keyring};
 use rdev_webhooks::{Ambient, Database, Event, RdevWebhooks, WorkerOptions};
+use rdev_webhooks_testkit::eventually;
 use secrecy::ExposeSecret;
 use tempfile::TempDir;
 
@@ -86,26 +85,20 @@ impl Scene {
 
     /// Waits until a delivery has ended, and returns it.
     pub(crate) async fn ended(&self, id: DeliveryId) -> Delivery {
-        for _ in 0..2_000 {
+        let ended = async || {
             let found = self.system.history().get(Access::everything(), id).await.unwrap().unwrap();
-            if found.delivery.state.finished_at().is_some() {
-                return found.delivery;
-            }
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
-        panic!("{id} did not end")
+            found.delivery.state.finished_at().map(|_| found.delivery)
+        };
+        eventually("the end of a delivery", ended).await
     }
 
     /// Opens an address until its page has a text.
     pub(crate) async fn eventually(&self, browser: &mut Browser, address: &str, text: &str) -> Page {
-        for _ in 0..2_000 {
+        let shown = async || {
             let page = browser.open(address).await;
-            if page.text.contains(text) {
-                return page;
-            }
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
-        panic!("{address} did not show {text}")
+            page.text.contains(text).then_some(page)
+        };
+        eventually(&format!("{text} on {address}"), shown).await
     }
 
     /// Creates a webhook for every event.

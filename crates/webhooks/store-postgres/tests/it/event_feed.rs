@@ -10,7 +10,7 @@ use rdev_webhooks_domain::ports::{EventFeed, EventRepository};
 use rdev_webhooks_domain::{Access, EventId};
 use rdev_webhooks_store_postgres::PostgresStore;
 use rdev_webhooks_testkit::postgres::PostgresServer;
-use rdev_webhooks_testkit::{SeededEntropy, samples, soak};
+use rdev_webhooks_testkit::{SeededEntropy, eventually, samples, soak};
 use sqlx::{Connection, Executor, PgConnection};
 
 use crate::store::Scene;
@@ -28,16 +28,11 @@ async fn feed(scene: &Scene) -> Vec<EventId> {
 
 /// Waits until the feed has as many events: other tests' transactions on the server may hold them back.
 async fn feed_of(scene: &Scene, count: usize) -> Vec<EventId> {
-    let complete = async {
-        loop {
-            let found = feed(scene).await;
-            if found.len() >= count {
-                return found;
-            }
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
+    let complete = async || {
+        let found = feed(scene).await;
+        (found.len() >= count).then_some(found)
     };
-    tokio::time::timeout(Duration::from_secs(60), complete).await.expect("the feed shows the events")
+    eventually("events in the feed", complete).await
 }
 
 async fn add(scene: &Scene, conn: &mut PgConnection) -> EventId {
@@ -248,6 +243,7 @@ async fn consumers_that_begin_again_get_each_event_once() {
     let consume = async |limit: u32, kept: usize| {
         let store = scene.another().await;
         let (mut after, mut ids) = (None, Vec::new());
+        let mut pauses = tokio::time::interval(Duration::from_millis(2));
         loop {
             let ended = done.load(Ordering::SeqCst);
             let page = page(&store, after, limit).await;
@@ -260,7 +256,7 @@ async fn consumers_that_begin_again_get_each_event_once() {
                 if ended && page.events.is_empty() {
                     return ids;
                 }
-                tokio::time::sleep(Duration::from_millis(2)).await;
+                pauses.tick().await;
             }
         }
     };
@@ -279,14 +275,12 @@ async fn consumers_that_begin_again_get_each_event_once() {
 
 /// Waits until the feed shows as many events in all.
 async fn feed_until(scene: &Scene, count: usize) {
-    let complete = async {
-        let (mut after, mut found) = (None, 0);
-        while found < count {
-            let next = page(&scene.store, after, 1_000).await;
-            found += next.events.len();
-            after = Some(next.next);
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
+    let (mut after, mut found) = (None, 0);
+    let complete = async || {
+        let next = page(&scene.store, after, 1_000).await;
+        found += next.events.len();
+        after = Some(next.next);
+        (found >= count).then_some(())
     };
-    tokio::time::timeout(Duration::from_secs(60), complete).await.expect("the feed shows the events");
+    eventually("all events in the feed", complete).await;
 }

@@ -11,7 +11,7 @@ use tokio::task::JoinSet;
 
 use super::Harness;
 use super::scene::{DAY, Scene};
-use crate::samples;
+use crate::{eventually, samples};
 
 impl Scene<'_> {
     async fn read_feed(
@@ -29,20 +29,13 @@ impl Scene<'_> {
 
     /// Waits until the feed shows an event: transactions elsewhere on the server may hold it back.
     pub(super) async fn await_feed(&self, event: EventId) {
-        let shown = async {
-            let mut after = None;
-            loop {
-                let page = self.read_feed(Access::everything(), &everything(), after, 1_000).await;
-                if page.events.iter().any(|one| one.event.id == event) {
-                    return;
-                }
-                after = Some(page.next);
-                if !page.has_more {
-                    tokio::time::sleep(Duration::from_millis(10)).await;
-                }
-            }
+        let mut after = None;
+        let is_shown = async || {
+            let page = self.read_feed(Access::everything(), &everything(), after, 1_000).await;
+            after = Some(page.next);
+            page.events.iter().any(|one| one.event.id == event).then_some(())
         };
-        tokio::time::timeout(Duration::from_secs(60), shown).await.expect("the feed shows the event");
+        eventually("an event in the feed", is_shown).await;
     }
 
     /// Reads the feed to its end, in pages of `limit`.
@@ -125,12 +118,13 @@ pub async fn consumers_of_the_event_feed_see_the_same_order(harness: &dyn Harnes
     }
     let consume = async |limit| {
         let (mut after, mut ids) = (None, Vec::new());
-        while ids.len() < total {
+        let all = async || {
             let page = scene.read_feed(Access::everything(), &everything(), after, limit).await;
             ids.extend(page.events.iter().map(|one| one.event.id));
             after = Some(page.next);
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
+            (ids.len() >= total).then_some(())
+        };
+        eventually("all events in the feed", all).await;
         ids
     };
     let (one, other) = tokio::join!(consume(7), consume(50));
