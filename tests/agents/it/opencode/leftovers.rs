@@ -6,7 +6,7 @@ use super::subject::{Subject, assert_completed, bash};
 async fn no_tool_outlives_a_run_that_completes() {
     let subject = Subject::new().await;
     let daemons = "(setsid tail -f /dev/null >/dev/null 2>&1 </dev/null &); \
-                   (trap '' TERM; nohup setsid sh -c 'trap \"\" TERM HUP; tail -f /dev/zero' >/dev/null 2>&1 &); echo hi";
+                   (trap '' TERM; nohup setsid sh -c 'trap \"\" TERM HUP; tail -f /dev/null; :' >/dev/null 2>&1 &); echo hi";
     let script = format!("{}MOCK text Done.", bash(daemons));
     let (result, events) = subject.play(1, &script).await;
     assert_completed(&result, "Done.");
