@@ -1,12 +1,12 @@
 //! The backend.
 
+mod links;
 mod relayed;
 
-use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -15,14 +15,15 @@ use rdev_runner_domain::{
     ClusterId, CommandId, ExecSpec, ExecState, OutputStream, Pod, PodWorkspace, RunName, Workspace,
 };
 use rdev_runner_exec_local::remote::{Answer, Call, Failure, StartForm};
-use tokio::sync::{Mutex as AsyncMutex, OnceCell};
+use tokio::sync::OnceCell;
 
 use crate::cluster::Cluster;
-use crate::connect::{SupervisorFile, connect};
+use crate::connect::SupervisorFile;
 use crate::error::{PodError, is_unknown, misunderstood};
-use crate::link::{Answered, Link};
+use crate::link::Answered;
 use crate::places::{InPod, Place, Places};
 use crate::retries::Retries;
+use links::Links;
 use relayed::RelayedConnection;
 
 /// How long the supervisor waits for output or an end before it says that there is none yet.
@@ -56,13 +57,10 @@ pub struct KubernetesBackend {
     supervisor: Arc<OnceCell<SupervisorFile>>,
     settings: KubernetesSettings,
     /// The connections. One to a pod is made at a time.
-    links: Arc<Mutex<HashMap<Pod, Arc<Slot>>>>,
+    links: Arc<Mutex<Links>>,
     /// Whether the runs of earlier processes could not be reached when this was last tried.
     is_away: Arc<AtomicBool>,
 }
-
-/// The connection to a pod, if there is one.
-type Slot = AsyncMutex<Option<Arc<Link>>>;
 
 /// What became of a request to a pod.
 pub(crate) enum Reached {
@@ -89,39 +87,6 @@ impl KubernetesBackend {
     /// Returns the identity of the configured cluster, which may be out of reach.
     pub async fn cluster_id(&self) -> Option<ClusterId> {
         self.cluster.id().await
-    }
-
-    /// Returns the connection to a pod.
-    async fn link(&self, pod: &Pod) -> Result<Arc<Link>, PodError> {
-        let slot = {
-            let mut links = self.links.lock().unwrap_or_else(PoisonError::into_inner);
-            // A connection that someone waits for is counted twice.
-            links.retain(|_, slot| {
-                Arc::strong_count(slot) > 1
-                    || slot.try_lock().is_ok_and(|link| link.as_ref().is_some_and(|link| link.is_open()))
-            });
-            Arc::clone(links.entry(pod.clone()).or_default())
-        };
-        let mut slot = slot.lock().await;
-        if let Some(link) = slot.as_ref().filter(|link| link.is_open()) {
-            return Ok(Arc::clone(link));
-        }
-        let supervisor = self.supervisor.get_or_try_init(|| SupervisorFile::read(&self.settings.supervisor));
-        let supervisor = supervisor.await.map_err(|fault| PodError::supervisor(pod, fault))?;
-        let link = Arc::new(Link::new(connect(&self.cluster, pod, supervisor).await?));
-        *slot = Some(Arc::clone(&link));
-        Ok(link)
-    }
-
-    /// Sends a request without waiting for its answer, if there is a connection to the pod.
-    pub(crate) fn notify(&self, pod: &Pod, call: Call) {
-        let links = self.links.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(slot) = links.get(pod)
-            && let Ok(link) = slot.try_lock()
-            && let Some(link) = link.as_ref()
-        {
-            link.notify(call);
-        }
     }
 
     async fn ask_once(&self, pod: &Pod, call: &Call, body: &[u8]) -> Result<Answered, PodError> {

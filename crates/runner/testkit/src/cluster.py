@@ -9,9 +9,9 @@ names are special: `pending` does not run, `forbidden` allows no exec, `shellles
 `bin`. The namespace `forbidden` allows nothing.
 
 It prints `listening on PORT`. Then it obeys lines of its input and answers `done`: `drop` breaks all connections, `refuse`
-breaks new ones at once too until `accept`. `kill NAME`, `delete NAME` and `replace NAME` end all processes of a pod, and
-`end` those of all pods. With --drop-seed each connection of an exec breaks at random. DIR/requests.log has a line for
-each request.
+breaks new ones at once too, `stall` breaks all and answers no request until `accept`, which ends both. `kill NAME`,
+`delete NAME` and `replace NAME` end all processes of a pod, and `end` those of all pods. With --drop-seed each connection
+of an exec breaks at random. DIR/requests.log has a line for each request.
 """
 
 import argparse
@@ -107,6 +107,8 @@ class Cluster:
         self.root, self.options = options.root, options
         self.pods = {name: Pod(self, name) for name in options.pod}
         self.lock, self.connections, self.refuses = threading.Lock(), set(), False
+        self.answers = threading.Event()
+        self.answers.set()
         self.random = random.Random(options.drop_seed)
         self.log = open(os.path.join(self.root, "requests.log"), "a", buffering=1)
 
@@ -114,7 +116,11 @@ class Cluster:
         verb, _, name = line.strip().partition(" ")
         if verb in ("refuse", "accept"):
             self.refuses = verb == "refuse"
-        if verb in ("drop", "refuse"):
+        if verb == "stall":
+            self.answers.clear()
+        if verb == "accept":
+            self.answers.set()
+        if verb in ("drop", "refuse", "stall"):
             with self.lock:
                 for connection in self.connections:
                     sever(connection)
@@ -214,6 +220,7 @@ class Handler(BaseHTTPRequestHandler):
     def do_GET(self):
         cluster, url = self.cluster, urlsplit(self.path)
         cluster.log.write(json.dumps({"method": self.command, "path": self.path}) + "\n")
+        cluster.answers.wait()
         token = cluster.options.token
         if token and self.headers.get("authorization") != f"Bearer {token}":
             return self.reply(401, failure(401, "Unauthorized", "Unauthorized"))

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
+use std::time::Duration;
 
 use rdev_runner_domain::{ExecSpec, ExecState};
 use rdev_runner_testkit::exec::{ECHO, ExecHarness, receive, serve, spec, start, start_as};
@@ -104,6 +105,27 @@ async fn a_connection_to_a_server_outlives_those_to_the_cluster() {
     assert!(connection.receive().await.is_err());
     assert!(connection.send(b"x").await.is_err());
     assert!(run.backend.connect(&run.name, port).await.is_err());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_caller_that_is_not_polled_keeps_no_other_from_a_pod() {
+    let scene = Scene::new(ClusterOptions::default());
+    let run = start(&scene, "one", "exec cat").await;
+    let requests = || scene.cluster.requests().lines().count();
+    let asked = requests();
+    scene.cluster.order("stall");
+    let mut first = run.backend.status(&run.name);
+    let connects = async || (requests() > asked).then_some(());
+    tokio::select! {
+        status = &mut first => panic!("the cluster does not answer: {status:?}"),
+        () = eventually("a request for a connection", connects) => {}
+    }
+    scene.cluster.order("accept");
+    let second = tokio::time::timeout(Duration::from_secs(60), run.backend.status(&run.name));
+    assert_eq!(second.await.expect("it does not wait for the first").unwrap(), ExecState::Running);
+    assert_eq!(first.await.unwrap(), ExecState::Running);
+    run.stop().await;
+    run.end().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
