@@ -51,9 +51,12 @@ fn explain_certificate(error: &CertificateError) -> String {
         CertificateError::InvalidPurpose | CertificateError::InvalidPurposeContext { .. } => {
             "is not for a server"
         }
-        CertificateError::UnsupportedSignatureAlgorithmContext { .. }
-        | CertificateError::UnsupportedSignatureAlgorithmForPublicKeyContext { .. } => {
+        CertificateError::UnsupportedSignatureAlgorithmContext { .. } => {
             "is signed with an algorithm that is not supported here"
+        }
+        // A self-signed certificate may name a trusted authority, which has another kind of key.
+        CertificateError::UnsupportedSignatureAlgorithmForPublicKeyContext { .. } => {
+            "was not signed by the trusted authority that it names"
         }
         CertificateError::UnhandledCriticalExtension => "has a critical extension that is not supported here",
         // Its own text, without the types around it.
@@ -79,9 +82,14 @@ mod tests {
             signature_algorithm_id: vec![6, 8],
             supported_algorithms: Vec::new(),
         };
+        let key = CertificateError::UnsupportedSignatureAlgorithmForPublicKeyContext {
+            signature_algorithm_id: vec![6, 8],
+            public_key_algorithm_id: vec![6, 7],
+        };
         let other = CertificateError::Other(OtherError(Arc::new(io::Error::other("the chain is too long"))));
         for (error, expected) in [
             (algorithm, "the endpoint's certificate is signed with an algorithm that is not supported here"),
+            (key, "the endpoint's certificate was not signed by the trusted authority that it names"),
             (other, "the endpoint's certificate chain cannot be verified: the chain is too long"),
         ] {
             assert_eq!(explain(&Error::InvalidCertificate(error)), expected);
