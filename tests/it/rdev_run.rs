@@ -18,12 +18,17 @@ struct Scene {
 
 impl Scene {
     async fn start() -> Self {
+        Self::start_with(&[]).await
+    }
+
+    /// Starts the server with further options.
+    async fn start_with(options: &[&str]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let (home, data_dir) = (folder.path().join("my-project"), folder.path().join("data"));
         std::fs::create_dir(&home).unwrap();
         let args =
             ["serve", "--bind", "127.0.0.1:0", "--data-dir", data_dir.to_str().unwrap(), "--log", "warn"];
-        let server = Process::start("rdev", &args, &[], "Press Ctrl-C to stop").await;
+        let server = Process::start("rdev", &[&args, options].concat(), &[], "Press Ctrl-C to stop").await;
         let user = CommandLine::new(&home, &data_dir).of("rdev");
         Self { server, user, data_dir, _folder: folder }
     }
@@ -77,6 +82,15 @@ async fn a_run_makes_the_folders_project_and_shows_what_happens() {
     let seen = numbers(&events);
     assert!(seen.len() > 2 && seen == (1..=seen.len() as u64).collect::<Vec<_>>(), "{events}");
     assert!(scene.server.stop().await.success());
+}
+
+#[tokio::test]
+async fn a_run_says_why_its_agent_cannot_run() {
+    let scene = Scene::start_with(&["--claude-path", "/nowhere/claude"]).await;
+    let mut run = Process::spawn(scene.running("claude 'Good day.'"), "It waits: ").await;
+    run.wait_for("/nowhere/claude").await;
+    run.signal("INT").await;
+    run.wait_for("cancelled").await;
 }
 
 #[tokio::test]

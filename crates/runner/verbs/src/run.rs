@@ -70,9 +70,14 @@ pub(crate) async fn run(session: Session, args: RunArgs) -> Outcome {
     } else {
         say(&format!("{} on {}, by {} (^C cancels it)", command.id, command.project, command.provider));
     }
-    if let Some(reason) = command.waiting_for.as_deref().filter(|reason| *reason != "runner") {
-        let place = command.position.map(|position| format!(", number {position} of the queue"));
-        say(&format!("It waits: {}{}.", waiting(reason), place.unwrap_or_default()));
+    match command.waiting_for.as_deref() {
+        // A runner takes it at once if it has the agent.
+        Some("runner") => say_why_unavailable(&session, &client, &command.provider).await?,
+        Some(reason) => {
+            let place = command.position.map(|position| format!(", number {position} of the queue"));
+            say(&format!("It waits: {}{}.", waiting(reason), place.unwrap_or_default()));
+        }
+        None => {}
     }
     let mut screen = Screen::new(session.printer).outliving_output();
     // An answer to an earlier cancellation under the command's own key would cancel nothing.
@@ -125,6 +130,16 @@ async fn check_prompt(session: &Session, client: &Client, prompt: &str) -> Outco
     }
     let command = format!("run {prompt} \"PROMPT\"");
     Err(Failure::usage(format!("{prompt} is an agent, and the prompt is missing")).with_command(command))
+}
+
+/// Says why an agent cannot run, if it cannot.
+async fn say_why_unavailable(session: &Session, client: &Client, provider: &str) -> Outcome {
+    let providers = session.done(client.list_providers().await)?;
+    let unavailable = providers.data.iter().find(|found| found.name == provider && !found.available);
+    if let Some(reason) = unavailable.and_then(|found| found.unavailable_reason.as_deref()) {
+        say(&format!("It waits: {reason}"));
+    }
+    Ok(())
 }
 
 fn waiting(reason: &str) -> &str {
