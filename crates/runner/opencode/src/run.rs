@@ -17,13 +17,9 @@ pub use follow::{ABORT_PATIENCE, CHECK_INTERVAL, MAX_RETRIES, MAX_UNREADABLE_ANS
 use crate::checkpoint::Checkpoint;
 use crate::client::{Client, EventStream, OPENING_TIMEOUT};
 use crate::records::RunRecord;
-use crate::servers::{Entered, Fate, RunningServer, Servers};
+use crate::servers::{Entered, Fate, PLACE_INTERVAL, PLACE_PATIENCE, RunningServer, Servers};
 use crate::turn::{Ending, Stop, Turn, outcome};
 use crate::watchdog::timed_out;
-
-/// How long the place of a server may be unreachable, and how often it is tried.
-pub(crate) const PLACE_PATIENCE: Duration = Duration::from_secs(30 * 60);
-pub(crate) const PLACE_INTERVAL: Duration = Duration::from_secs(1);
 
 /// A run.
 pub(crate) struct Run<'a> {

@@ -21,6 +21,7 @@ use tokio_util::task::TaskTracker;
 pub(crate) use launch::Fate;
 pub use launch::{MAX_STEPS, SERVER_LIFETIME, START_TIMEOUT};
 use notes::Leftovers;
+pub(crate) use notes::{PLACE_INTERVAL, PLACE_PATIENCE};
 pub(crate) use server::RunningServer;
 
 use crate::records::{Ownership, Records, ServerRecord};

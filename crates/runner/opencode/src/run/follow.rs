@@ -5,10 +5,10 @@ use std::time::Duration;
 use rdev_runner_domain::{AgentEventKind, FailureReason, Outcome};
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
-use super::{Conversation, End, PLACE_PATIENCE, failed, gone};
+use super::{Conversation, End, failed, gone};
 use crate::client::{EventStream, REQUEST_TIMEOUT};
 use crate::decoder::ServerEvent;
-use crate::servers::Fate;
+use crate::servers::{Fate, PLACE_PATIENCE};
 use crate::turn::{Ending, Stop, Turn};
 use crate::watchdog::{Watchdog, timed_out};
 

@@ -11,10 +11,13 @@ use tokio_util::sync::CancellationToken;
 use super::Servers;
 use super::server::discard;
 use crate::records::{Note, RunRecord, ServerRecord};
-use crate::run::{PLACE_INTERVAL, PLACE_PATIENCE};
 
 /// The beginning of the names of notes.
 const NOTE: &str = "opencode-run-";
+
+/// How long the place of a server may be unreachable, and how often it is tried.
+pub(crate) const PLACE_PATIENCE: Duration = Duration::from_secs(30 * 60);
+pub(crate) const PLACE_INTERVAL: Duration = Duration::from_secs(1);
 
 /// How long what is left of an ended command is left to the runner that had it.
 const OWNER_PATIENCE: Duration = Duration::from_secs(60);
