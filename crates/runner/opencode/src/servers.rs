@@ -54,6 +54,8 @@ struct Shared {
     closed: CancellationToken,
     is_watched: AtomicBool,
     leftovers: Leftovers,
+    /// Held while the notes beside a server change, which have all of its runs.
+    notes: AsyncMutex<()>,
 }
 
 impl Servers {
@@ -77,6 +79,7 @@ impl Servers {
             closed: CancellationToken::new(),
             is_watched: AtomicBool::new(false),
             leftovers: Leftovers::default(),
+            notes: AsyncMutex::default(),
         };
         Self { shared: Arc::new(shared) }
     }

@@ -48,6 +48,7 @@ impl Servers {
     /// Returns the reason why it cannot be kept.
     pub(crate) async fn keep_run(&self, command: CommandId, record: &RunRecord) -> Result<(), String> {
         let records = &self.shared.records;
+        let _notes = self.shared.notes.lock().await;
         records.put_run(command, record).map_err(|error| error.to_string())?;
         let Ok(Some(server)) = records.find_server(&record.server) else { return Ok(()) };
         if !record.is_in_pod {
@@ -143,6 +144,10 @@ impl Servers {
     pub(crate) async fn remove_run(&self, command: CommandId) {
         let records = &self.shared.records;
         let own = records.find_run(command).ok().flatten();
+        let _notes = match own {
+            Some(_) => Some(self.shared.notes.lock().await),
+            None => None,
+        };
         records.remove_run(command);
         if own.as_ref().is_some_and(|run| !run.is_in_pod) {
             return;
