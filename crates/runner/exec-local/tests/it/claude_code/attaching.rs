@@ -103,11 +103,13 @@ async fn a_run_that_goes_on_can_be_cancelled() {
 #[tokio::test]
 async fn a_cancellation_counts_for_a_run_that_was_interrupted_before() {
     // The runner dies between the interrupt and the result.
-    let scene = Scene::playing("init; message One; aborted; until_end");
+    let scene = Scene::playing("init; message One; meet aborted; aborted; until_end");
     let (agent, run, sink) = (scene.agent(), scene.agent_run(draft(1, "Hello.")), RecordingSink::default());
     begun(&scene, 2).await;
-    let (result, ()) =
-        tokio::join!(bounded(agent.attach(&run, Some("2"), &sink)), agent.cancel(command_id(1)));
+    let (result, ()) = tokio::join!(bounded(agent.attach(&run, Some("2"), &sink)), async {
+        agent.cancel(command_id(1)).await;
+        scene.meet("aborted").await;
+    });
     assert_eq!(result.unwrap().outcome, Outcome::Cancelled);
 }
 
