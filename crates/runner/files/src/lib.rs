@@ -1,4 +1,4 @@
-//! The files of workspaces: [`write`] writes all files of a template into a folder or none, and [`states`] says what the
+//! The files of workspaces: [`write()`] writes all files of a template into a folder or none, and [`states`] says what the
 //! folder has in their place. [`LocalFiles`] is the port [`WorkspaceFiles`](rdev_runner_domain::ports::WorkspaceFiles) over
 //! both, and the supervisor in a pod calls them too.
 //!
