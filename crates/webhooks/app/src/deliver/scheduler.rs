@@ -26,9 +26,8 @@ use super::{Heartbeat, WorkerOptions};
 use crate::metrics::Scheduling;
 use advance::Advance;
 
-/// Maximum number of webhooks per discovery, and the minimum where the page gets a slot for each of them.
-const MAX_PAGE_SIZE: u32 = 256;
-const MIN_PAGE_SIZE: u32 = 64;
+/// Number of webhooks per discovery.
+const DISCOVERY_PAGE_SIZE: u32 = 256;
 /// Maximum number of pages per round while webhooks wait for slots.
 const MAX_SHORT_PAGES: u32 = 8;
 /// Number of free slots from which a page leaves some to the pages behind it. Fewer slots go to the pages in
@@ -100,15 +99,6 @@ struct Next {
     at: Instant,
     /// True if a free slot ends the wait earlier.
     when_freed: bool,
-}
-
-/// Returns the number of webhooks of the next page. Most that a page finds beyond its slots are found again later, at the
-/// same cost; but if slots are few, the page's webhooks compete for them.
-fn page_size(free_slots: usize) -> u32 {
-    match u32::try_from(free_slots / 2).unwrap_or(u32::MAX) {
-        share if share >= MIN_PAGE_SIZE => share.min(MAX_PAGE_SIZE),
-        _ => MAX_PAGE_SIZE,
-    }
 }
 
 impl Scheduler {
@@ -224,7 +214,7 @@ impl Scheduler {
             // The round finds that too.
             self.announced = None;
         }
-        let discovery = self.queue.discover(self.round.after, page_size(self.free_slots())).await?;
+        let discovery = self.queue.discover(self.round.after, DISCOVERY_PAGE_SIZE).await?;
         let now = Instant::now();
         if let Some(due_in) = discovery.next_due_in {
             self.round.due(now + due_in);
