@@ -45,12 +45,12 @@ impl Place {
     /// Waits until the attempt may begin, which ends with the permit. Returns `None` if the delivery is to be released
     /// instead: the endpoint has failed or become slow meanwhile.
     pub(super) async fn permit(&self) -> Option<OwnedSemaphorePermit> {
-        let free = Arc::clone(&self.permits.free);
-        let Ok(permit) = Arc::clone(&free).try_acquire_owned() else {
-            let permit = tokio::time::timeout(MAX_WAIT, free.acquire_owned()).await.ok()?.ok()?;
-            return (self.permits.setbacks.load(Ordering::Relaxed) == self.setbacks).then_some(permit);
-        };
-        Some(permit)
+        let free = &self.permits.free;
+        if let Ok(permit) = Arc::clone(free).try_acquire_owned() {
+            return Some(permit);
+        }
+        let permit = tokio::time::timeout(MAX_WAIT, Arc::clone(free).acquire_owned()).await.ok()?.ok()?;
+        (self.permits.setbacks.load(Ordering::Relaxed) == self.setbacks).then_some(permit)
     }
 }
 

@@ -149,8 +149,12 @@ impl FairShares {
 
     /// Returns the place of a claimed delivery in the line for an attempt.
     pub(super) fn place(&mut self, webhook: WebhookId) -> Place {
-        let at_first = || Load::new(Standing::Unknown, self.default_cap);
-        self.loads.entry(webhook).or_insert_with(at_first).permits.place()
+        self.load(webhook).permits.place()
+    }
+
+    fn load(&mut self, webhook: WebhookId) -> &mut Load {
+        let cap = self.default_cap;
+        self.loads.entry(webhook).or_insert_with(|| Load::new(Standing::Unknown, cap))
     }
 
     /// Reserves places for deliveries that may be claimed later.
@@ -244,8 +248,7 @@ impl FairShares {
     pub(super) fn claimed(&mut self, webhook: WebhookId) {
         self.turn += 1;
         let turn = self.turn;
-        let at_first = || Load::new(Standing::Unknown, self.default_cap);
-        self.loads.entry(webhook).or_insert_with(at_first);
+        self.load(webhook);
         self.change(webhook, |load| {
             load.in_flight += 1;
             load.in_slots += 1;
@@ -270,7 +273,11 @@ impl FairShares {
             load.in_flight -= 1;
             load.in_slots -= u32::from(!was_parked);
             load.unrecorded += 1;
-            let Some(observation) = observation else { return };
+            let Some(observation) = observation else {
+                // It may have been turned away: the next one would only wait too.
+                load.is_prompt = false;
+                return;
+            };
             load.standing = observation.standing;
             load.is_prompt = observation.is_prompt;
             if !load.may_wait() {

@@ -322,6 +322,10 @@ fn a_prompt_endpoint_gets_deliveries_ahead_of_their_attempts() {
     send(&mut shares, due.id, 1, FAST);
     assert_eq!(shares.quota(&due), 32, "the last one was not prompt");
     send(&mut shares, due.id, 1, PROMPT);
+    shares.claimed(due.id);
+    shares.freed(due.id, false, None);
+    assert_eq!(shares.quota(&due), 32, "the last one was turned away");
+    send(&mut shares, due.id, 1, PROMPT);
     (0..100).for_each(|_| shares.claimed(due.id));
     assert_eq!(shares.quota(&due), 0, "all it may hold while 60 slots are left of the half");
     send(&mut shares, numbered(2).id, 28, PROMPT);
