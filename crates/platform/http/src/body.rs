@@ -7,7 +7,7 @@ mod media_type;
 mod read;
 
 pub(crate) use batch::read_any;
-pub use batch::{Batch, takes_batch};
+pub use batch::{Batch, takes_batch, takes_bytes};
 pub use document::{Document, EmptyBody, Nothing, Optional};
 pub use linger::linger;
 

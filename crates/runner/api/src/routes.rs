@@ -12,7 +12,7 @@ pub(crate) mod woodpecker;
 use axum::routing::{delete, get, patch, post, put};
 use rdev_access::scopes;
 use rdev_http::auth::needs;
-use rdev_http::body::takes_batch;
+use rdev_http::body::{takes_batch, takes_bytes};
 use rdev_http::kind;
 use rdev_http::limits::bounded_reads;
 use utoipa::openapi::{RefOr, Schema};
@@ -62,7 +62,10 @@ pub(crate) fn guarded() -> Routes {
         .route("/credentials", look(get(credentials::list)))
         .route(
             "/credentials/{name}",
-            look(get(credentials::get)).merge(keep(put(credentials::put).delete(credentials::delete))),
+            look(get(credentials::get)).merge(takes_bytes(
+                credentials::MAX_BODY,
+                keep(put(credentials::put).delete(credentials::delete)),
+            )),
         )
         .route("/credentials/{name}/uses", look(get(credentials::uses)))
         .route("/providers", probe(get(providers::list)))

@@ -68,21 +68,34 @@ pub(super) async fn room(parts: &Parts, limit: usize) -> Result<Option<Room>, Pr
     Ok(share.map(|share| Room { _share: Arc::new(share) }))
 }
 
-/// Request extension: the route reads a [`Batch`].
+/// Request extension: the maximum bytes of a body, if it is not [`LIMIT`].
 #[derive(Debug, Clone, Copy)]
-struct TakesBatch;
+struct BodyLimit(usize);
 
 /// Lets these methods, which read a [`Batch`], have a body of up to [`BATCH_LIMIT`] bytes. This is the outermost
 /// layer of the route.
 pub fn takes_batch<S: Clone + Send + Sync + 'static>(methods: MethodRouter<S>) -> MethodRouter<S> {
-    methods.route_layer(Extension(TakesBatch))
+    takes_bytes(BATCH_LIMIT, methods)
+}
+
+/// Lets these methods, which read a [`Document`], have a body of up to `limit` bytes. This is the outermost layer of the
+/// route.
+pub fn takes_bytes<S: Clone + Send + Sync + 'static>(
+    limit: usize,
+    methods: MethodRouter<S>,
+) -> MethodRouter<S> {
+    methods.route_layer(Extension(BodyLimit(limit)))
+}
+
+/// Returns the maximum bytes of the body of a request.
+pub(super) fn limit(parts: &Parts) -> usize {
+    parts.extensions.get::<BodyLimit>().map_or(LIMIT, |limit| limit.0)
 }
 
 /// Reads a body before its route does, with the same limit. The request keeps the reserved memory for the
 /// route.
 pub(crate) async fn read_any(parts: &mut Parts, body: Body) -> Result<Vec<u8>, Problem> {
-    let limit = if parts.extensions.get::<TakesBatch>().is_some() { BATCH_LIMIT } else { LIMIT };
-    let (bytes, room) = read::read_in_room(parts, body, limit).await?;
+    let (bytes, room) = read::read_in_room(parts, body, limit(parts)).await?;
     if let Some(room) = room {
         parts.extensions.insert(room);
     }

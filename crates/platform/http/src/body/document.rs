@@ -5,7 +5,7 @@ use rdev_core::json::depth;
 use serde_json::value::RawValue;
 
 use super::batch::Room;
-use super::{LIMIT, media_type, read};
+use super::{batch, media_type, read};
 use crate::members::Value;
 use crate::members::kind::Kind;
 use crate::{Faults, Problem, ProblemCode};
@@ -66,7 +66,7 @@ impl<S: Send + Sync> FromRequest<S> for Document {
             super::linger::linger_over(&parts.headers, body);
             return Err(refusal);
         }
-        let (bytes, room) = read::read_in_room(&parts, body, LIMIT).await?;
+        let (bytes, room) = read::read_in_room(&parts, body, batch::limit(&parts)).await?;
         Ok(Self::parse(bytes, MAX_DEPTH)?.within(room))
     }
 }
@@ -91,7 +91,7 @@ impl<S: Send + Sync> FromRequest<S> for Optional {
 
     async fn from_request(request: Request, _: &S) -> Result<Self, Problem> {
         let (parts, body) = request.into_parts();
-        let (bytes, room) = read::read_in_room(&parts, body, LIMIT).await?;
+        let (bytes, room) = read::read_in_room(&parts, body, batch::limit(&parts)).await?;
         if bytes.is_empty() {
             return Ok(Self(None));
         }

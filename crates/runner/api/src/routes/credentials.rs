@@ -10,5 +10,5 @@ pub(crate) mod uses;
 pub(crate) use delete::delete;
 pub(crate) use get::get;
 pub(crate) use list::list;
-pub(crate) use put::put;
+pub(crate) use put::{MAX_BODY, put};
 pub(crate) use uses::uses;

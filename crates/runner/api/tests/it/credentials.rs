@@ -188,3 +188,16 @@ async fn a_command_gets_what_its_project_lists() {
     let none = scene.with_key(&other, "GET", "/credentials/LISTED/uses", "").await.expect(200).json();
     assert_eq!(none["data"], json!([]));
 }
+
+#[tokio::test]
+async fn a_value_of_control_characters_is_stored_up_to_its_bound() {
+    let scene = Scene::new();
+    let value = |bytes: usize| json!({ "kind": "file", "value": "\u{1}".repeat(bytes) });
+    // In JSON it is six times as long.
+    put(&scene, "LONGEST", value(64 * 1024)).await.expect(201);
+    let refused = put(&scene, "LONGER", value(64 * 1024 + 1)).await.refused(422, "validation_failed");
+    assert_eq!(refused.places(), ["/value"]);
+    put(&scene, "TOO_LONG", value(128 * 1024)).await.refused(413, "body_too_large");
+    let spaces = format!("{{\"kind\":\"file\",\"value\":\"a value\"{}}}", " ".repeat(600 * 1024));
+    scene.json("PUT", "/credentials/SPACES", spaces).await.refused(413, "body_too_large");
+}

@@ -10,7 +10,7 @@ use rdev_http::kind::{Integer, Kind, List};
 use rdev_http::members::{Patch, Patched};
 use rdev_http::{Caller, Faults};
 use rdev_runner_app::NewCredential;
-use rdev_runner_domain::{MAX_CREDENTIAL_OVERLAP, MAX_CREDENTIAL_PROJECTS};
+use rdev_runner_domain::{MAX_CREDENTIAL_BYTES, MAX_CREDENTIAL_OVERLAP, MAX_CREDENTIAL_PROJECTS};
 
 use super::path::PathCredential;
 use crate::Services;
@@ -19,6 +19,9 @@ use crate::routes::limits::setting;
 use crate::routes::tools::elements;
 use crate::schema_types as types;
 use crate::views::CredentialView;
+
+/// The longest body in bytes: a value of control characters alone, each six bytes in JSON, and the rest of the body.
+pub(crate) const MAX_BODY: usize = 6 * MAX_CREDENTIAL_BYTES + 128 * 1024;
 
 /// Default overlap in seconds: a day.
 const OVERLAP: u32 = 24 * 60 * 60;
