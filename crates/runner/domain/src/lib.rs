@@ -24,6 +24,7 @@ mod event_log;
 mod exec;
 mod git_credential;
 mod id;
+mod label_selector;
 mod limits;
 mod lines;
 mod names;
@@ -65,6 +66,7 @@ pub use event_log::{EventLog, MAX_STORED_BYTES};
 pub use exec::{ExecEnd, ExecSpec, ExecState, OutputStream, RunName, RunNameError};
 pub use git_credential::{GitCredential, GitCredentialError};
 pub use id::{CommandId, PipelineId};
+pub use label_selector::{LabelSelector, LabelSelectorError};
 pub use limits::{LimitSettings, Limits};
 pub use lines::{Line, LineBuffer, MAX_LINE_BYTES};
 pub use names::{
@@ -75,10 +77,7 @@ pub use pipeline::{
     BranchName, BranchNameError, CiEvent, CiPipeline, CiRepository, CiSecret, Pipeline, PipelineStatus,
     PipelineTrigger, RepositoryName, RepositoryNameError,
 };
-pub use pod::{
-    ClusterId, ClusterIdError, KubernetesName, KubernetesNameError, LabelSelector, LabelSelectorError, Pod,
-    PodWorkspace,
-};
+pub use pod::{ClusterId, ClusterIdError, KubernetesName, KubernetesNameError, Pod, PodWorkspace};
 pub use project::{
     Project, ProjectDescription, ProjectDescriptionError, ProjectError, ProjectFilter, ProjectSettings,
     Workspace, WorkspacePath, WorkspacePathError,

@@ -21,6 +21,21 @@ pub(crate) mod text {
     }
 }
 
+/// A label selector, whose grammar may not have been checked before it was written.
+pub(crate) mod stored_selector {
+    use rdev_runner_domain::LabelSelector;
+    use serde::de::Error;
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    pub(crate) fn serialize<S: Serializer>(value: &LabelSelector, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(value)
+    }
+
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<LabelSelector, D::Error> {
+        LabelSelector::from_stored(&String::deserialize(deserializer)?).map_err(D::Error::custom)
+    }
+}
+
 /// A value with a text, or none.
 pub(crate) mod optional_text {
     use std::fmt::Display;

@@ -13,7 +13,7 @@ use serde::de::Error as _;
 use serde::{Deserialize, Serialize};
 
 use crate::Error;
-use crate::fields::{optional_text, permissions, text, text_map, text_set, texts};
+use crate::fields::{optional_text, permissions, stored_selector, text, text_map, text_set, texts};
 
 #[derive(Serialize, Deserialize)]
 #[serde(remote = "LimitSettings")]
@@ -74,7 +74,7 @@ enum WorkspaceForm {
     Kubernetes {
         #[serde(with = "text")]
         namespace: KubernetesName,
-        #[serde(with = "text")]
+        #[serde(with = "stored_selector")]
         selector: LabelSelector,
         #[serde(with = "text")]
         container: KubernetesName,
@@ -237,5 +237,8 @@ mod tests {
         let workspace = r#""workspace":{"kind":"kubernetes","namespace":"agents","selector":"app=my-project,tier in (dev)","container":"agent","path":"/home/agent/workspace"}"#;
         assert!(json.contains(workspace), "{json}");
         assert_eq!(settings_from_json(&json).unwrap(), settings);
+        // Earlier versions did not check the grammar of selectors.
+        let wrong = json.replace("tier in (dev)", "tier in (dev");
+        assert_eq!(settings_to_json(&settings_from_json(&wrong).unwrap()).unwrap(), wrong);
     }
 }

@@ -2,6 +2,8 @@
 
 use rdev_access::scopes::{COMMANDS_WRITE, PROJECTS_WRITE};
 use rdev_core::Scope;
+use rdev_runner_domain::ports::ProjectRepository;
+use rdev_runner_domain::{LabelSelector, PodWorkspace, Project, ProjectSettings, Timestamp, Workspace};
 use serde_json::{Value, json};
 
 use crate::scene::Scene;
@@ -50,9 +52,53 @@ async fn a_pod_is_named_whole_and_right() {
     wrong["selector"] = json!("app=x&limit=1");
     wrong["container"] = json!("-");
     assert_eq!(places(wrong).await, all);
+    let path = json!({ "path": "work" });
+    for (member, value) in [
+        ("selector", json!("app in (a")),
+        ("selector", json!("==x")),
+        ("selector", json!("app=\u{7}")),
+        ("selector", json!(format!("app={}", "x".repeat(64)))),
+        ("selector", json!("x".repeat(1_025))),
+        ("namespace", json!("n".repeat(64))),
+        ("namespace", json!("a.b")),
+        ("container", json!("a_b")),
+        ("path", path["path"].clone()),
+        ("path", json!("/a/../b")),
+        ("path", json!("/a\nb")),
+    ] {
+        let mut wrong = workspace();
+        wrong[member] = value;
+        assert_eq!(places(wrong.clone()).await, [format!("/workspace/{member}")], "{wrong}");
+    }
     let local = json!({ "kind": "local", "path": scene.root.join("p"), "selector": "app=x" });
     assert_eq!(places(local).await, ["/workspace/selector"]);
     assert_eq!(places(json!({ "kind": "pod", "path": "/work" })).await, ["/workspace/kind"]);
+    // A change is checked as the project is, and says what is wrong.
+    scene.post("/projects", json!({ "name": "p", "workspace": workspace() })).await.expect(201);
+    let wrong = json!({ "workspace": { "selector": "app in (a" } });
+    let refused = scene.json("PATCH", "/projects/p", wrong).await.refused(422, "validation_failed");
+    assert_eq!(refused.places(), ["/workspace/selector"]);
+    assert!(refused.json().to_string().contains("closing parenthesis"), "{refused:?}");
+}
+
+/// One that an earlier version has stored is shown, and changed without it.
+#[tokio::test]
+async fn a_project_with_a_wrong_selector_is_kept() {
+    let scene = Scene::new();
+    let settings = ProjectSettings::new(Workspace::Kubernetes(PodWorkspace {
+        namespace: "agents".parse().unwrap(),
+        selector: LabelSelector::from_stored("app in (a").unwrap(),
+        container: "agent".parse().unwrap(),
+        path: "/work".parse().unwrap(),
+    }));
+    let old = Project::new("old".parse().unwrap(), settings, Timestamp::EPOCH).unwrap();
+    assert!(ProjectRepository::create(&*scene.store, &old).await.unwrap());
+    let patch = json!({ "max_running": 2, "workspace": { "path": "/other" } });
+    let patched = scene.json("PATCH", "/projects/old", patch).await.expect(200).json();
+    assert_eq!(patched["workspace"]["selector"], "app in (a");
+    let mended = json!({ "workspace": { "selector": "app in (a)" } });
+    let mended = scene.json("PATCH", "/projects/old", mended).await.expect(200).json();
+    assert_eq!(mended["workspace"]["selector"], "app in (a)");
 }
 
 #[tokio::test]
