@@ -24,6 +24,8 @@ problem_codes! {
     REPOSITORY_INACTIVE = "repository_inactive", CONFLICT, "Repository inactive";
     /// No step of the pipeline has to run.
     PIPELINE_EMPTY = "pipeline_empty", CONFLICT, "Pipeline empty";
+    /// The same request was sent to Woodpecker before and is not answered.
+    PIPELINE_IN_PROGRESS = "pipeline_in_progress", SERVICE_UNAVAILABLE, "Pipeline in progress";
     /// Woodpecker refused the request.
     WOODPECKER_REFUSED = "woodpecker_refused", CONFLICT, "Woodpecker refused";
     /// Woodpecker did not answer as it should.

@@ -1,5 +1,7 @@
 //! The error of a handler, and the problem that each error of the use cases is.
 
+use http::HeaderValue;
+use http::header::RETRY_AFTER;
 use rdev_http::{Faults, Problem, ProblemCode};
 use rdev_runner_app::{
     CommandFault, CommandsError, CredentialFault, CredentialsError, PipelinesError, ProjectFault,
@@ -114,7 +116,13 @@ impl From<PipelinesError> for Failure {
             PipelinesError::Server(CiError::Refused(why)) => {
                 Problem::new(codes::WOODPECKER_REFUSED, why).into()
             }
-            PipelinesError::Server(CiError::Unavailable(why)) => {
+            PipelinesError::InProgress => {
+                let detail = "Woodpecker has not answered this request, and may still trigger the pipeline. Repeat it with \
+                              the same Idempotency-Key later: the pipeline is found, or triggered after 10 minutes.";
+                let problem = Problem::new(codes::PIPELINE_IN_PROGRESS, detail);
+                problem.with_header(RETRY_AFTER, HeaderValue::from_static("30")).into()
+            }
+            PipelinesError::Server(CiError::Unavailable(why) | CiError::Unanswered(why)) => {
                 Problem::new(codes::WOODPECKER_UNAVAILABLE, why).into()
             }
             PipelinesError::Store(error) => error.into(),

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use rdev_access::Ids;
 use rdev_app::Ambient;
@@ -14,6 +15,10 @@ use rdev_runner_domain::{
     Access, BranchName, CiEvent, CiPipeline, CiRepository, CiSecret, CommandId, Page, PageRequest, Pipeline,
     PipelineId, PipelineTrigger, Project, ProjectName, RepositoryName, SecretName,
 };
+
+/// How long after its trigger a pipeline may still be triggered by a request that was not answered: the server may need long
+/// for it.
+pub(crate) const TRIGGER_LIMIT: Duration = Duration::from_secs(10 * 60);
 
 /// Activates the repositories of projects in a CI server, sets their secrets, and triggers their pipelines. Cheap to
 /// clone.
@@ -66,6 +71,9 @@ pub enum PipelinesError {
     /// No step of the pipeline has to run.
     #[error("no step of the pipeline has to run")]
     Nothing,
+    /// The same request was sent before and is not answered: the server may still trigger the pipeline.
+    #[error("the pipeline is being triggered")]
+    InProgress,
     /// The server refused, or did not answer.
     #[error(transparent)]
     Server(#[from] CiError),
@@ -177,9 +185,15 @@ impl Pipelines {
         let (server, repository) = self.place(&project)?;
         if ids.may_exist()
             && let Some(sent) = self.repository.trigger(id).await?
-            && let Some(found) = server.triggered(sent.repository_id, id, sent.created_at).await?
         {
-            return self.store(sent, found).await;
+            let since = sent.created_at;
+            if let Some(found) = server.triggered(sent.repository_id, id, since).await? {
+                return self.store(sent, found).await;
+            }
+            if self.ambient.now().since(since) <= TRIGGER_LIMIT {
+                return Err(PipelinesError::InProgress);
+            }
+            self.repository.drop_trigger(id).await?;
         }
         let active = active(&*server, &repository).await?;
         let branch = match branch {
@@ -196,7 +210,9 @@ impl Pipelines {
             forge_id: active.forge_id.clone(),
             created_at: self.ambient.now(),
         };
-        self.repository.begin_trigger(&trigger).await?;
+        if !self.repository.begin_trigger(&trigger).await? {
+            return Err(PipelinesError::InProgress);
+        }
         variables.insert(PipelineTrigger::ID_VARIABLE.to_owned(), id.to_string());
         match server.trigger(&active, &branch, &variables).await {
             Ok(Some(found)) => self.store(trigger, found).await,
@@ -208,8 +224,19 @@ impl Pipelines {
                 self.repository.drop_trigger(id).await?;
                 Err(refused.into())
             }
-            // It may run: a runner looks for it.
-            Err(error) => Err(error.into()),
+            // It may have been triggered before the failure.
+            Err(failed @ CiError::Unavailable(_)) => {
+                match server.triggered(trigger.repository_id, id, trigger.created_at).await {
+                    Ok(Some(found)) => self.store(trigger, found).await,
+                    Ok(None) => {
+                        self.repository.drop_trigger(id).await?;
+                        Err(failed.into())
+                    }
+                    Err(_) => Err(failed.into()),
+                }
+            }
+            // It may run, or run later: a repetition looks for it, and so does a runner.
+            Err(error @ CiError::Unanswered(_)) => Err(error.into()),
         }
     }
 

@@ -81,13 +81,13 @@ impl TriggerRow {
 
 #[async_trait]
 impl PipelineRepository for PostgresCommands {
-    async fn begin_trigger(&self, trigger: &PipelineTrigger) -> Result<(), StoreError> {
+    async fn begin_trigger(&self, trigger: &PipelineTrigger) -> Result<bool, StoreError> {
         let mut writing = self.write().await?;
         let (id, project, repository) =
             (trigger.id.as_uuid(), trigger.project.as_str(), trigger.repository.as_str());
         let repository_id = signed(trigger.repository_id);
         let (created_at, now) = (time(trigger.created_at), time(writing.now));
-        sqlx::query!(
+        let stored = sqlx::query!(
             "INSERT INTO rdev_runner.pipeline_triggers (id, project, repository, repository_id, forge_id, created_at, stored_at)
              VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (id) DO NOTHING",
             id,
@@ -102,7 +102,7 @@ impl PipelineRepository for PostgresCommands {
         .await
         .map_err(DbError::from)?;
         writing.commit().await?;
-        Ok(())
+        Ok(stored.rows_affected() > 0)
     }
 
     async fn trigger(&self, id: PipelineId) -> Result<Option<PipelineTrigger>, StoreError> {

@@ -36,8 +36,12 @@ pub struct CiWorld {
 pub enum Triggering {
     /// The pipeline runs.
     Unanswered,
-    /// No pipeline runs.
+    /// The pipeline runs, and the server fails.
+    Failed,
+    /// No pipeline runs, as far as anyone knows.
     Missed,
+    /// No pipeline runs, and the server fails.
+    Outage,
     /// The server refuses it.
     Refused,
 }
@@ -99,15 +103,18 @@ impl CiServer for ScriptedCi {
         if branch.as_str() == "empty" {
             return Ok(None);
         }
-        let (triggering, lost) =
-            (world.triggers.pop_front(), || CiError::Unavailable("no answer".to_owned()));
+        let triggering = world.triggers.pop_front();
+        let lost = || CiError::Unanswered("no answer".to_owned());
+        let failed = || CiError::Unavailable("503".to_owned());
         match triggering {
             Some(Triggering::Refused) => return Err(CiError::Refused("not allowed".to_owned())),
             Some(Triggering::Missed) => return Err(lost()),
-            Some(Triggering::Unanswered) | None => {}
+            Some(Triggering::Outage) => return Err(failed()),
+            Some(Triggering::Unanswered | Triggering::Failed) | None => {}
         }
         world.triggered.push((branch.to_string(), variables.clone()));
         match triggering {
+            Some(Triggering::Failed) => Err(failed()),
             Some(_) => Err(lost()),
             None => Ok(Some(pipeline(world.triggered.len() as u64, PipelineStatus::Pending))),
         }

@@ -122,7 +122,10 @@ impl Woodpecker {
             .header(AUTHORIZATION, self.authorization.clone())
             .body(Bytes::from(body.map(Value::to_string).unwrap_or_default()))
             .map_err(|error| Fault::Connection(error.to_string()))?;
-        let answer = self.transport.send(request).await.map_err(|error| Fault::Connection(error.reason))?;
+        let answer = self.transport.send(request).await.map_err(|error| match error.is_connect {
+            true => Fault::NotConnected(error.reason),
+            false => Fault::Connection(error.reason),
+        })?;
         let status = answer.status();
         let body = Limited::new(answer.into_body(), MAX_RESPONSE_BYTES).collect().await;
         let body = body.map_err(|error| {

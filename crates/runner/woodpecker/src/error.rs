@@ -39,7 +39,10 @@ pub enum Error {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Fault {
-    /// No connection could be made, or it broke.
+    /// No connection could be made, so that nothing was sent.
+    #[error("no connection: {0}")]
+    NotConnected(String),
+    /// The connection broke.
     #[error("no answer: {0}")]
     Connection(String),
     /// The server took too long.
@@ -71,10 +74,20 @@ impl Error {
         }
     }
 
+    /// Returns whether the server may still do what it was asked for. A proxy answers for a server that is slow.
+    pub(crate) fn is_unanswered(&self) -> bool {
+        match self {
+            Self::Request { fault: Fault::Connection(_) | Fault::Timeout(_), .. } => true,
+            _ => self.status().is_some_and(|status| {
+                matches!(status, StatusCode::BAD_GATEWAY | StatusCode::GATEWAY_TIMEOUT)
+            }),
+        }
+    }
+
     /// Returns whether the same request may succeed later.
     pub(crate) fn is_transient(&self) -> bool {
         match self {
-            Self::Request { fault: Fault::Connection(_) | Fault::Timeout(_), .. } => true,
+            Self::Request { fault: Fault::NotConnected(_), .. } => true,
             _ => self
                 .status()
                 .is_some_and(|status| status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS),

@@ -101,7 +101,9 @@ const fn event_of(event: CiEvent) -> Event {
 
 impl From<Error> for CiError {
     fn from(error: Error) -> Self {
-        if error.is_transient() {
+        if error.is_unanswered() {
+            Self::Unanswered(error.to_string())
+        } else if error.is_transient() {
             Self::Unavailable(error.to_string())
         } else {
             Self::Refused(error.to_string())

@@ -170,12 +170,25 @@ async fn a_trigger_without_an_answer_triggers_once() {
     let made = trigger("first").await.expect(202).json();
     assert_eq!((&made["number"], &made["status"]), (&json!(1), &json!("running")));
     assert_eq!((unanswered().await, scene.ci.world().triggered.len()), (0, 1));
-    // It does not: a repetition triggers it.
+    // It does not, as far as Woodpecker shows: it may still begin, so that nothing is sent again.
     trigger("second").await.refused(502, "woodpecker_unavailable");
+    for _ in 0..2 {
+        trigger("second").await.refused(503, "pipeline_in_progress");
+    }
+    assert_eq!(scene.ci.world().triggered.len(), 1);
+    // A repetition triggers it once the request cannot go on any more.
+    scene.clock.advance(Duration::from_secs(10 * 60 + 1));
     assert_eq!(trigger("second").await.expect(202).member("status"), "pending");
     assert_eq!(scene.ci.world().triggered.len(), 2);
     scene.clock.advance(Duration::from_secs(1));
     assert_eq!(unanswered().await, 0);
+    // The server has failed, and is looked at: the pipeline runs, or a repetition triggers it at once.
+    scene.ci.world().triggers.extend([Triggering::Failed, Triggering::Outage]);
+    trigger("failed").await.expect(202);
+    trigger("outage").await.refused(502, "woodpecker_unavailable");
+    assert_eq!((unanswered().await, scene.ci.world().triggered.len()), (0, 3));
+    trigger("outage").await.expect(202);
+    assert_eq!(scene.ci.world().triggered.len(), 4);
     // What was refused is not looked for, and what has no step neither.
     scene.ci.world().triggers.push_back(Triggering::Refused);
     trigger("third").await.refused(409, "woodpecker_refused");

@@ -10,6 +10,7 @@ use rdev_runner_domain::{CiPipeline, Pipeline, PipelineId, PipelineStatus};
 use tokio::time::Instant;
 
 use super::shared::Shared;
+use crate::ci::TRIGGER_LIMIT;
 
 /// The pause between two passes over the pipelines that have not ended.
 const LOOK_INTERVAL: Duration = Duration::from_secs(5);
@@ -28,9 +29,6 @@ const LONGEST_REFUSAL: Duration = Duration::from_secs(60 * 60);
 
 /// How old a trigger is when a runner looks for its pipeline: older than any request of the process that sent it.
 const TRIGGER_AGE: Duration = Duration::from_secs(60);
-
-/// How old a trigger without a pipeline is when it is dropped: the server may need long for the request.
-const TRIGGER_LIMIT: Duration = Duration::from_secs(10 * 60);
 
 /// Looks at the pipelines that have not ended, in turn, and finds those whose triggers were not answered. All that is in
 /// the store alone, so that any runner does it.
@@ -64,7 +62,7 @@ impl Following {
                     tracing::warn!(pipeline = %id, %error, "triggered pipeline not found");
                     None
                 }
-                Err(error @ CiError::Unavailable(_)) => {
+                Err(error @ (CiError::Unavailable(_) | CiError::Unanswered(_))) => {
                     self.shared.outages.failed(OPERATION, &error);
                     return Err(Unanswered::Server);
                 }
@@ -121,7 +119,7 @@ impl Following {
                 Some(found.filter(|found| found.status.has_ended() || !is_late).unwrap_or_else(lost))
             }
             Err(_) if is_late => Some(lost()),
-            Err(error @ CiError::Unavailable(_)) => {
+            Err(error @ (CiError::Unavailable(_) | CiError::Unanswered(_))) => {
                 self.shared.outages.failed(OPERATION, &error);
                 None
             }

@@ -48,7 +48,10 @@ pub enum CiError {
     /// The server refused it.
     #[error("{0}")]
     Refused(String),
-    /// The server did not answer as it should; the same request may succeed later.
+    /// The server did not answer as it should, and does nothing more for the request, which may succeed later.
     #[error("{0}")]
     Unavailable(String),
+    /// The server did not answer, and may still do what it was asked for.
+    #[error("{0}")]
+    Unanswered(String),
 }

@@ -8,10 +8,12 @@ use crate::{Access, CiPipeline, Page, PageRequest, Pipeline, PipelineId, Pipelin
 /// The pipelines that were triggered for projects.
 #[async_trait]
 pub trait PipelineRepository: Send + Sync + 'static {
-    /// Stores a trigger before it is sent. One with that id stays as it is.
+    /// Stores a trigger before it is sent. One with that id stays as it is. Returns whether there was none.
     ///
     /// 1. MUST keep every field exactly. (`a_trigger_is_kept_until_its_pipeline_is_stored`)
-    async fn begin_trigger(&self, trigger: &PipelineTrigger) -> Result<(), StoreError>;
+    /// 2. MUST return true to one caller only, however many store the same at once.
+    ///    (`a_trigger_is_kept_until_its_pipeline_is_stored`)
+    async fn begin_trigger(&self, trigger: &PipelineTrigger) -> Result<bool, StoreError>;
 
     /// Returns a trigger.
     async fn trigger(&self, id: PipelineId) -> Result<Option<PipelineTrigger>, StoreError>;

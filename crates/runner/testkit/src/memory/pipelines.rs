@@ -13,10 +13,11 @@ use super::{MemoryStore, internal};
 
 #[async_trait]
 impl PipelineRepository for MemoryStore {
-    async fn begin_trigger(&self, trigger: &PipelineTrigger) -> Result<(), StoreError> {
+    async fn begin_trigger(&self, trigger: &PipelineTrigger) -> Result<bool, StoreError> {
         let (now, mut state) = (self.now(), self.state());
+        let is_new = !state.triggers.contains_key(&trigger.id);
         state.triggers.entry(trigger.id).or_insert_with(|| (now, trigger.clone()));
-        Ok(())
+        Ok(is_new)
     }
 
     async fn trigger(&self, id: PipelineId) -> Result<Option<PipelineTrigger>, StoreError> {

@@ -61,8 +61,9 @@ pub(super) fn trigger(n: u8) -> PipelineTrigger {
 pub async fn a_trigger_is_kept_until_its_pipeline_is_stored(harness: &dyn StoreHarness) {
     const AGE: Duration = Duration::from_secs(60);
     let pipelines = harness.pipelines();
-    for sent in [trigger(1), PipelineTrigger { repository_id: 8, ..trigger(1) }, trigger(2)] {
-        pipelines.begin_trigger(&sent).await.expect("stored");
+    let other = PipelineTrigger { repository_id: 8, ..trigger(1) };
+    for (sent, is_new) in [(trigger(1), true), (other, false), (trigger(2), true)] {
+        assert_eq!(pipelines.begin_trigger(&sent).await.expect("stored"), is_new);
     }
     assert_eq!(pipelines.trigger(id(1)).await.expect("read"), Some(trigger(1)));
     assert_eq!(pipelines.trigger(id(3)).await.expect("read"), None);

@@ -123,6 +123,12 @@ async fn a_refusal_is_final_and_an_outage_is_not() {
         let failed = CiServer::pipeline(&server.client(), 7, 3).await.unwrap_err();
         assert!(matches!(&failed, CiError::Unavailable(why) if !why.contains(TOKEN)), "{failed:?}");
     }
+    // The request may go on behind a proxy.
+    for status in [502, 504] {
+        server.world().looks = [(status, json!({}))].into();
+        let failed = CiServer::pipeline(&server.client(), 7, 3).await.unwrap_err();
+        assert!(matches!(&failed, CiError::Unanswered(_)), "{failed:?}");
+    }
     let nowhere = Woodpecker::new("http://127.0.0.1:1", TOKEN.into()).unwrap();
     let failed = nowhere.trigger(7, "main", &BTreeMap::new()).await.map(drop).map_err(CiError::from);
     assert!(matches!(failed, Err(CiError::Unavailable(_))), "{failed:?}");

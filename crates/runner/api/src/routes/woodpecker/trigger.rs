@@ -84,6 +84,8 @@ rdev_http::members! {
 /// Trigger a pipeline
 ///
 /// Its end is published as the event `pipeline.completed`. A repetition without an `Idempotency-Key` triggers another one.
+/// A repetition with the key of a request that Woodpecker has not answered finds the pipeline, or is refused for 10 minutes,
+/// in which Woodpecker may still trigger it.
 #[utoipa::path(
     post,
     path = "/projects/{name}/woodpecker/pipelines",
@@ -95,7 +97,7 @@ rdev_http::members! {
     responses((status = 202, description = "The pipeline was triggered.", body = PipelineView)),
     extensions(("x-problems" = json!([
         "project_archived", "project_deleting", "woodpecker_not_configured", "repository_missing", "repository_inactive",
-        "pipeline_empty", "woodpecker_refused", "woodpecker_unavailable"
+        "pipeline_empty", "pipeline_in_progress", "woodpecker_refused", "woodpecker_unavailable"
     ])))
 )]
 pub(crate) async fn trigger(
