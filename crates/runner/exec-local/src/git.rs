@@ -24,7 +24,10 @@ use tokio::sync::{Mutex, MutexGuard};
 use changes::{add_untracked, diff};
 use command::Git;
 use view::{Repository, View};
-use worktrees::{Found, Record, Stage, Worktrees, branch, check_out, commit_all, is_checked_out, reference};
+use worktrees::{
+    Found, Record, Stage, Worktrees, branch, check_out, commit_all, forget_unbegun, is_checked_out,
+    is_untouched, reference,
+};
 
 /// How long an operation may take that only reads.
 const TIMEOUT: Duration = Duration::from_secs(25);
@@ -196,8 +199,11 @@ impl LocalGit {
         let Some(view) = self.view(Repository::within(&workspace)).await? else { return Ok(None) };
         let git = self.git(&workspace, &view);
         let Some(head) = git.commit("HEAD").await? else { return Ok(None) };
+        let is_again = forget_unbegun(&workspace, request).map_err(unusable)?;
         let own_branch = branch(&request.name.to_string());
         let own = git.commit(&reference(&own_branch)).await?;
+        // The branch of a run's own name that has not begun has nothing.
+        let own = own.filter(|_| !(is_again && request.name == request.run));
         if own.is_some() && is_checked_out(&workspace, &own_branch).map_err(unusable)? {
             return Err(VersionControlError(format!(
                 "the branch {own_branch} is checked out elsewhere: check out another one there"
@@ -237,6 +243,17 @@ impl LocalGit {
         git.line(&["update-ref", &reference(&found.branch()), commit.as_str()]).await?;
         found.stand_at_branch(&view.index()).map_err(unusable)?;
         Ok(commit)
+    }
+
+    /// Removes a worktree of a run that began on another host, which has made its own. It has nothing but files of a commit.
+    async fn remove_unknown(&self, found: Found) -> Result<(), VersionControlError> {
+        let lost = || VersionControlError("the worktree has lost its repository, and has work".to_owned());
+        let view = self.view(Repository::within(&found.record.workspace)).await?.ok_or_else(lost)?;
+        if !is_untouched(&self.git(&found.files, &view), &found.start()?).await? {
+            return Err(lost());
+        }
+        let folder = self.worktrees.clone();
+        blocking(move || folder.remove_files(&found)).await?.map_err(unusable)
     }
 
     /// Removes a worktree whose work is saved, or in which no run has begun, and its branch if that has nothing.
@@ -293,11 +310,18 @@ impl VersionControl for LocalGit {
         let _one_at_a_time = self.alone().await?;
         within(WORKTREE_TIMEOUT, async {
             let found = match self.worktrees.find(request.name) {
+                Some(found)
+                    if found.record.stage == Stage::Open && !found.is_known().map_err(unusable)? =>
+                {
+                    self.remove_unknown(found).await?;
+                    self.make(request).await?
+                }
                 // That of a run that has just ended.
                 Some(mut found) if found.record.stage == Stage::Open => {
                     let commit = self.save(&found).await?;
                     found.pass_to(request.run, &commit);
                     self.worktrees.write(&found).map_err(unusable)?;
+                    found.note_run().map_err(unusable)?;
                     Some(found)
                 }
                 Some(unfinished) => {
@@ -333,6 +357,9 @@ impl VersionControl for LocalGit {
         let _one_at_a_time = self.alone().await?;
         let Some(mut found) = self.worktrees.find_of(run) else { return Ok(()) };
         within(WORKTREE_TIMEOUT, async {
+            if found.record.stage == Stage::Open && !found.is_known().map_err(unusable)? {
+                return self.remove_unknown(found).await;
+            }
             if found.record.stage == Stage::Open {
                 self.save(&found).await?;
                 found.record.stage = Stage::Saved;

@@ -6,12 +6,12 @@
 //! `git worktree add` would run the hooks and filters of the workspace's repository. So the files are checked out by a
 //! private view, and the folder `worktrees/NAME` of the repository, by which git knows a worktree, is written here.
 
-use std::fs;
-use std::io::{self, ErrorKind};
+use std::fs::{self, File};
+use std::io::{self, ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
 use rdev_runner_domain::ports::VersionControlError;
-use rdev_runner_domain::{CommandId, CommitHash, Workspace, Worktree};
+use rdev_runner_domain::{CommandId, CommitHash, Workspace, Worktree, WorktreeRequest};
 use serde::{Deserialize, Serialize};
 
 use super::command::Git;
@@ -24,6 +24,9 @@ const UNFINISHED: &str = ".new";
 
 /// The end of the names of records.
 const RECORD: &str = ".json";
+
+/// The file in git's folder of a worktree with the command that it was made for.
+const RUN_FILE: &str = "rdev-run";
 
 /// The name of the files' folder, if that of the workspace cannot be used.
 const DEFAULT_FOLDER: &str = "workspace";
@@ -98,6 +101,11 @@ impl Found {
         branch(&self.name)
     }
 
+    /// Returns the commit at which it stood when it was given to its run.
+    pub(super) fn start(&self) -> Result<CommitHash, VersionControlError> {
+        self.record.start.parse().map_err(|_| VersionControlError("its record names no commit".to_owned()))
+    }
+
     /// Returns the worktree, unless it is unfinished or its path is no text.
     pub(super) fn worktree(&self) -> Option<Worktree> {
         let path = self.files.to_str()?.parse().ok()?;
@@ -116,16 +124,36 @@ impl Found {
             _ if !is_folder(&worktrees) => return Err(io::Error::other("its .git/worktrees is no folder")),
             _ => fs::create_dir(&own)?,
         }
-        let line = |path: &Path| [path.as_os_str().as_encoded_bytes(), b"\n"].concat();
-        let link = self.files.join(".git");
+        let link = self.link();
         fs::write(own.join("commondir"), "../..\n")?;
         fs::write(own.join("gitdir"), line(&link))?;
+        self.note_run()?;
         fs::write(own.join("HEAD"), self.head())?;
         fs::write(
             &link,
             [b"gitdir: ".as_slice(), &line(&common.join("worktrees").join(&self.name))].concat(),
         )?;
         self.write_index(index)
+    }
+
+    /// Notes the command in git's folder of the worktree.
+    pub(super) fn note_run(&self) -> io::Result<()> {
+        let path = self.repository().own.join(RUN_FILE);
+        match fs::remove_file(&path) {
+            Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+        // A link that an agent may have put there is not followed.
+        File::create_new(path)?.write_all(self.record.run.as_bytes())
+    }
+
+    /// Returns whether the repository knows the worktree, and not another one of its name that another host has made since.
+    pub(super) fn is_known(&self) -> io::Result<bool> {
+        Ok(read(&self.repository().own.join("gitdir"))?.is_some_and(|known| known == line(&self.link())))
+    }
+
+    fn link(&self) -> PathBuf {
+        self.files.join(".git")
     }
 
     /// Lets the worktree stand at its branch, with this index.
@@ -198,16 +226,18 @@ impl Worktrees {
     pub(super) fn write(&self, found: &Found) -> io::Result<()> {
         let unfinished = self.folder.join(format!("{}{UNFINISHED}", found.name));
         fs::write(&unfinished, serde_json::to_vec(&found.record)?)?;
-        fs::File::open(&unfinished)?.sync_all()?;
+        File::open(&unfinished)?.sync_all()?;
         fs::rename(unfinished, self.record(found))
     }
 
     /// Removes a worktree, with what git keeps of it.
     pub(super) fn remove(&self, found: &Found) -> io::Result<()> {
-        let Repository { own, .. } = found.repository();
-        if own.parent().is_some_and(is_folder) {
-            remove_tree(&own)?;
-        }
+        remove_known(&found.repository())?;
+        self.remove_files(found)
+    }
+
+    /// Removes a worktree that its repository does not know any more.
+    pub(super) fn remove_files(&self, found: &Found) -> io::Result<()> {
         remove_tree(&self.folder.join(&found.name))?;
         match fs::remove_file(self.record(found)) {
             Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
@@ -242,6 +272,32 @@ pub(super) fn is_checked_out(workspace: &Path, branch: &str) -> io::Result<bool>
     Ok(false)
 }
 
+/// Forgets the worktree of this name that another host has made for the same run, which has not begun there and never will.
+/// Returns whether there was one.
+pub(super) fn forget_unbegun(workspace: &Path, request: &WorktreeRequest) -> io::Result<bool> {
+    let repository = Repository::within(workspace).of_worktree(&request.name.to_string());
+    let run = match read(&repository.own.join(RUN_FILE))? {
+        Some(run) => String::from_utf8_lossy(&run).into_owned(),
+        // Earlier versions have the name alone.
+        None if is_folder(&repository.own) => request.name.to_string(),
+        None => return Ok(false),
+    };
+    let is_unbegun = run == request.run.to_string();
+    if is_unbegun {
+        remove_known(&repository)?;
+    }
+    Ok(is_unbegun)
+}
+
+/// Removes what a repository knows of a worktree.
+fn remove_known(repository: &Repository) -> io::Result<()> {
+    if repository.own.parent().is_some_and(is_folder) { remove_tree(&repository.own) } else { Ok(()) }
+}
+
+fn line(path: &Path) -> Vec<u8> {
+    [path.as_os_str().as_encoded_bytes(), b"\n"].concat()
+}
+
 /// Writes the files of a commit into the folder of git, and its index into the view.
 pub(super) async fn check_out(git: &Git<'_>, commit: &CommitHash) -> Result<(), VersionControlError> {
     git.line(&["read-tree", commit.as_str()]).await?;
@@ -253,6 +309,29 @@ pub(super) async fn check_out(git: &Git<'_>, commit: &CommitHash) -> Result<(), 
 pub(super) async fn commit_all(git: &Git<'_>, name: &str) -> Result<CommitHash, VersionControlError> {
     let gone = || VersionControlError("the worktree has no commit any more".to_owned());
     let head = git.commit("HEAD").await?.ok_or_else(gone)?;
+    let tree = write_tree(git).await?;
+    if tree == tree_of(git, &head).await? {
+        return Ok(head);
+    }
+    let message = format!("Uncommitted work of {name}");
+    let author = ["-c", "user.name=rdev", "-c", "user.email=rdev@localhost"];
+    let commit = ["commit-tree", &*tree, "-p", head.as_str(), "-m", &*message];
+    let commit = git.line(&[&author[..], &commit].concat()).await?;
+    commit.parse().map_err(|_| VersionControlError("git named no commit".to_owned()))
+}
+
+/// Returns whether the folder of git has the files of a commit alone.
+pub(super) async fn is_untouched(git: &Git<'_>, commit: &CommitHash) -> Result<bool, VersionControlError> {
+    git.line(&["read-tree", commit.as_str()]).await?;
+    Ok(write_tree(git).await? == tree_of(git, commit).await?)
+}
+
+async fn tree_of(git: &Git<'_>, commit: &CommitHash) -> Result<String, VersionControlError> {
+    git.line(&["rev-parse", "--verify", &format!("{commit}^{{tree}}")]).await
+}
+
+/// Writes a tree of all files, without what is ignored and without repositories within. Returns its name.
+async fn write_tree(git: &Git<'_>) -> Result<String, VersionControlError> {
     let compare =
         |filter: &'static str| ["diff-files", "-z", "--name-only", filter, "--ignore-submodules=all"];
     let deleted = git.paths(&compare("--diff-filter=D")).await?;
@@ -266,13 +345,5 @@ pub(super) async fn commit_all(git: &Git<'_>, name: &str) -> Result<CommitHash, 
             git.run(&update, paths, 0).await?.succeeded()?;
         }
     }
-    let tree = git.line(&["write-tree"]).await?;
-    if tree == git.line(&["rev-parse", "--verify", &format!("{head}^{{tree}}")]).await? {
-        return Ok(head);
-    }
-    let message = format!("Uncommitted work of {name}");
-    let author = ["-c", "user.name=rdev", "-c", "user.email=rdev@localhost"];
-    let commit = ["commit-tree", &*tree, "-p", head.as_str(), "-m", &*message];
-    let commit = git.line(&[&author[..], &commit].concat()).await?;
-    commit.parse().map_err(|_| VersionControlError("git named no commit".to_owned()))
+    git.line(&["write-tree"]).await
 }

@@ -328,3 +328,64 @@ async fn the_worktree_of_a_killed_runner_is_found() {
     assert_eq!(scene.branches(), std::slice::from_ref(&opened.worktree.branch));
     assert_eq!(scene.run(&["show", &format!("{}:new", opened.worktree.branch)]), "x");
 }
+
+impl Scene {
+    /// Returns the version control of another host, which shares the workspace.
+    fn other_host(&self) -> LocalGit {
+        let folder = self.folder.join("other");
+        fs::create_dir(&folder).unwrap();
+        open(&folder, &self.workspace, std::env::var("PATH").unwrap())
+    }
+}
+
+fn folder_of(worktree: &Worktree) -> PathBuf {
+    let Workspace::Local { path } = &worktree.workspace else { panic!("{worktree:?}") };
+    path.as_str().into()
+}
+
+/// Its host died, and the command was returned to the queue.
+#[tokio::test]
+async fn a_run_that_has_not_begun_gets_a_worktree_on_another_host() {
+    let scene = Scene::with_commit();
+    let first = scene.open(1).await;
+    scene.write("first", "one\ntwo\nthree\n");
+    scene.commit_all();
+    let other = scene.other_host();
+    let second = other.open_worktree(&scene.request(1)).await.unwrap().unwrap();
+    let folder = folder_of(&second);
+    assert_eq!(fs::read_to_string(folder.join("first")).unwrap(), "one\ntwo\nthree\n");
+    assert_eq!(second.start, scene.commit().await.unwrap());
+    fs::write(folder.join("new"), "x\n").unwrap();
+    // The first host is back: it touches nothing of the other's.
+    scene.git.remove_worktree(first.run).await.unwrap();
+    assert!(!first.folder.exists() && !scene.git.worktrees().await.contains(&first.run));
+    assert_eq!(run_in(&folder, &["status", "--porcelain"]), "?? new");
+    assert_eq!(other.save_worktree(first.run).await.unwrap().as_ref(), Some(&second.branch));
+    other.remove_worktree(first.run).await.unwrap();
+    scene.nothing_is_left(first.run).await;
+    assert_eq!(scene.run(&["show", &format!("{}:new", second.branch)]), "x");
+    assert_eq!(scene.run(&["fsck", "--strict", "--no-dangling"]), "");
+}
+
+#[tokio::test]
+async fn the_work_of_a_session_goes_along_to_another_host() {
+    let scene = Scene::with_commit();
+    let first = scene.open(1).await;
+    first.write("first", "of the first run\n");
+    scene.remove(&first).await;
+    let resume = |n| WorktreeRequest { run: command(n), ..scene.request(1) };
+    let second = scene.try_open(&resume(2)).await.unwrap().unwrap();
+    let other = scene.other_host();
+    // Another run of the session does not take the worktree of one that may have begun.
+    let refused = other.open_worktree(&resume(3)).await.unwrap_err().to_string();
+    assert!(refused.contains("is checked out elsewhere"), "{refused}");
+    let again = other.open_worktree(&resume(2)).await.unwrap().unwrap();
+    let folder = folder_of(&again);
+    assert_eq!(fs::read_to_string(folder.join("first")).unwrap(), "of the first run\n");
+    // What is in no commit stays, although another host has the name.
+    second.write("first", "work\n");
+    let refused = scene.git.remove_worktree(second.run).await.unwrap_err().to_string();
+    assert!(refused.contains("has work") && second.read("first") == "work\n", "{refused}");
+    other.remove_worktree(second.run).await.unwrap();
+    assert_eq!(scene.run(&["show", &format!("{}:first", again.branch)]), "of the first run");
+}
