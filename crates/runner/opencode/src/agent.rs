@@ -109,6 +109,7 @@ impl CodeAgent for OpenCodeAgent {
 
     async fn recover(&self) -> Vec<CommandId> {
         self.servers.recover().await;
+        self.servers.stop_abandoned_servers().await;
         self.servers.runs().await
     }
 

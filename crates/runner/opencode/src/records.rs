@@ -26,6 +26,9 @@ pub(crate) struct ServerRecord {
     /// Whether another runner has started it: it takes no new runs.
     #[serde(default)]
     pub(crate) is_taken_over: bool,
+    /// Whether it is in a pod, where every runner may stop it.
+    #[serde(default)]
+    pub(crate) is_in_pod: bool,
 }
 
 /// What is kept beside a server in a pod, for the runner that continues one of its runs.

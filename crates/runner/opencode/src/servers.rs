@@ -1,5 +1,7 @@
 //! The servers: one for each project and environment, which its runs share.
 
+mod beats;
+mod entered;
 mod launch;
 mod notes;
 mod server;
@@ -11,13 +13,15 @@ use std::time::Duration;
 
 use rdev_core::Entropy;
 use rdev_runner_domain::ports::{Clock, ExecBackend};
-use rdev_runner_domain::{AgentRun, CommandId, RunName, RunSecrets};
-use tokio::runtime::Handle;
+use rdev_runner_domain::{AgentRun, CommandId, RunName, RunSecrets, Workspace};
 use tokio::sync::{Mutex as AsyncMutex, OnceCell};
-use tokio::time::interval;
+use tokio::time::{Instant, interval};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+pub use beats::ABANDONED_AFTER;
+use beats::{BEAT_INTERVAL, Beats};
+pub(crate) use entered::Entered;
 pub(crate) use launch::Fate;
 pub use launch::{MAX_STEPS, SERVER_LIFETIME, START_TIMEOUT};
 use notes::Leftovers;
@@ -54,6 +58,7 @@ struct Shared {
     closed: CancellationToken,
     is_watched: AtomicBool,
     leftovers: Leftovers,
+    beats: Beats,
     /// Held while the notes beside a server change, which have all of its runs.
     notes: AsyncMutex<()>,
 }
@@ -79,6 +84,7 @@ impl Servers {
             closed: CancellationToken::new(),
             is_watched: AtomicBool::new(false),
             leftovers: Leftovers::default(),
+            beats: Beats::default(),
             notes: AsyncMutex::default(),
         };
         Self { shared: Arc::new(shared) }
@@ -162,42 +168,6 @@ impl Servers {
     }
 }
 
-/// A run that is counted in its server. A run that has begun stays counted if this is dropped: it goes on, and
-/// the next runner attaches to it.
-pub(crate) struct Entered {
-    server: Arc<RunningServer>,
-    tasks: TaskTracker,
-    has_begun: bool,
-}
-
-impl Entered {
-    pub(crate) fn server(&self) -> &RunningServer {
-        &self.server
-    }
-
-    /// Marks that the run may have begun.
-    pub(crate) const fn begin(&mut self) {
-        self.has_begun = true;
-    }
-
-    /// Ends the run, by [`RunningServer::end_run`].
-    pub(crate) async fn leave(mut self, has_ended: bool) {
-        self.has_begun = true;
-        self.server.end_run(has_ended).await;
-    }
-}
-
-impl Drop for Entered {
-    fn drop(&mut self) {
-        if !self.has_begun
-            && let Ok(runtime) = Handle::try_current()
-        {
-            let server = Arc::clone(&self.server);
-            self.tasks.spawn_on(async move { server.end_run(true).await }, &runtime);
-        }
-    }
-}
-
 impl Shared {
     async fn enter(self: &Arc<Self>, run: &AgentRun) -> Result<Entered, String> {
         self.adopt().await;
@@ -244,13 +214,14 @@ impl Shared {
     /// Starts a server and waits until it answers.
     async fn start(&self, run: &AgentRun, place: &Place) -> Result<RunningServer, String> {
         let password = hex(&self.entropy.bytes::<32>());
-        let name = format!("opencode-{}", hex(&self.entropy.bytes::<8>()));
+        let name = beats::server_name(&hex(&self.entropy.bytes::<8>()));
         let record = ServerRecord {
             project: place.0.clone(),
             directory: place.1.clone(),
             secrets: fingerprint(&password, run),
             started_ms: self.now_ms(),
             is_taken_over: false,
+            is_in_pod: matches!(run.workspace, Workspace::Kubernetes(_)),
             password,
             name,
         };
@@ -261,6 +232,9 @@ impl Shared {
         if let Err(error) = self.backend.start(&name, &spec).await {
             self.records.remove_server(name.as_str());
             return Err(error.to_string());
+        }
+        if record.is_in_pod {
+            self.beat(&name).await;
         }
         let connected = self.connect(&name, record, Some(ownership)).await;
         if connected.is_err() {
@@ -387,10 +361,14 @@ fn is_for(server: &RunningServer, place: &Place, run: &AgentRun) -> bool {
 }
 
 async fn stop_idle_servers(shared: Weak<Shared>, every: Duration) {
-    let mut ticks = interval(every);
+    let (mut ticks, mut beat_at) = (interval(every), Instant::now());
     loop {
         ticks.tick().await;
         let Some(shared) = shared.upgrade() else { return };
+        if Instant::now() >= beat_at {
+            shared.beat_all().await;
+            beat_at = Instant::now() + BEAT_INTERVAL;
+        }
         shared.stop_idle(shared.settings.keep_idle).await;
     }
 }

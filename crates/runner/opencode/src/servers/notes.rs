@@ -13,7 +13,7 @@ use super::server::discard;
 use crate::records::{Note, RunRecord, ServerRecord};
 
 /// The beginning of the names of notes.
-const NOTE: &str = "opencode-run-";
+pub(super) const NOTE: &str = "opencode-run-";
 
 /// How long the place of a server may be unreachable, and how often it is tried.
 pub(crate) const PLACE_PATIENCE: Duration = Duration::from_secs(30 * 60);

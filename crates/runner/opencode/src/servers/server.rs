@@ -14,6 +14,7 @@ use sha2::{Digest, Sha256};
 use tokio::sync::{Mutex, MutexGuard};
 use tokio::time::{Instant, sleep, timeout};
 
+use super::beats::beat_name;
 use super::launch::{Fate, fate};
 use crate::client::{Client, Endpoint};
 use crate::connector::Connector;
@@ -67,6 +68,10 @@ impl RunningServer {
 
     pub(crate) fn name(&self) -> &str {
         &self.record.name
+    }
+
+    pub(super) const fn run_name(&self) -> &RunName {
+        &self.name
     }
 
     pub(super) const fn is_owned(&self) -> bool {
@@ -180,6 +185,10 @@ pub(super) async fn discard(backend: &dyn ExecBackend, records: &Records, name: 
         }
     };
     if let Ok(Ok(())) = timeout(STOP_TIMEOUT, stopping).await {
+        if let Some(beat) = beat_name(name) {
+            // A server on this host has none.
+            let _ = backend.remove(&beat).await;
+        }
         records.remove_server(name.as_str());
     }
 }

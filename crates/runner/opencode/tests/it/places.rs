@@ -4,12 +4,12 @@ use std::time::Duration;
 
 use rdev_runner_domain::ports::CodeAgent;
 use rdev_runner_domain::{AgentEventKind, AgentRun, Outcome, PodWorkspace, Workspace};
-use rdev_runner_opencode::{DEFAULT_KEEP_IDLE, OpenCodeAgent};
+use rdev_runner_opencode::{ABANDONED_AFTER, DEFAULT_KEEP_IDLE, OpenCodeAgent};
 use rdev_runner_testkit::{RecordingSink, command_id, draft, run as agent_run};
 use tempfile::TempDir;
 
 use crate::stand_in::StandIn;
-use crate::{agent, agent_on};
+use crate::{agent, agent_on, agent_that_keeps};
 
 const SCRIPT: &str = "say One.\nhang\nsay Two.";
 
@@ -193,6 +193,50 @@ async fn a_server_whose_runner_has_died_is_stopped_with_its_command() {
     tokio::time::resume();
     next.forget(command_id(1)).await;
     assert_eq!((server.backend().running(), next.recover().await), (Vec::new(), Vec::new()));
+}
+
+/// Lets time pass, in which the runners look after their servers.
+async fn pass(next: &OpenCodeAgent, time: Duration) {
+    const STEP: Duration = Duration::from_secs(20);
+    tokio::time::pause();
+    for _ in 0..time.as_secs() / STEP.as_secs() {
+        tokio::time::advance(STEP).await;
+        for _ in 0..20 {
+            tokio::task::yield_now().await;
+        }
+        next.recover().await;
+    }
+    tokio::time::resume();
+}
+
+#[tokio::test]
+async fn a_server_in_a_pod_without_a_run_is_stopped_once_its_runner_has_died() {
+    let (server, folder) = (StandIn::start().await, TempDir::new().unwrap());
+    let owner = agent_that_keeps(&server, Duration::from_secs(24 * 60 * 60));
+    let result = owner.execute(&in_pod(1, "say One."), &RecordingSink::default()).await;
+    assert_eq!(result.outcome, Outcome::Completed, "{:?}", result.detail);
+    owner.forget(command_id(1)).await;
+    let next = elsewhere(&server, &folder);
+    // Its runner lives, and uses it again.
+    pass(&next, 3 * ABANDONED_AFTER).await;
+    let names = server.backend().running();
+    assert_eq!(names.len(), 1);
+    let result = owner.execute(&in_pod(2, "say Two."), &RecordingSink::default()).await;
+    assert_eq!((result.outcome, server.backend().running()), (Outcome::Completed, names));
+    owner.forget(command_id(2)).await;
+    drop(owner);
+    pass(&next, ABANDONED_AFTER - Duration::from_secs(60)).await;
+    assert_eq!(server.backend().running().len(), 1);
+    pass(&next, Duration::from_secs(120)).await;
+    assert_eq!((server.backend().running(), server.backend().state().notes.len()), (Vec::new(), 0));
+}
+
+#[tokio::test]
+async fn a_server_in_a_pod_with_a_run_waits_for_the_next_runner() {
+    let (server, folder) = (StandIn::start().await, TempDir::new().unwrap());
+    abandoned(&server, &in_pod(1, SCRIPT)).await;
+    pass(&elsewhere(&server, &folder), 3 * ABANDONED_AFTER).await;
+    assert_eq!(server.backend().running().len(), 1);
 }
 
 #[tokio::test]
