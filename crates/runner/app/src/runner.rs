@@ -16,6 +16,7 @@ mod pipelines;
 mod position;
 mod recorder;
 mod recovery;
+mod refusals;
 mod run;
 mod scrubber;
 mod shared;
@@ -31,7 +32,7 @@ use rdev_app::{Ambient, Outages};
 use rdev_runner_domain::ports::{Signal, SignalStream};
 use rdev_runner_domain::{AttachRequest, ClaimRequest, CommandId, LeasedCommand};
 use tokio::sync::Notify;
-use tokio::task::{Id, JoinSet};
+use tokio::task::{Id, JoinError, JoinSet};
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
@@ -41,6 +42,7 @@ use availability::Availability;
 use metrics::Metrics;
 use pipelines::Following;
 use recovery::Recovering;
+use refusals::{Refusal, Refusals};
 use run::Run;
 use shared::Shared;
 use upkeep::{Deleting, Losing, PRUNE_INTERVAL, Pruning};
@@ -65,7 +67,7 @@ const MAX_REQUEUED: u32 = 100;
 /// A runner that stops, or dies, leaves its agents running and its commands leased. A runner that starts on
 /// the same [host](RunnerHost) attaches to them and continues where the stored events end. A run in a pod is
 /// attached to by any runner of its [cluster](RunnerOptions::cluster). A command whose agent had not begun goes back
-/// to the queue. An agent whose runs
+/// to the queue. A run whose place refuses this runner is given back, for a runner that may use it. An agent whose runs
 /// end with their runner, as those of [`DemoAgent`](crate::DemoAgent) do, cannot be attached to: its command
 /// ends as `lost` then. What agents keep of commands that have ended meanwhile is removed.
 pub struct Runner {
@@ -123,9 +125,10 @@ impl Runner {
 /// The runs of this process.
 struct Claiming {
     shared: Arc<Shared>,
-    tasks: JoinSet<()>,
+    tasks: JoinSet<Option<Refusal>>,
     /// The command of each task, and how it is asked for a heartbeat.
     running: HashMap<Id, (CommandId, Arc<Notify>)>,
+    refusals: Refusals,
     /// Ends the runs.
     stop: CancellationToken,
 }
@@ -133,7 +136,8 @@ struct Claiming {
 impl Claiming {
     fn new(shared: Arc<Shared>) -> Self {
         let (tasks, running) = (JoinSet::new(), HashMap::new());
-        Self { shared, tasks, running, stop: CancellationToken::new() }
+        let refusals = Refusals::new(shared.options.lost_after);
+        Self { shared, tasks, running, refusals, stop: CancellationToken::new() }
     }
 
     async fn run(mut self, drain: &CancellationToken) {
@@ -229,19 +233,24 @@ impl Claiming {
     async fn attach_all(&mut self, drain: &CancellationToken) {
         let shared = Arc::clone(&self.shared);
         while !drain.is_cancelled() {
+            let running = self.running.values().map(|(command, _)| *command);
             let request = AttachRequest {
                 host: shared.options.host.host().clone(),
                 token: shared.ambient.lease_token(),
                 lease_for: shared.options.lease,
                 // After an outage their leases may have expired: they extend them themselves.
-                except: self.running.values().map(|(command, _)| *command).collect(),
+                except: running.chain(self.refusals.withheld()).collect(),
                 cluster: shared.options.cluster.clone(),
             };
             let attached = shared.write("attach to a command", shared.ports.queue.attach(&request)).await;
             let Ok(Some(leased)) = attached else { return };
             shared.metrics.attached();
             let (command, provider) = (leased.lease.command, &leased.request.draft().provider);
-            tracing::info!(%command, %provider, "attaching to command");
+            if self.refusals.is_known(command) {
+                tracing::debug!(%command, %provider, "attaching to command again");
+            } else {
+                tracing::info!(%command, %provider, "attaching to command");
+            }
             self.spawn(leased, true);
         }
     }
@@ -284,12 +293,17 @@ impl Claiming {
         self.shared.metrics.running(self.running.len());
     }
 
-    fn note_end(&mut self, ended: Result<(Id, ()), tokio::task::JoinError>) {
-        let id = ended.as_ref().map_or_else(tokio::task::JoinError::id, |(id, ())| *id);
+    fn note_end(&mut self, ended: Result<(Id, Option<Refusal>), JoinError>) {
+        let id = ended.as_ref().map_or_else(JoinError::id, |(id, _)| *id);
         let command = self.running.remove(&id).map(|(command, _)| command);
         self.shared.metrics.running(self.running.len());
-        if let (Err(error), Some(command)) = (ended, command) {
-            tracing::error!(%command, %error, "run died; the runner attaches to it once its lease has expired");
+        let Some(command) = command else { return };
+        match ended {
+            Ok((_, None)) => {}
+            Ok((_, Some(refusal))) => self.refusals.add(command, refusal),
+            Err(error) => {
+                tracing::error!(%command, %error, "run died; the runner attaches to it once its lease has expired");
+            }
         }
     }
 }

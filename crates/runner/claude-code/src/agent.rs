@@ -157,6 +157,10 @@ impl CodeAgent for ClaudeCodeAgent {
         })
     }
 
+    async fn refusal(&self, command: CommandId) -> Option<String> {
+        self.backend.refusal(&RunName::from(command)).await
+    }
+
     async fn recover(&self) -> Vec<CommandId> {
         match self.backend.runs().await {
             Ok(runs) => runs.iter().filter_map(|run| run.as_str().parse().ok()).collect(),
@@ -177,6 +181,9 @@ impl CodeAgent for ClaudeCodeAgent {
         }
         match removed {
             Ok(()) | Err(ExecError::UnknownRun(_)) => {}
+            Err(error @ ExecError::Forbidden { .. }) => {
+                tracing::debug!(run = %name, %error, "the folder of a run is left to another runner");
+            }
             Err(error) => tracing::warn!(run = %name, %error, "the folder of a run cannot be removed"),
         }
     }

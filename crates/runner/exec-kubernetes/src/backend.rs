@@ -30,6 +30,10 @@ pub(crate) const WAIT_MS: u64 = 10_000;
 /// The version of a program that only pods have.
 const IN_PODS: &str = "in pods";
 
+/// What a process needs that a cluster refuses. The name of a namespace follows.
+const CURE: &str = "its account needs the Role rdev-runner of deploy/kubernetes/runner.yaml (get and list pods, get and \
+                    create pods/exec) and its RoleBinding in the namespace";
+
 /// The settings of the backend.
 #[derive(Debug, Clone)]
 pub struct KubernetesSettings {
@@ -126,6 +130,17 @@ impl ExecBackend for KubernetesBackend {
             Reached::Answered((Answer::Withdrawn(is_withdrawn), _)) => Ok(is_withdrawn),
             Reached::Answered(_) => Err(misunderstood()),
             Reached::Lost => Ok(false),
+        }
+    }
+
+    async fn refusal(&self, run: &RunName) -> Option<String> {
+        let Ok(Place::Pod(place)) = self.places.find(run).await else { return None };
+        match self.link(&place.pod).await {
+            Err(error) if error.is_refusal() => {
+                let namespace = &place.pod.namespace;
+                Some(format!("{error}; {CURE} {namespace}"))
+            }
+            _ => None,
         }
     }
 

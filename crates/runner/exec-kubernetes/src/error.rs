@@ -75,6 +75,11 @@ impl PodError {
         matches!(self, Self::ConnectionLost(_) | Self::NotRunning { .. })
     }
 
+    /// Returns whether the cluster refuses this process, and may accept another one.
+    pub(crate) const fn is_refusal(&self) -> bool {
+        matches!(self, Self::Unauthorized(_) | Self::Forbidden(_))
+    }
+
     pub(crate) fn lost(cause: impl std::fmt::Display) -> Self {
         Self::ConnectionLost(cause.to_string())
     }
@@ -100,7 +105,9 @@ impl PodError {
 
 impl From<PodError> for ExecError {
     fn from(error: PodError) -> Self {
-        Self::Host { action: "use the pod of the workspace", source: Box::new(error) }
+        let (action, is_refusal) = ("use the pod of the workspace", error.is_refusal());
+        let source = Box::new(error);
+        if is_refusal { Self::Forbidden { action, source } } else { Self::Host { action, source } }
     }
 }
 

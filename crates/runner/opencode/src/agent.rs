@@ -107,6 +107,10 @@ impl CodeAgent for OpenCodeAgent {
         self.servers.withdraw(run).await
     }
 
+    async fn refusal(&self, command: CommandId) -> Option<String> {
+        self.servers.refusal(command).await
+    }
+
     async fn recover(&self) -> Vec<CommandId> {
         self.servers.recover().await;
         self.servers.stop_abandoned_servers().await;

@@ -110,7 +110,7 @@ impl<'a> Run<'a> {
         let mut turn = Turn::new(&record, checkpoint);
         let (entered, fate) = match self.enter_again(servers, &record.server).await? {
             Ok(entered) => (Ok(entered), None),
-            Err(fate @ Fate::Unknown(_)) => (Err(fate.to_string()), Some(fate)),
+            Err(fate @ (Fate::Unknown(_) | Fate::Forbidden(_))) => (Err(fate.to_string()), Some(fate)),
             // It has left what it stored, and another one finds that.
             Err(fate) => (servers.enter(self.run).await, Some(fate)),
         };
@@ -257,7 +257,7 @@ fn gone(fate: &Fate) -> Stop {
     let detail = format!("The OpenCode server is gone: {fate}");
     match fate {
         Fate::Lost => Stop { outcome: Outcome::Lost, detail: Some(detail) },
-        Fate::Ended(_) | Fate::Unknown(_) => failed(FailureReason::NoResult, detail),
+        Fate::Ended(_) | Fate::Unknown(_) | Fate::Forbidden(_) => failed(FailureReason::NoResult, detail),
     }
 }
 

@@ -187,7 +187,7 @@ impl Shared {
                         drop(runs);
                         return Ok(self.entered(server));
                     }
-                    Some(Fate::Unknown(reason)) => return Err(reason),
+                    Some(Fate::Unknown(reason) | Fate::Forbidden(reason)) => return Err(reason),
                     Some(_) => {}
                 }
             }
@@ -270,7 +270,7 @@ impl Shared {
                 self.running().push(Arc::clone(server));
             }
             Ok(_) => {}
-            Err(Fate::Unknown(reason)) => {
+            Err(Fate::Unknown(reason) | Fate::Forbidden(reason)) => {
                 tracing::warn!(server = %name, reason, "a server of an earlier runner cannot be reached");
             }
             Err(Fate::Ended(_) | Fate::Lost) if is_owner => {

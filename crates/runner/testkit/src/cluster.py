@@ -6,7 +6,7 @@ It lists and gets pods, and executes commands by websocket, as a cluster does: a
 running with an open input, only v5 can close an input, and the end of a process is a Status on channel 3. A pod NAME is in
 the namespace `default`, has the label app=NAME, the container `main` and the folder DIR/NAME as home. Pods with these
 names are special: `pending` does not run, `forbidden` allows no exec, `shellless` has no programs but those in its folder
-`bin`. The namespace `forbidden` allows nothing.
+`bin`. The namespace `forbidden` allows nothing, and the account with the token `token-of-a-stranger` may do nothing.
 
 It prints `listening on PORT`. Then it obeys lines of its input and answers `done`: `drop` breaks all connections, `refuse`
 breaks new ones at once too, `stall` breaks all and answers no request until `accept`, which ends both. `kill NAME`,
@@ -222,6 +222,8 @@ class Handler(BaseHTTPRequestHandler):
         cluster.log.write(json.dumps({"method": self.command, "path": self.path}) + "\n")
         cluster.answers.wait()
         token = cluster.options.token
+        if self.headers.get("authorization") == "Bearer token-of-a-stranger":
+            return self.reply(403, failure(403, "Forbidden", "pods is forbidden: the stranger cannot get pods"))
         if token and self.headers.get("authorization") != f"Bearer {token}":
             return self.reply(401, failure(401, "Unauthorized", "Unauthorized"))
         parts, query = url.path.strip("/").split("/"), parse_qs(url.query)

@@ -97,6 +97,19 @@ impl Cluster {
         self.root().join("kubeconfig")
     }
 
+    /// Returns the file that names it, for an account without rights.
+    ///
+    /// # Panics
+    ///
+    /// Panics if it cannot be written.
+    #[must_use]
+    pub fn kubeconfig_of_stranger(&self) -> PathBuf {
+        let own = fs::read_to_string(self.kubeconfig()).expect("the cluster works");
+        let path = self.root().join("kubeconfig-of-stranger");
+        fs::write(&path, own.replace(TOKEN, "token-of-a-stranger")).expect("the cluster works");
+        path
+    }
+
     /// Returns the folder of a pod.
     #[must_use]
     pub fn folder(&self, pod: &str) -> PathBuf {

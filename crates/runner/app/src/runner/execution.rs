@@ -5,7 +5,7 @@ use std::time::Duration;
 use rdev_runner_domain::ports::{CodeAgent, SecretError, SecretRequest, VersionControlError};
 use rdev_runner_domain::{
     Access, AgentResult, AgentRun, CommitHash, FailureReason, LeaseState, LeasedCommand, Outcome, Project,
-    RunBeginning, RunSecrets, Session, SessionRef, Usage, Workspace, WorkspaceChanges, Worktree,
+    RunBeginning, RunSecrets, Session, SessionRef, Timeout, Usage, Workspace, WorkspaceChanges, Worktree,
     WorktreeRequest,
 };
 use secrecy::ExposeSecret;
@@ -18,6 +18,9 @@ use super::shared::Shared;
 use super::sink::RunSink;
 use crate::redactor::Redactor;
 use crate::workspaces::Workspaces;
+
+/// How long after the limit of its time the processes of a run may take to end.
+const END_GRACE: Duration = Duration::from_secs(60);
 
 /// The warning of a run that may share its files.
 const SHARED_FILES: &str =
@@ -39,6 +42,22 @@ pub(super) struct Execution<'a> {
     pub(super) cancelled: &'a CancellationToken,
 }
 
+/// How an execution ended.
+pub(super) enum Executed {
+    /// Everything but the events of the run is in the result.
+    Ended(Box<AgentResult>),
+    /// The run was to be continued, and the agent has not begun and never will.
+    Unbegun,
+    /// The run goes on, for what is known, and its place refuses this runner for this reason.
+    Refused(String),
+}
+
+impl From<AgentResult> for Executed {
+    fn from(result: AgentResult) -> Self {
+        Self::Ended(Box::new(result))
+    }
+}
+
 /// The place of a run.
 struct Place {
     workspace: Workspace,
@@ -55,13 +74,17 @@ impl Place {
 }
 
 impl Execution<'_> {
-    /// Runs the agent, or continues its run, to the end. Everything but its events is in the result. `None` if the run was
-    /// to be continued, and the agent has not begun and never will.
-    pub(super) async fn run(&self) -> Option<AgentResult> {
+    /// Runs the agent, or continues its run, to the end.
+    pub(super) async fn run(&self) -> Executed {
         let draft = self.leased.request.draft();
         let Some(agent) = self.agent else {
-            return Some(self.lost(format!("the runner has no provider `{}`", draft.provider)));
+            return self.lost(format!("the runner has no provider `{}`", draft.provider)).into();
         };
+        if self.taken_over.is_some()
+            && let Some(reason) = agent.refusal(draft.command_id).await
+        {
+            return self.refused(reason);
+        }
         let preparing = async {
             let project = match self.project().await {
                 Ok(project) => project,
@@ -78,10 +101,10 @@ impl Execution<'_> {
             self.cancelled.run_until_cancelled(preparing).await
         };
         match prepared {
-            None => Some(ended(Outcome::Cancelled, None)),
+            None => ended(Outcome::Cancelled, None).into(),
             Some((Ok(place), Ok(secrets))) => self.execute(agent, place, secrets).await,
-            Some((Ok(place), Err(missing))) => Some(self.without_secrets(agent, place, missing).await),
-            Some((Err(fault), _)) => Some(refused(fault)),
+            Some((Ok(place), Err(missing))) => self.without_secrets(agent, place, missing).await.into(),
+            Some((Err(fault), _)) => unstarted(fault).into(),
         }
     }
 
@@ -90,7 +113,7 @@ impl Execution<'_> {
         agent: &dyn CodeAgent,
         Place { workspace, worktree_start, warning }: Place,
         secrets: RunSecrets,
-    ) -> Option<AgentResult> {
+    ) -> Executed {
         let redactor = Redactor::new(secrets.hidden.iter().map(ExposeSecret::expose_secret));
         let is_worktree = worktree_start.is_some();
         let run = AgentRun { request: self.leased.request.clone(), workspace, is_worktree, secrets };
@@ -106,7 +129,7 @@ impl Execution<'_> {
         };
         if self.taken_over.is_none() {
             if let Err(result) = self.begin(&run.workspace, commit.as_ref()).await {
-                return Some(*result);
+                return Executed::Ended(result);
             }
             // One that was returned to the queue may have them.
             let warnings = warnings.into_iter().filter(|_| self.leased.last_seq == 0);
@@ -126,8 +149,13 @@ impl Execution<'_> {
                 None => self.lost("the runner died, and the agent cannot be continued".to_owned()),
             },
         };
-        if result.outcome == Outcome::Failed(FailureReason::StartFailed) {
+        let is_unstarted = result.outcome == Outcome::Failed(FailureReason::StartFailed);
+        if is_unstarted {
             self.shared.availability.doubt(agent.provider());
+        }
+        let is_known = result.outcome == Outcome::Completed || (is_unstarted && self.taken_over.is_none());
+        if !is_known && let Some(reason) = agent.refusal(run.command_id()).await {
+            return self.refused(reason);
         }
         if !agent.capabilities().resume {
             // The result names the session to resume.
@@ -136,12 +164,20 @@ impl Execution<'_> {
         if result.outcome != Outcome::Lost {
             result.changes = self.changes(&run, commit.as_ref(), &sink).await;
         }
-        Some(sink.finish(result).await)
+        sink.finish(result).await.into()
     }
 
-    /// Returns the result of a run that was withdrawn: none, so that its command goes back to the queue.
-    fn unbegun(&self) -> Option<AgentResult> {
-        self.cancelled.is_cancelled().then(|| ended(Outcome::Cancelled, None))
+    /// Returns the end of a run that was withdrawn: its command goes back to the queue, unless it is cancelled.
+    fn unbegun(&self) -> Executed {
+        if self.cancelled.is_cancelled() { ended(Outcome::Cancelled, None).into() } else { Executed::Unbegun }
+    }
+
+    /// Returns the end of a run whose place refuses this runner: another one may use it, until the run has had its time.
+    fn refused(&self, reason: String) -> Executed {
+        let result =
+            self.lost(format!("forbidden: no runner with the rights has taken the run over: {reason}"));
+        let has_ended = result.duration >= self.leased.request.limits().timeout(Timeout::Wall) + END_GRACE;
+        if has_ended { result.into() } else { Executed::Refused(reason) }
     }
 
     /// Records that the agent is about to begin, with the commit for a runner that takes over. Fails with the result of a
@@ -178,7 +214,7 @@ impl Execution<'_> {
         Place { workspace, worktree_start, .. }: Place,
         missing: String,
     ) -> AgentResult {
-        let Some(position) = self.taken_over else { return refused(missing) };
+        let Some(position) = self.taken_over else { return unstarted(missing) };
         tracing::warn!(command = %self.leased.lease.command, reason = missing, "stopping a run without its secrets");
         let (request, secrets) = (self.leased.request.clone(), RunSecrets::default());
         let run = AgentRun { request, workspace, is_worktree: worktree_start.is_some(), secrets };
@@ -188,7 +224,7 @@ impl Execution<'_> {
         self.cancelled.cancel();
         self.began.cancel();
         if agent.withdraw(&run).await {
-            return refused(missing);
+            return unstarted(missing);
         }
         // The result may contain the secrets too.
         match agent.attach(&run, position.checkpoint.as_deref(), &sink).await {
@@ -337,7 +373,7 @@ fn unknown_changes(error: &VersionControlError) -> String {
 }
 
 /// Returns the result of a run that did not begin.
-fn refused(detail: String) -> AgentResult {
+fn unstarted(detail: String) -> AgentResult {
     ended(Outcome::Failed(FailureReason::StartFailed), Some(detail))
 }
 

@@ -1,7 +1,7 @@
 //! One run: from its lease to its stored result.
 
 use std::pin::pin;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use rdev_runner_domain::ports::CodeAgent;
@@ -9,10 +9,11 @@ use rdev_runner_domain::{Access, AgentProvider, CommandId, CommandStatus, Leased
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
-use super::execution::Execution;
+use super::execution::{Executed, Execution};
 use super::outbox::Outbox;
 use super::position::Position;
 use super::recorder::{LeaseLost, Recorder};
+use super::refusals::Refusal;
 use super::shared::Shared;
 
 /// How long a stopping runner waits for the first report of a run.
@@ -45,20 +46,24 @@ enum End {
     LeaseLost,
     /// The agent has not begun, and never will.
     Unbegun,
+    /// This runner may not use the place of the run.
+    Refused,
     /// The runner stops; the agent goes on.
     Stopped,
 }
 
 impl Run {
     /// Runs the agent until its result is stored, the lease is lost, or the runner stops. In the last case the
-    /// agent goes on, and another runner attaches to it.
-    pub(super) async fn run(self, stop: CancellationToken) {
+    /// agent goes on, and another runner attaches to it. Returns why, if this runner may not use the place of the run.
+    pub(super) async fn run(self, stop: CancellationToken) -> Option<Refusal> {
         let Self { shared, leased, is_takeover, heartbeat_wanted } = self;
         let (command, provider) = (leased.lease.command, leased.request.draft().provider.clone());
         let agent = shared.agents.get(&provider).ok();
         let stored = leased.checkpoint.as_deref().and_then(Position::parse).unwrap_or_default();
         let outbox = Outbox::new(stored.clone());
-        let [began, reported, cancelled, unbegun, ended] = std::array::from_fn(|_| CancellationToken::new());
+        let [began, reported, cancelled, unbegun, refused, ended] =
+            std::array::from_fn(|_| CancellationToken::new());
+        let refusal = OnceLock::new();
         if leased.state.status() == CommandStatus::Cancelling {
             cancelled.cancel();
         }
@@ -75,8 +80,12 @@ impl Run {
         };
         let mut executing = pin!(async {
             match execution.run().await {
-                Some(result) => outbox.end(result),
-                None => unbegun.cancel(),
+                Executed::Ended(result) => outbox.end(*result),
+                Executed::Unbegun => unbegun.cancel(),
+                Executed::Refused(reason) => {
+                    refusal.get_or_init(|| reason);
+                    refused.cancel();
+                }
             }
             ended.cancel();
             std::future::pending::<()>().await;
@@ -93,6 +102,7 @@ impl Run {
             () = &mut executing => End::Stopped,
             () = &mut cancelling => End::Stopped,
             () = unbegun.cancelled() => End::Unbegun,
+            () = refused.cancelled() => End::Refused,
             stored = recorder.run() => stored.map_or_else(|LeaseLost| End::LeaseLost, End::Stored),
             () = stopping(&stop, &reported) => End::Stopped,
         };
@@ -114,12 +124,19 @@ impl Run {
                     tracing::info!(%command, "command requeued: the agent had not begun");
                 }
             }
+            End::Refused => {
+                recorder.flush().await;
+                let queue = &shared.ports.queue;
+                let give_back = || queue.heartbeat(&leased.lease, Duration::ZERO);
+                let given_back = shared.insist("give back a command", give_back);
+                stop.run_until_cancelled(given_back).await;
+            }
             End::LeaseLost => {
                 shared.metrics.lease_lost();
                 let has_other = stop.run_until_cancelled(has_other_runner(&shared, command)).await;
                 if has_other.unwrap_or(true) {
                     tracing::warn!(%command, "lease lost to another runner");
-                    return;
+                    return None;
                 }
                 tracing::warn!(%command, "command ended without its runner; stopping the agent");
                 outbox.close();
@@ -134,6 +151,8 @@ impl Run {
                 }
             }
         }
+        let reason = refusal.get()?.clone();
+        Some(Refusal { reason, is_cancelled: cancelled.is_cancelled() })
     }
 }
 

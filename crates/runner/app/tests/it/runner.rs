@@ -8,6 +8,7 @@ mod limits;
 mod outages;
 mod output;
 mod pipelines;
+mod pods;
 mod queue;
 mod runs;
 mod scene;

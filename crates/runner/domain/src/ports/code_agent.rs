@@ -57,6 +57,12 @@ pub trait CodeAgent: Send + Sync + 'static {
         false
     }
 
+    /// Returns why this runner may not use the place of a run, such as a pod in whose namespace its account has no rights.
+    /// `None` if it may, or if it is unknown. The runner gives such a run back, for a runner that may.
+    async fn refusal(&self, _command: CommandId) -> Option<String> {
+        None
+    }
+
     /// Takes over what earlier runners of this host have left behind, once a runner starts. Returns the commands
     /// whose runs [`Self::attach`] may know: the runner attaches to those that go on, and forgets the others.
     async fn recover(&self) -> Vec<CommandId> {

@@ -44,6 +44,12 @@ pub trait ExecBackend: Send + Sync + 'static {
     /// 1. MUST leave a run alone that has begun, also one that has ended. (`only_a_run_that_has_not_begun_is_withdrawn`)
     async fn withdraw(&self, run: &RunName) -> Result<bool, ExecError>;
 
+    /// Returns why this process may not use the place of a run, with what to do about it. `None` if it may, or if it is
+    /// unknown. It may use its own host.
+    async fn refusal(&self, _run: &RunName) -> Option<String> {
+        None
+    }
+
     /// Returns the runs that were not removed.
     ///
     /// 1. MUST contain those of earlier instances, also after their end. (`the_runs_are_known_until_they_are_removed`)
@@ -177,6 +183,14 @@ pub enum ExecError {
     /// The workspace is of a kind that the backend does not have, or is not there.
     #[error("the workspace cannot be used: {0}")]
     Workspace(String),
+    /// This process may not use the place of the run.
+    #[error("{action}: {source}")]
+    Forbidden {
+        /// What the backend tried to do.
+        action: &'static str,
+        /// What the place answered.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
     /// The host refused an operation.
     #[error("{action}: {source}")]
     Host {

@@ -41,13 +41,14 @@ impl KubernetesBackend {
     }
 
     /// Sends the first request about a run that an earlier process has started. Whatever may be wrong with the cluster,
-    /// the run may go on: it is looked for until there is an answer.
+    /// the run may go on: it is looked for until there is an answer, or the cluster refuses this process.
     pub(crate) async fn ask_first(&self, pod: &Pod, call: &Call) -> Result<Answered, PodError> {
         let patience = self.settings.takeover_patience;
         let mut retries = Retries::new(patience);
         let mut is_logged = false;
         loop {
             let error = match self.ask_once(pod, call, &[]).await {
+                Err(error) if error.is_refusal() => return Err(error),
                 Err(error) if !matches!(error, PodError::Gone { .. }) => error,
                 answer => {
                     if self.is_away.swap(false, Ordering::Relaxed) {

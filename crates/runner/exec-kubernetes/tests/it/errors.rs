@@ -15,7 +15,9 @@ async fn refusal(scene: &Scene, backend: &dyn ExecBackend, place: PodWorkspace) 
     let spec = ExecSpec { workspace: Workspace::Kubernetes(place), ..spec(scene, "true") };
     let refused = backend.start(&"refused".parse().unwrap(), &spec).await.unwrap_err();
     let shown = refused.to_string();
-    let ExecError::Host { source, .. } = refused else { panic!("{shown}") };
+    let (ExecError::Host { source, .. } | ExecError::Forbidden { source, .. }) = refused else {
+        panic!("{shown}")
+    };
     (source.downcast_ref::<PodError>().unwrap_or_else(|| panic!("{shown}")).clone(), shown)
 }
 

@@ -102,3 +102,27 @@ async fn a_run_is_looked_for_while_its_cluster_is_away_and_others_go_on() {
     run.stop().await;
     run.end().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_runner_without_rights_leaves_a_run_to_others() {
+    let scene = Scene::new(ClusterOptions { is_secure: true, ..ClusterOptions::default() });
+    let name = RunName::from(command_id(1));
+    let run = start(&scene, name.as_str(), "echo begun; exec cat").await;
+    run.output_with("begun\n").await;
+    let kubeconfig = Some(scene.cluster.kubeconfig_of_stranger());
+    let stranger = scene.open_on("other", KubernetesSettings { kubeconfig, ..scene.settings() });
+    let refusal = stranger.refusal(&name).await.unwrap();
+    for part in ["the stranger cannot get pods", "Role rdev-runner", "namespace default"] {
+        assert!(refusal.contains(part), "{refusal}");
+    }
+    // It does not wait for the rights.
+    let state = stranger.status(&name).await;
+    assert!(matches!(state, Err(ExecError::Forbidden { .. })), "{state:?}");
+    let other = scene.open_on("third", scene.settings());
+    assert_eq!(other.refusal(&name).await, None);
+    assert_eq!(other.status(&name).await.unwrap(), ExecState::Running);
+    scene.cluster.order("delete agent");
+    let later = scene.open_on("fourth", scene.settings());
+    assert_eq!((later.refusal(&name).await, later.status(&name).await.unwrap()), (None, ExecState::Lost));
+    assert_eq!(stranger.refusal(&"unknown".parse().unwrap()).await, None);
+}

@@ -120,12 +120,14 @@ pub(crate) enum Fate {
     Lost,
     /// The place in which it runs cannot be reached now, for this reason.
     Unknown(String),
+    /// This process may not use the place in which it runs, for this reason.
+    Forbidden(String),
 }
 
 impl fmt::Display for Fate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Ended(reason) | Self::Unknown(reason) => reason,
+            Self::Ended(reason) | Self::Unknown(reason) | Self::Forbidden(reason) => reason,
             Self::Lost => "its supervisor was killed, or its pod is gone",
         })
     }
@@ -143,6 +145,7 @@ pub(super) async fn fate(backend: &dyn ExecBackend, name: &RunName) -> Option<Fa
         },
         Ok(ExecState::Lost) => return Some(Fate::Lost),
         Err(error @ ExecError::Host { .. }) => return Some(Fate::Unknown(error.to_string())),
+        Err(error @ ExecError::Forbidden { .. }) => return Some(Fate::Forbidden(error.to_string())),
         Err(error) => return Some(Fate::Ended(error.to_string())),
     };
     let complaint = backend.tail_output(name, OutputStream::Stderr, COMPLAINT).await.unwrap_or_default();

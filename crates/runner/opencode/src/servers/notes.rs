@@ -4,6 +4,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use rdev_runner_domain::ports::ExecError;
 use rdev_runner_domain::{AgentRun, CommandId, RunName, Workspace};
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
@@ -81,6 +82,8 @@ impl Servers {
         let note = loop {
             match self.shared.backend.read_note(&name).await {
                 Ok(note) => break note?,
+                // The runner finds out by itself.
+                Err(ExecError::Forbidden { .. }) => return None,
                 Err(error) if cancelled.is_cancelled() || Instant::now() > until => {
                     tracing::warn!(%command, %error, "what is kept of a run cannot be read");
                     return None;
@@ -123,6 +126,15 @@ impl Servers {
         // The next attempt may be in another pod.
         let _ = backend.remove(&name).await;
         true
+    }
+
+    /// Returns why this process may not use the place of a run's server.
+    pub(crate) async fn refusal(&self, command: CommandId) -> Option<String> {
+        let name = match self.shared.records.find_run(command) {
+            Ok(Some(record)) => record.server.parse().ok(),
+            _ => note_name(command),
+        };
+        self.shared.backend.refusal(&name?).await
     }
 
     /// Returns the commands whose runs are kept here, or beside servers in pods, by any runner.
