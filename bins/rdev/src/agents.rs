@@ -31,6 +31,7 @@ pub(crate) struct Agents {
     pub(crate) registry: Arc<AgentRegistry>,
     local: Arc<LocalBackend>,
     pods: Arc<KubernetesBackend>,
+    cluster_name: Option<ClusterId>,
     opencode: Arc<OpenCodeAgent>,
     files: Arc<dyn WorkspaceFiles>,
 }
@@ -83,7 +84,8 @@ impl Agents {
             Arc::new(PodFiles::new(Arc::clone(&pods), beside, FILES_PATIENCE));
         let demo = DemoAgent::new(DEMO.parse::<AgentProvider>()?).with_files(Arc::clone(&files));
         registry.register(Arc::new(demo))?;
-        Ok(Self { registry: Arc::new(registry), local, pods, opencode, files })
+        let cluster_name = options.pods.cluster_name.clone();
+        Ok(Self { registry: Arc::new(registry), local, pods, cluster_name, opencode, files })
     }
 
     /// Returns whether an agent on this host, or a server of one, is left of an earlier process.
@@ -95,9 +97,13 @@ impl Agents {
         Ok(!self.local.runs().await?.is_empty())
     }
 
-    /// Returns the cluster whose pods may have runs.
-    pub(crate) async fn cluster(&self) -> Option<ClusterId> {
-        self.pods.cluster_id().await
+    /// Returns the cluster whose pods may have runs, and another identity of it: runners without a name for it have recorded
+    /// that, before an upgrade perhaps.
+    pub(crate) async fn cluster(&self) -> (Option<ClusterId>, Option<ClusterId>) {
+        match (self.pods.cluster_id().await, &self.cluster_name) {
+            (Some(id), Some(name)) => (Some(name.clone()), Some(id)),
+            (id, _) => (id, None),
+        }
     }
 
     /// Returns the version control of workspaces in pods, and beside it that of other workspaces.

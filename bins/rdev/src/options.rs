@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use clap::Args;
 use rdev_process::options::{DrainArgs, TelemetryArgs, bind_address, positive_duration};
-use rdev_runner_domain::SecretName;
+use rdev_runner_domain::{ClusterId, SecretName};
 use rdev_webhooks_options::{ApiKeyArgs, BindArgs, EncryptionKeyArgs, PlaceArgs, ServerArgs, SystemArgs};
 
 use crate::woodpecker::WoodpeckerArgs;
@@ -130,6 +130,11 @@ pub(crate) struct PodArgs {
     /// that of KUBECONFIG or ~/.kube/config]
     #[arg(long, env = "RDEV_KUBECONFIG", value_name = "FILE")]
     pub(crate) kubeconfig: Option<PathBuf>,
+
+    /// Name of the cluster, the same for all runners that reach its pods: needed if several clusters have the same
+    /// certificate authority [default: a hash of the certificate authority]
+    #[arg(long, env = "RDEV_CLUSTER_NAME", value_name = "NAME")]
+    pub(crate) cluster_name: Option<ClusterId>,
 
     /// The executable rdev-supervise that is put into pods, built for their nodes without shared libraries [default:
     /// rdev-supervise beside this program]

@@ -153,11 +153,13 @@ pub(crate) async fn runner(
         workspaces: Some(workspaces),
         version_control: Some(agents.version_control(Arc::new(version_control))),
     };
+    let (cluster, other_cluster_id) = agents.cluster().await;
     let options = RunnerOptions::new(host)
         .with_max_running(limits.max_running)
         .with_lost_after(options.lost_after)
         .with_retention(options.command_retention)
-        .with_cluster(agents.cluster().await);
+        .with_cluster(cluster)
+        .with_other_cluster_id(other_cluster_id);
     let registry = Arc::clone(&agents.registry);
     Ok(Runner::new(ports, registry, system.ambient().clone(), options, system.outages().clone()))
 }

@@ -30,7 +30,7 @@ use std::time::Duration;
 use rdev_app::periodic::{Stagger, repeat};
 use rdev_app::{Ambient, Outages};
 use rdev_runner_domain::ports::{Signal, SignalStream};
-use rdev_runner_domain::{AttachRequest, ClaimRequest, CommandId, LeasedCommand};
+use rdev_runner_domain::{AttachRequest, ClaimRequest, ClusterId, CommandId, LeasedCommand};
 use tokio::sync::Notify;
 use tokio::task::{Id, JoinError, JoinSet};
 use tokio::time::{Instant, sleep_until};
@@ -231,6 +231,12 @@ impl Claiming {
 
     /// Takes over the runs of this host, and those in pods, whose leases have expired.
     async fn attach_all(&mut self, drain: &CancellationToken) {
+        for cluster in self.shared.options.cluster_ids() {
+            self.attach_all_in(cluster.as_ref(), drain).await;
+        }
+    }
+
+    async fn attach_all_in(&mut self, cluster: Option<&ClusterId>, drain: &CancellationToken) {
         let shared = Arc::clone(&self.shared);
         while !drain.is_cancelled() {
             let running = self.running.values().map(|(command, _)| *command);
@@ -240,7 +246,7 @@ impl Claiming {
                 lease_for: shared.options.lease,
                 // After an outage their leases may have expired: they extend them themselves.
                 except: running.chain(self.refusals.withheld()).collect(),
-                cluster: shared.options.cluster.clone(),
+                cluster: cluster.cloned(),
             };
             let attached = shared.write("attach to a command", shared.ports.queue.attach(&request)).await;
             let Ok(Some(leased)) = attached else { return };

@@ -37,6 +37,8 @@ pub struct RunnerOptions {
     pub poll_interval: Duration,
     /// The cluster whose pods the agents reach, so that the runner takes over runs there that other hosts have begun.
     pub cluster: Option<ClusterId>,
+    /// Another identity of that cluster, by which runners record it that do not know the first one.
+    pub other_cluster_id: Option<ClusterId>,
 }
 
 impl RunnerOptions {
@@ -52,6 +54,7 @@ impl RunnerOptions {
             retention: Duration::from_secs(30 * 24 * 60 * 60),
             poll_interval: Duration::from_millis(500),
             cluster: None,
+            other_cluster_id: None,
         }
     }
 
@@ -102,6 +105,19 @@ impl RunnerOptions {
     pub fn with_cluster(mut self, cluster: Option<ClusterId>) -> Self {
         self.cluster = cluster;
         self
+    }
+
+    /// Sets [`Self::other_cluster_id`].
+    #[must_use]
+    pub fn with_other_cluster_id(mut self, other: Option<ClusterId>) -> Self {
+        self.other_cluster_id = other;
+        self
+    }
+
+    /// Returns every identity of the cluster; `None` without a cluster.
+    pub(super) fn cluster_ids(&self) -> Vec<Option<ClusterId>> {
+        let other = self.other_cluster_id.iter().filter(|other| self.cluster.as_ref() != Some(*other));
+        std::iter::once(self.cluster.clone()).chain(other.cloned().map(Some)).collect()
     }
 
     /// Returns the limits for these providers: those that a runner claims by, and that

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rdev_app::periodic::Periodic;
-use rdev_runner_domain::{AbandonedCommands, CommandId};
+use rdev_runner_domain::CommandId;
 
 use super::shared::Shared;
 use crate::deletions::ProjectDeletions;
@@ -60,9 +60,19 @@ impl Periodic for Losing {
     async fn run_once(&mut self) -> Duration {
         let shared = &self.shared;
         let lost_after = shared.options.lost_after;
-        let lose = shared.ports.queue.lose(lost_after, shared.options.cluster.as_ref(), MAX_LOST);
-        let Ok(abandoned) = shared.write("end lost commands", lose).await else { return self.interval() };
-        let AbandonedCommands { lost, elsewhere } = abandoned;
+        let (mut lost, mut elsewhere): (Vec<_>, Option<Vec<_>>) = (Vec::new(), None);
+        for cluster in shared.options.cluster_ids() {
+            let lose = shared.ports.queue.lose(lost_after, cluster.as_ref(), MAX_LOST);
+            let Ok(abandoned) = shared.write("end lost commands", lose).await else { return self.interval() };
+            lost.extend(abandoned.lost);
+            let left = abandoned.elsewhere;
+            elsewhere = Some(match elsewhere {
+                // Those of none of its identities.
+                Some(others) => others.into_iter().filter(|command| left.contains(command)).collect(),
+                None => left,
+            });
+        }
+        let elsewhere = elsewhere.unwrap_or_default();
         for command in elsewhere.iter().filter(|command| !self.elsewhere.contains(command)) {
             tracing::warn!(
                 %command,

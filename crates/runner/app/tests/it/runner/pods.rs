@@ -198,3 +198,20 @@ async fn a_cancelled_command_that_no_runner_may_stop_is_lost_soon() {
     assert_eq!(scene.get(id).await.state.outcome(), Some(Outcome::Lost));
     refusal.refused.stop().await.unwrap();
 }
+
+/// A runner records the name of its cluster, and knows what was recorded before the cluster had one.
+#[tokio::test(start_paused = true)]
+async fn a_run_goes_on_after_its_cluster_got_a_name() {
+    let lost_after = Duration::from_secs(600);
+    let orphan = Orphan::new(lost_after).await;
+    let named = |host, name: &str| options(host, lost_after).with_cluster(Some(name.parse().unwrap()));
+    let asked = Arc::new(AtomicUsize::new(0));
+    let stranger = Refused { provider: AgentProvider::claude(), asked: Arc::clone(&asked) };
+    let stranger = orphan.start(stranger, named("host-2", "another"));
+    let own = named("host-3", "named").with_other_cluster_id(Some("cluster".parse().unwrap()));
+    let own = orphan.start(scripted(&orphan.world), own);
+    let ended = orphan.scene.ended(orphan.id).await;
+    assert_eq!((ended.state.outcome(), asked.load(Ordering::SeqCst)), (Some(Outcome::Completed), 0));
+    own.stop().await.unwrap();
+    stranger.stop().await.unwrap();
+}
