@@ -1,10 +1,18 @@
 //! The removal of secrets from everything that is stored or sent.
 
+mod alphabet;
+mod character;
+mod digits;
+mod encodings;
 mod form;
+mod gap;
+mod index;
 
 use std::collections::BTreeSet;
 
-use form::{Alphabet, Form, Found, Scratch};
+use encodings::Shared;
+use form::{Form, Found, Scratch};
+use index::Index;
 
 /// What stands in place of a secret.
 pub const REDACTED: &str = "[redacted]";
@@ -15,12 +23,24 @@ pub const MIN_SECRET_CHARS: usize = rdev_runner_domain::MIN_CREDENTIAL_CHARS;
 /// The shortest line of a secret that is removed by itself, in characters.
 const MIN_LINE_CHARS: usize = 8;
 
+/// The most bytes of the secrets and their lines that are found in all forms, the shortest first. It bounds the time that
+/// the search takes. Longer ones are found as they are, in hexadecimal digits and in base64.
+const MAX_FURTHER_BYTES: usize = 8 << 10;
+
 /// Removes the secrets of a run from texts.
 ///
-/// A secret is found as it is, with any of its characters percent-encoded (also twice), escaped as in JSON (also JSON
-/// within JSON), in C or in HTML, in hexadecimal digits (also with something between the bytes), and in base64, there
-/// also as a part of a longer text. Line breaks
-/// within it, with the indentation that follows, or in place of its spaces, do not hide it. Each longer line
+/// A secret is found
+///
+/// - as it is, reversed, in ROT13, in other case, and with the same separator between all characters; any of its
+///   characters may be percent-encoded (also twice), quoted-printable, or escaped as in JSON (also JSON within JSON),
+///   in C or in HTML;
+/// - in base64, base32, base85 and uuencode, also as a part of a longer text, and in hexadecimal digits;
+/// - as numbers: its bytes, or words of two or four of them, decimal, octal, hexadecimal or binary, and in dumps, as
+///   `xxd`, `hexdump` and `od` write them;
+/// - in hexadecimal digits or base64 of itself in one of these or in hexadecimal digits, base32 or base64, reversed, in
+///   ROT13, percent-encoded, escaped as in JSON, or in UTF-16.
+///
+/// Line breaks within it, with the indentation that follows, or in place of its spaces, do not hide it. Each longer line
 /// of a secret with several lines is a secret too.
 ///
 /// The other part of a secret may stand in another text. So a text loses the beginning of a secret at its end,
@@ -28,8 +48,7 @@ const MIN_LINE_CHARS: usize = 8;
 #[derive(Clone, Default)]
 pub struct Redactor {
     forms: Vec<Form>,
-    /// The forms that a text with this first byte may begin with, by their numbers.
-    beginnings: Vec<Vec<usize>>,
+    index: Index,
 }
 
 impl std::fmt::Debug for Redactor {
@@ -48,14 +67,18 @@ impl Redactor {
             texts.extend(Some(secret).filter(|secret| is_long(secret, MIN_SECRET_CHARS)));
             texts.extend(secret.lines().map(str::trim).filter(|line| is_long(line, MIN_LINE_CHARS)));
         }
-        let mut alphabet = Alphabet::default();
-        let forms: Vec<_> = texts.into_iter().flat_map(|text| Form::all(text, &mut alphabet)).collect();
-        let begin_with = |byte: u8| {
-            let numbered = forms.iter().enumerate();
-            numbered.filter(|(_, form)| form.may_begin_with(byte)).map(|(number, _)| number).collect()
-        };
-        let beginnings = (0..=u8::MAX).map(begin_with).collect();
-        Self { forms, beginnings }
+        let mut texts: Vec<_> = texts.into_iter().collect();
+        texts.sort_by_key(|text| text.len());
+        let (mut shared, mut forms, mut bytes) = (Shared::default(), Vec::new(), 0);
+        for text in texts {
+            forms.extend(shared.common(text));
+            bytes += text.len();
+            if bytes <= MAX_FURTHER_BYTES {
+                forms.extend(shared.further(text));
+            }
+        }
+        let index = if forms.is_empty() { Index::default() } else { Index::new(&forms) };
+        Self { forms, index }
     }
 
     /// Returns whether there is nothing to remove.
@@ -64,15 +87,15 @@ impl Redactor {
         self.forms.is_empty()
     }
 
-    /// Returns whether the end of the text may be the beginning of a secret.
-    pub(crate) fn is_open(&self, text: &str) -> bool {
-        self.scan(text, false, false).1 < text.len()
+    /// Returns whether the end of a line is likely the beginning of a secret.
+    pub(crate) fn is_open(&self, line: &str) -> bool {
+        self.scan(line, false, End::Line).1 < line.len()
     }
 
     /// Returns the text without the secrets.
     #[must_use]
     pub fn redact(&self, text: &str) -> String {
-        self.scan(text, true, true).0
+        self.scan(text, true, End::Text).0
     }
 
     /// Begins a text that comes in pieces.
@@ -83,45 +106,55 @@ impl Redactor {
 
     /// Returns the clean text, and the position from which on the text may be the beginning of a secret. At
     /// the end of a text, no beginning is left open.
-    fn scan(&self, text: &str, is_start: bool, is_end: bool) -> (String, usize) {
+    fn scan(&self, text: &str, is_start: bool, end_of: End) -> (String, usize) {
         if self.is_empty() {
             return (text.to_owned(), text.len());
         }
-        let (bytes, mut scratch) = (text.as_bytes(), Scratch::default());
+        let (bytes, mut scratch, mut at_line_end) = (text.as_bytes(), Scratch::default(), Vec::new());
         let mut clean = String::with_capacity(text.len());
-        // What lies before `at` is clean, and written up to `written`.
-        let (mut at, mut written) = (0, 0);
+        // What lies before `at` is searched, and written up to `written`. A secret may overlap with the one that is hidden.
+        let (mut at, mut written, mut hidden) = (0, 0, None);
+        // The ending of a secret is one only at the beginning of a text, which is not released without it.
+        let mut is_ending = false;
         if is_start {
-            match self.find_ending(bytes, is_end, &mut scratch) {
+            match self.find_ending(bytes, end_of == End::Text, &mut scratch) {
                 Ending::Open => return (clean, 0),
-                Ending::Found { start, end } => {
-                    clean.push_str(&text[..start]);
-                    clean.push_str(REDACTED);
-                    (at, written) = (end, end);
-                }
+                Ending::Found { start, end } => (at, hidden, is_ending) = (start, Some((start, end)), true),
                 Ending::Missing => {}
             }
         }
-        while let Some(byte) = bytes.get(at) {
+        while at < bytes.len() {
+            if let Some((start, end)) = hidden.filter(|(_, end)| *end <= at) {
+                clean.push_str(&text[written..start]);
+                clean.push_str(REDACTED);
+                (written, hidden, is_ending) = (end, None, false);
+            }
             let mut end = None;
-            for form in self.beginnings.get(usize::from(*byte)).into_iter().flatten() {
-                let form = &self.forms[*form];
+            for form in self.index.at(bytes, at, &mut at_line_end) {
+                let form = &self.forms[*form as usize];
                 match form.find(bytes, at, &mut scratch) {
                     Found::Whole(found) => end = end.max(Some(found)),
-                    Found::Beginning(_) if !is_end => {
-                        clean.push_str(&text[written..at]);
-                        return (clean, at);
+                    Found::Beginning(chars) if end_of.waits_for(form, chars) => {
+                        let open = hidden.map_or(at, |(start, _)| if is_ending { 0 } else { start });
+                        clean.push_str(&text[written..open]);
+                        return (clean, open);
                     }
-                    Found::Beginning(chars) if chars >= form.least_part() => end = Some(bytes.len()),
+                    Found::Beginning(chars) if end_of == End::Text && chars >= form.least_part() => {
+                        end = Some(bytes.len());
+                    }
                     Found::Beginning(_) | Found::Nothing => {}
                 }
             }
-            at += 1;
-            if let Some(end) = end {
-                clean.push_str(&text[written..at - 1]);
-                clean.push_str(REDACTED);
-                (at, written) = (end, end);
+            if let Some(found) = end {
+                hidden =
+                    Some(hidden.map_or((at, found), |(start, end): (usize, usize)| (start, end.max(found))));
             }
+            at += 1;
+        }
+        if let Some((start, end)) = hidden {
+            clean.push_str(&text[written..start]);
+            clean.push_str(REDACTED);
+            written = end;
         }
         clean.push_str(&text[written..]);
         (clean, at)
@@ -134,7 +167,8 @@ impl Redactor {
             return Ending::Open;
         }
         let mut end = start;
-        for form in &self.forms {
+        let is_long = |form: &&Form| !is_end || text.len() - start >= form.least_part();
+        for form in self.forms.iter().filter(is_long) {
             for found in form.find_endings(text, start, scratch) {
                 match found {
                     Found::Whole(found) => end = end.max(found),
@@ -145,6 +179,28 @@ impl Redactor {
             }
         }
         if end > start { Ending::Found { start, end } } else { Ending::Missing }
+    }
+}
+
+/// What the end of a text is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum End {
+    /// The end of the whole.
+    Text,
+    /// The end of a line, which another may follow.
+    Line,
+    /// The end of a piece, which others follow.
+    Piece,
+}
+
+impl End {
+    /// Returns whether a text that ends after so many characters of a form is decided by what follows.
+    fn waits_for(self, form: &Form, chars: usize) -> bool {
+        match self {
+            Self::Text => false,
+            Self::Line => form.is_likely_after(chars),
+            Self::Piece => true,
+        }
     }
 }
 
@@ -177,7 +233,7 @@ impl RedactedStream<'_> {
     /// Takes the next piece, and returns what is known to be clean.
     pub fn push(&mut self, piece: &str) -> String {
         self.held.push_str(piece);
-        let (clean, rest) = self.redactor.scan(&self.held, self.is_start, false);
+        let (clean, rest) = self.redactor.scan(&self.held, self.is_start, End::Piece);
         self.held.drain(..rest);
         self.is_start &= rest == 0;
         clean
@@ -196,6 +252,6 @@ impl RedactedStream<'_> {
     /// Returns the rest of the text.
     #[must_use]
     pub fn finish(self) -> String {
-        self.redactor.scan(&self.held, self.is_start, true).0
+        self.redactor.scan(&self.held, self.is_start, End::Text).0
     }
 }

@@ -1,97 +1,111 @@
 //! The forms in which a secret can appear.
 
-use std::collections::HashMap;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD_NO_PAD;
-
-/// The longest line break with indentation within a secret, in bytes. It bounds what a stream holds back.
-const MAX_BREAK: usize = 128;
-
-/// The most backslashes before an escaped character: JSON within JSON, six times.
-const MAX_BACKSLASHES: usize = 64;
-
-/// The most parts into which line breaks divide the backslashes before a character.
-const MAX_RUN_PARTS: usize = 4;
-
-/// The shortest form, in characters: others are found in ordinary text.
-const MIN_CHARS: usize = 4;
+use super::character::Character;
+use super::digits::{Digits, LINE_BREAKS};
+use super::gap::{Gap, may_begin_break, separators, skip_separator};
 
 /// The shortest part of a form that is removed without the rest, in characters.
 const MIN_PART_CHARS: usize = 8;
 
-/// A form of a secret: a sequence of characters, each with the ways in which it can be written.
+/// The shortest beginning of a further form for which a line waits for the next one, in characters.
+const MIN_LIKELY_CHARS: usize = 4;
+
+/// A form of a secret: a sequence of characters, and what may stand between them.
 #[derive(Clone)]
 pub(super) struct Form {
-    characters: Vec<Arc<Character>>,
-}
-
-/// The characters of several forms. Most are in many places of a long secret, which share them.
-#[derive(Default)]
-pub(super) struct Alphabet {
-    plain: HashMap<char, Arc<Character>>,
-    digits: HashMap<char, Arc<Character>>,
-    /// Digits at which a further byte begins.
-    further: HashMap<char, Arc<Character>>,
-    base64: HashMap<char, Arc<Character>>,
+    characters: Characters,
+    gap: Gap,
+    /// Whether it is one of the few forms that every text of a secret has.
+    pub(super) is_common: bool,
 }
 
 #[derive(Clone)]
-struct Character {
-    /// Whether a line break can stand in its place.
-    is_space: bool,
-    /// The ways to write it: itself, percent-encoded, as a reference of HTML, in base64 of either alphabet.
-    literals: Vec<Vec<u8>>,
-    /// What may follow a run of backslashes: itself, `n`, `u00e9`, `xc3\xa9`.
-    escaped: Vec<Vec<u8>>,
-    ignores_case: bool,
+pub(super) enum Characters {
+    Listed(Arc<[Arc<Character>]>),
+    Digits(Digits),
 }
 
 /// What begins at a position.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Found {
-    /// The form, up to this position.
-    Whole(usize),
-    /// A text that ends within the form, after this number of its characters.
-    Beginning(usize),
     /// Something else.
     Nothing,
+    /// A text that ends within the form, after this number of its characters.
+    Beginning(usize),
+    /// The form, up to this position.
+    Whole(usize),
+}
+
+/// Memory that every search uses again.
+#[derive(Default)]
+pub(super) struct Scratch {
+    positions: Vec<usize>,
+    next: Vec<usize>,
+    resumed: Vec<usize>,
+    inserted: Vec<(usize, u8)>,
 }
 
 impl Form {
-    /// Returns all forms of a secret.
-    pub(super) fn all(secret: &str, alphabet: &mut Alphabet) -> Vec<Self> {
-        let Alphabet { plain, digits, further, base64 } = alphabet;
-        let form = |known: &mut HashMap<char, Arc<Character>>, text: &str, make: fn(char) -> Character| {
-            Self { characters: text.chars().map(|character| shared(known, character, make)).collect() }
-        };
-        // Breaks are ignored everywhere, so those of the secret itself too.
-        let unbroken: String = secret.chars().filter(|character| !matches!(character, '\n' | '\r')).collect();
-        let hexadecimal = secret.bytes().map(|byte| format!("{byte:02x}")).collect::<String>();
-        let digit = |(number, digit): (usize, char)| match number {
-            0 => shared(digits, digit, Character::digit),
-            _ if number % 2 == 0 => shared(further, digit, Character::further_digit),
-            _ => shared(digits, digit, Character::digit),
-        };
-        let hexadecimal = Self { characters: hexadecimal.chars().enumerate().map(digit).collect() };
-        let mut forms = vec![form(plain, &unbroken, Character::plain), hexadecimal];
-        // As a part of a longer text a secret begins at any of three places within four characters.
-        for skipped in 0..3 {
-            let shifted = [&[0; 2][..skipped], secret.as_bytes()].concat();
-            let encoded = STANDARD_NO_PAD.encode(&shifted);
-            // The characters at the borders depend on the neighbours too.
-            let from = (skipped * 8).div_ceil(6);
-            let to = shifted.len() * 8 / 6;
-            forms.push(form(base64, &encoded[from..to], Character::base64));
-        }
-        forms.retain(|form| form.characters.len() >= MIN_CHARS);
-        forms
+    /// Creates a form of these characters.
+    pub(super) const fn listed(characters: Arc<[Arc<Character>]>, gap: Gap) -> Self {
+        Self { characters: Characters::Listed(characters), gap, is_common: false }
     }
 
-    /// Returns whether a text that begins with this byte may begin with the form.
-    pub(super) fn may_begin_with(&self, byte: u8) -> bool {
-        self.characters[0].may_begin_with(byte)
+    /// Creates a form of these digits.
+    pub(super) fn digits(digits: Digits) -> Self {
+        let gap = digits.alphabet().gap;
+        Self { characters: Characters::Digits(digits), gap, is_common: false }
+    }
+
+    /// Returns the number of characters.
+    pub(super) fn len(&self) -> usize {
+        match &self.characters {
+            Characters::Listed(characters) => characters.len(),
+            Characters::Digits(digits) => digits.len(),
+        }
+    }
+
+    /// Returns the first two bytes of the texts that may begin with the form; no second one if it can be any.
+    pub(super) fn openings(&self) -> BTreeSet<(u8, Option<u8>)> {
+        let mut openings = BTreeSet::new();
+        match &self.characters {
+            Characters::Listed(characters) => {
+                self.add_openings(&characters[0], &characters[1], &mut openings);
+            }
+            Characters::Digits(digits) => {
+                let mut add = |inserted: &[(usize, u8)]| {
+                    let [first, second] = [0, 1].map(|number| digits.digit(number, inserted));
+                    self.add_openings(first, second, &mut openings);
+                };
+                add(&[]);
+                for place in digits.insertions(0, &[]).start..digits.insertions(1, &[]).end {
+                    for line_break in LINE_BREAKS {
+                        add(&inserted_at(place, line_break).collect::<Vec<_>>());
+                    }
+                }
+            }
+        }
+        openings
+    }
+
+    fn add_openings(&self, first: &Character, second: &Character, openings: &mut BTreeSet<(u8, Option<u8>)>) {
+        for (byte, next) in first.openings() {
+            if next.is_some() || byte == b'\\' {
+                openings.insert((byte, next));
+                continue;
+            }
+            openings.extend(second.openings().into_iter().map(|(next, _)| (byte, Some(next))));
+            if second.is_space {
+                openings.extend([b'\n', b'\r'].map(|next| (byte, Some(next))));
+            }
+            if self.may_have_gap(1) {
+                let gaps = (0..=u8::MAX).filter(|next| self.gap.may_begin_with(*next));
+                openings.extend(gaps.map(|next| (byte, Some(next))));
+            }
+        }
     }
 
     /// Looks for the form at this position.
@@ -106,258 +120,200 @@ impl Form {
         position: usize,
         scratch: &mut Scratch,
     ) -> impl Iterator<Item = Found> {
-        let begins_with = text.get(position).copied();
-        (1..=self.characters.len().saturating_sub(self.least_part())).filter_map(move |first| {
-            let may_begin = begins_with.is_some_and(|byte| self.characters[first].may_begin_with(byte));
+        let begin = text.get(position).copied().unwrap_or_default();
+        (1..=self.len().saturating_sub(self.least_part())).filter_map(move |first| {
+            let may_begin = match &self.characters {
+                Characters::Listed(characters) => characters[first].may_begin_with(begin),
+                Characters::Digits(digits) => {
+                    let beginning = digits.alphabet().beginning_with[usize::from(begin)];
+                    beginning >> digits.value(first, &[]) & 1 == 1
+                }
+            };
             may_begin.then(|| self.find_from(first, text, position, scratch))
         })
     }
 
     /// Returns the least number of characters at the border of a text that are removed without the rest.
     pub(super) fn least_part(&self) -> usize {
-        self.characters.len().div_ceil(2).max(MIN_PART_CHARS)
+        self.len().div_ceil(2).max(MIN_PART_CHARS)
+    }
+
+    /// Returns whether a line that ends after so many characters of the form waits for the next one.
+    pub(super) fn is_likely_after(&self, chars: usize) -> bool {
+        self.is_common || chars >= MIN_LIKELY_CHARS.min(self.len().div_ceil(4))
     }
 
     /// Looks for the form from one of its characters on.
     fn find_from(&self, first: usize, text: &[u8], position: usize, scratch: &mut Scratch) -> Found {
-        let Scratch { positions, next } = scratch;
-        let mut beginning = None;
-        positions.clear();
-        positions.push(position);
-        for (number, character) in self.characters[first..].iter().enumerate() {
-            next.clear();
-            let mut is_open = false;
-            for start in positions.iter().copied() {
-                is_open |= character.read(text, start, number == 0, next);
-                if number > 0 {
-                    is_open |= character.read_after_break(text, start, next);
+        match &self.characters {
+            Characters::Listed(characters) if self.gap == Gap::Separator => {
+                find_separated(&characters[first..], text, position, scratch)
+            }
+            _ => {
+                scratch.positions.clear();
+                scratch.positions.push(position);
+                scratch.inserted.clear();
+                self.follow(first, first, text, scratch)
+            }
+        }
+    }
+
+    /// Goes on with a character at the positions in `scratch`.
+    fn follow(&self, first: usize, mut number: usize, text: &[u8], scratch: &mut Scratch) -> Found {
+        let mut beginning = Found::Nothing;
+        let len = match &self.characters {
+            Characters::Digits(digits) if !scratch.inserted.is_empty() => digits.len_with(&scratch.inserted),
+            _ => self.len(),
+        };
+        while number < len {
+            if self.read(first, number, text, scratch) {
+                beginning = Found::Beginning(number - first);
+            }
+            if scratch.next.is_empty() {
+                return self.follow_inserted(first, number, text, scratch).max(beginning);
+            }
+            scratch.next.sort_unstable();
+            scratch.next.dedup();
+            std::mem::swap(&mut scratch.positions, &mut scratch.next);
+            number += 1;
+        }
+        scratch.positions.last().map_or(Found::Nothing, |end| Found::Whole(*end))
+    }
+
+    /// Reads a character, and what may stand before it, at the positions in `scratch`. Returns whether the text ends within
+    /// it.
+    fn read(&self, first: usize, number: usize, text: &[u8], scratch: &mut Scratch) -> bool {
+        let Scratch { positions, next, resumed, inserted } = scratch;
+        let character = match &self.characters {
+            Characters::Listed(characters) => &*characters[number],
+            Characters::Digits(digits) => digits.digit(number, inserted),
+        };
+        let mut is_open = false;
+        next.clear();
+        for start in positions.iter().copied() {
+            is_open |= character.read(text, start, number == first, next);
+            if number == first {
+                continue;
+            }
+            is_open |= character.read_after_break(text, start, next);
+            if self.may_have_gap(number) {
+                resumed.clear();
+                is_open |= self.gap.skip(text, start, resumed);
+                for start in resumed.iter().copied() {
+                    is_open |= character.read(text, start, false, next);
                 }
             }
-            if is_open {
-                beginning = Some(number);
-            }
-            if next.is_empty() {
-                return beginning.map_or(Found::Nothing, Found::Beginning);
-            }
-            next.sort_unstable();
-            next.dedup();
-            std::mem::swap(positions, next);
-        }
-        positions.last().map_or(Found::Nothing, |end| Found::Whole(*end))
-    }
-}
-
-/// Memory that every search uses again.
-#[derive(Default)]
-pub(super) struct Scratch {
-    positions: Vec<usize>,
-    next: Vec<usize>,
-}
-
-impl Character {
-    fn plain(character: char) -> Self {
-        let mut buffer = [0; 4];
-        let bytes = character.encode_utf8(&mut buffer).as_bytes();
-        let percent: String = bytes.iter().map(|byte| format!("%{byte:02x}")).collect();
-        let mut units = [0; 2];
-        let units = character.encode_utf16(&mut units);
-        // The backslash before the first is that of the run.
-        let unicode: Vec<_> = units.iter().map(|unit| format!("u{unit:04x}")).collect();
-        let again = percent.replace('%', "%25");
-        let mut literals = vec![bytes.to_vec(), percent.into_bytes(), again.into_bytes()];
-        let code = u32::from(character);
-        literals.extend([format!("&#{code};"), format!("&#x{code:x};")].map(String::into_bytes));
-        literals.extend(reference(character).map(|name| format!("&{name};").into_bytes()));
-        if character == ' ' {
-            literals.push(b"+".to_vec());
-        }
-        let hexadecimal: Vec<_> = bytes.iter().map(|byte| format!("x{byte:02x}")).collect();
-        let octal: Vec<_> = bytes.iter().map(|byte| format!("{byte:03o}")).collect();
-        let mut escaped = vec![bytes.to_vec()];
-        escaped.extend([unicode, hexadecimal, octal].map(|units| units.join("\\").into_bytes()));
-        if character == '\t' {
-            escaped.push(b"t".to_vec());
-        }
-        Self { is_space: matches!(character, ' ' | '\t'), literals, escaped, ignores_case: false }
-    }
-
-    fn digit(digit: char) -> Self {
-        let literals = vec![digit.to_string().into_bytes()];
-        Self { is_space: false, literals, escaped: Vec::new(), ignores_case: true }
-    }
-
-    /// A digit at which a byte begins. Something may stand between it and the byte before.
-    fn further_digit(digit: char) -> Self {
-        let before = ["", ":", " ", "-", ",", ", ", "0x", " 0x", ",0x", ", 0x"];
-        let literals = before.iter().map(|before| format!("{before}{digit}").into_bytes()).collect();
-        Self { literals, ..Self::digit(digit) }
-    }
-
-    fn base64(character: char) -> Self {
-        let ways: &[&[u8]] = match character {
-            '+' => &[b"+", b"-", b"%2b"],
-            '/' => &[b"/", b"_", b"%2f"],
-            _ => &[&[character as u8]],
-        };
-        let escaped = if character == '/' { vec![b"/".to_vec()] } else { Vec::new() };
-        let literals = ways.iter().map(|way| way.to_vec()).collect();
-        Self { is_space: false, literals, escaped, ignores_case: false }
-    }
-
-    /// Returns whether a text that begins with this byte may begin with the character.
-    fn may_begin_with(&self, byte: u8) -> bool {
-        let begins = |way: &Vec<u8>| self.same(way, 0, byte);
-        self.literals.iter().any(begins) || (byte == b'\\' && !self.escaped.is_empty())
-    }
-
-    /// Returns whether a byte of a text is this byte of a way.
-    fn same(&self, way: &[u8], number: usize, found: u8) -> bool {
-        // The digits of an encoding may be capitals.
-        let is_encoded = way.len() > 1 && way.is_ascii();
-        let wanted = way[number];
-        wanted == found || ((self.ignores_case || is_encoded) && wanted.eq_ignore_ascii_case(&found))
-    }
-
-    /// Adds the positions after each way to write the character at `start`. Returns whether the text ends
-    /// within one of them.
-    fn read(&self, text: &[u8], start: usize, is_first: bool, after: &mut Vec<usize>) -> bool {
-        let mut is_open = false;
-        for way in &self.literals {
-            is_open |= self.read_way(text, way, start, after);
-        }
-        // Within a run of backslashes nothing begins that did not begin with the run.
-        let is_within = is_first && start > 0 && text[start - 1] == b'\\';
-        if self.escaped.is_empty() || is_within {
-            return is_open;
-        }
-        // Line breaks may divide the run.
-        let mut at = start;
-        for _ in 0..MAX_RUN_PARTS {
-            let run = backslashes(&text[at..]);
-            if run == 0 {
-                break;
-            }
-            // The end of the run may be that of an escaped line break. One before a secret is no part of it.
-            let is_divided = !is_first || run > 1;
-            let broken_within = is_divided.then(|| resumptions(text, at)).into_iter().flatten();
-            let broken_after = resumptions(text, at + run);
-            at += run;
-            is_open |= self.read_escaped(text, at, after);
-            for resumed in broken_within.chain(broken_after) {
-                is_open |= self.read_escaped(text, resumed, after);
-                at = resumed;
-            }
-            is_open |= is_unfinished_break(&text[at..]);
         }
         is_open
     }
 
-    /// Adds the positions after the character that stands after a line break at `start`, or that is the break
-    /// itself. Returns whether the text ends within it.
-    fn read_after_break(&self, text: &[u8], start: usize, after: &mut Vec<usize>) -> bool {
-        let (mut is_open, mut last) = (false, start);
-        for resumed in resumptions(text, start) {
-            is_open |= self.read(text, resumed, false, after);
-            if self.is_space {
-                after.push(resumed);
-            }
-            last = resumed;
-        }
-        is_open || is_unfinished_break(&text[last..])
-    }
-
-    fn read_escaped(&self, text: &[u8], start: usize, after: &mut Vec<usize>) -> bool {
-        self.escaped.iter().fold(false, |is_open, way| is_open | self.read_way(text, way, start, after))
-    }
-
-    /// Adds the position after this way, which may be broken between its bytes.
-    fn read_way(&self, text: &[u8], way: &[u8], start: usize, after: &mut Vec<usize>) -> bool {
-        self.read_rest(text, way, 0, start, after)
-    }
-
-    /// Adds the positions after the rest of a way. A backslash goes on with a way, or begins a line break.
-    fn read_rest(&self, text: &[u8], way: &[u8], number: usize, at: usize, after: &mut Vec<usize>) -> bool {
-        if number == way.len() {
-            after.push(at);
-            return false;
-        }
-        let resumed = (number > 0).then(|| resumptions(text, at).last()).flatten();
-        [Some(at), resumed].into_iter().flatten().fold(false, |is_open, at| {
-            is_open
-                | match text.get(at) {
-                    None => true,
-                    // Within JSON there are several backslashes before each part, too.
-                    Some(b'\\') if number > 0 && way[number] == b'\\' => {
-                        let run = backslashes(&text[at..]);
-                        let is_open = run > 1 && self.read_rest(text, way, number + 1, at + run, after);
-                        is_open | self.read_rest(text, way, number + 1, at + 1, after)
-                    }
-                    Some(found) if self.same(way, number, *found) => {
-                        self.read_rest(text, way, number + 1, at + 1, after)
-                    }
-                    Some(_) => number > 0 && is_unfinished_break(&text[at..]),
+    /// Goes on with a digit that is not as it should be, if something was inserted before the text was encoded.
+    fn follow_inserted(&self, first: usize, number: usize, text: &[u8], scratch: &mut Scratch) -> Found {
+        let Characters::Digits(digits) = &self.characters else { return Found::Nothing };
+        let mut found = Found::Nothing;
+        let positions = std::mem::take(&mut scratch.positions);
+        let before = scratch.inserted.len();
+        for place in digits.insertions(number, &scratch.inserted) {
+            for line_break in LINE_BREAKS {
+                scratch.inserted.truncate(before);
+                scratch.inserted.extend(inserted_at(place, line_break));
+                let character = digits.digit(number, &scratch.inserted);
+                let may_be = |start: &usize| {
+                    text.get(*start)
+                        .is_none_or(|byte| character.may_begin_with(*byte) || may_begin_break(*byte))
+                        || self.may_have_gap(number)
+                };
+                if !positions.iter().any(may_be)
+                    || !digits.are_same(first, number, &scratch.inserted, line_break.len())
+                {
+                    continue;
                 }
-        })
-    }
-}
-
-/// Returns a character that forms share.
-fn shared(
-    known: &mut HashMap<char, Arc<Character>>,
-    character: char,
-    make: fn(char) -> Character,
-) -> Arc<Character> {
-    Arc::clone(known.entry(character).or_insert_with(|| make(character).into()))
-}
-
-/// Returns the name of a character in HTML, where texts are written with it.
-const fn reference(character: char) -> Option<&'static str> {
-    match character {
-        '&' => Some("amp"),
-        '<' => Some("lt"),
-        '>' => Some("gt"),
-        '"' => Some("quot"),
-        '\'' => Some("apos"),
-        _ => None,
-    }
-}
-
-/// Returns the length of the run of backslashes with which a text begins.
-fn backslashes(text: &[u8]) -> usize {
-    text.iter().take(MAX_BACKSLASHES).take_while(|byte| **byte == b'\\').count()
-}
-
-/// Returns whether a text ends within a line break.
-fn is_unfinished_break(text: &[u8]) -> bool {
-    let run = backslashes(text);
-    (run > 0 && run == text.len()) || matches!(text, b"%" | b"%0")
-}
-
-/// Returns the positions at which a text may go on after line breaks at `position`, with the indentation and the
-/// marks of quoted or changed lines that follow; none if there is no line break.
-fn resumptions(text: &[u8], position: usize) -> impl Iterator<Item = usize> {
-    std::iter::successors(after_break(text, position), move |at| {
-        if *at - position >= MAX_BREAK {
-            return None;
+                scratch.positions.clone_from(&positions);
+                if self.read(first, number, text, scratch) {
+                    found = found.max(Found::Beginning(number - first));
+                }
+                if !scratch.next.is_empty() {
+                    std::mem::swap(&mut scratch.positions, &mut scratch.next);
+                    found = found.max(self.follow(first, number + 1, text, scratch));
+                }
+            }
         }
-        let is_indentation = || matches!(text.get(*at), Some(b' ' | b'\t' | b'+' | b'-' | b'>'));
-        after_break(text, *at)
-            .or_else(|| after_escape(text, *at, b"t"))
-            .or_else(|| is_indentation().then_some(*at + 1))
-    })
-}
+        scratch.inserted.truncate(before);
+        scratch.positions = positions;
+        found
+    }
 
-/// Returns the position after a line break: one as such, as an escape, or percent-encoded.
-fn after_break(text: &[u8], position: usize) -> Option<usize> {
-    match text.get(position..)? {
-        [b'\n' | b'\r', ..] => Some(position + 1),
-        [b'%', b'0', b'a' | b'A' | b'd' | b'D', ..] => Some(position + 3),
-        _ => after_escape(text, position, b"nr"),
+    fn may_have_gap(&self, number: usize) -> bool {
+        match &self.characters {
+            Characters::Listed(_) => self.gap != Gap::Nothing,
+            Characters::Digits(digits) => {
+                self.gap != Gap::Nothing && number.is_multiple_of(digits.alphabet().gap_every)
+            }
+        }
     }
 }
 
-/// Returns the position after backslashes and one of these letters.
-fn after_escape(text: &[u8], position: usize, letters: &[u8]) -> Option<usize> {
-    let end = position + backslashes(text.get(position..)?);
-    (end > position && letters.contains(text.get(end)?)).then_some(end + 1)
+/// Returns a line break that was inserted at a place.
+fn inserted_at(place: usize, line_break: &[u8]) -> impl Iterator<Item = (usize, u8)> {
+    line_break.iter().enumerate().map(move |(after, byte)| (place + after, *byte))
+}
+
+/// Looks for characters between which the same separator stands everywhere.
+fn find_separated(
+    characters: &[Arc<Character>],
+    text: &[u8],
+    position: usize,
+    scratch: &mut Scratch,
+) -> Found {
+    let Some((first, rest)) = characters.split_first() else { return Found::Nothing };
+    let mut ends = std::mem::take(&mut scratch.resumed);
+    ends.clear();
+    let is_open = first.read(text, position, true, &mut ends);
+    let mut found = if is_open { Found::Beginning(0) } else { Found::Nothing };
+    for end in ends.iter().copied() {
+        let (separators, is_open) = separators(text, end);
+        if is_open {
+            found = found.max(Found::Beginning(1));
+        }
+        for separator in separators {
+            found = found.max(follow_separated(rest, text, end, separator, scratch));
+        }
+    }
+    scratch.resumed = ends;
+    found
+}
+
+fn follow_separated(
+    rest: &[Arc<Character>],
+    text: &[u8],
+    end: usize,
+    separator: &[u8],
+    scratch: &mut Scratch,
+) -> Found {
+    let Scratch { positions, next, .. } = scratch;
+    let mut after = Vec::new();
+    let mut beginning = Found::Nothing;
+    positions.clear();
+    positions.push(end);
+    for (number, character) in rest.iter().enumerate() {
+        next.clear();
+        let mut is_open = false;
+        for start in positions.iter().copied() {
+            after.clear();
+            is_open |= skip_separator(text, start, separator, &mut after);
+            for start in after.iter().copied() {
+                is_open |= character.read(text, start, false, next);
+            }
+        }
+        if is_open {
+            beginning = Found::Beginning(number + 1);
+        }
+        if next.is_empty() {
+            return beginning;
+        }
+        next.sort_unstable();
+        next.dedup();
+        std::mem::swap(positions, next);
+    }
+    positions.last().map_or(Found::Nothing, |end| Found::Whole(*end))
 }

@@ -47,7 +47,7 @@ fn a_secret_split_over_deltas_is_removed_beside_those_of_a_subagent() {
     };
     assert_eq!(texts(None), "the word is [redacted]!");
     assert_eq!(texts(Some("t1")), "[redacted].");
-    assert_eq!(clean.last(), Some(&message("the word is [redacted]!")));
+    assert!(clean.contains(&message("the word is [redacted]!")), "{clean:?}");
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! The removal of secrets.
 
+use std::sync::LazyLock;
+
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
@@ -8,8 +10,10 @@ use rdev_runner_app::{REDACTED, Redactor};
 
 const SECRET: &str = "sk-ant/api+03 \"Zoë\"\\=&%41";
 
+static REDACTOR: LazyLock<Redactor> = LazyLock::new(|| Redactor::new([SECRET]));
+
 fn redact(text: &str) -> String {
-    Redactor::new([SECRET]).redact(text)
+    REDACTOR.redact(text)
 }
 
 fn json(text: &str) -> String {
@@ -72,11 +76,13 @@ fn in_pieces(redactor: &Redactor, text: &str, size: usize) -> String {
 
 #[test]
 fn a_line_break_at_any_place_does_not_hide_a_secret() {
+    let line_breaks = ["\n", "\n  ", "\r\n\t", "\\n", "\\\\n  ", "%0D%0A", "\n+", "\n> "];
     for way in 0..WAYS {
         let written = written(SECRET, way);
         for (at, _) in written.char_indices().skip(1) {
             let (head, tail) = written.split_at(at);
-            for line_break in ["\n", "\n  ", "\r\n\t", "\\n", "\\\\n  ", "%0D%0A", "\n+", "\n> "] {
+            // Two at each place, and others at the next.
+            for line_break in [at, at + way % 3 + 3].map(|number| line_breaks[number % line_breaks.len()]) {
                 let clean = redact(&format!("before {head}{line_break}{tail} after"));
                 let rest = clean.replacen(REDACTED, "", 1);
                 assert!(rest.len() < clean.len(), "{way}, {at}, {line_break:?}: {clean}");
@@ -126,7 +132,7 @@ fn line_breaks_do_not_hide_a_secret() {
     for line_break in ["\n", "\r\n", "\n    ", "\\n", "\\r\\n", "%0a"] {
         let text = format!("<{start}{line_break}{end}>");
         assert_eq!(redact(&text), format!("<{REDACTED}>"), "{line_break:?}");
-        assert_eq!(in_pieces(&Redactor::new([SECRET]), &text, 1), format!("<{REDACTED}>"), "{line_break:?}");
+        assert_eq!(in_pieces(&REDACTOR, &text, 1), format!("<{REDACTED}>"), "{line_break:?}");
     }
     // A secret of several lines is one, however its lines end.
     let key = Redactor::new(["-----BEGIN KEY-----\nabcdef\nghijkl\n-----END KEY-----\n"]);
@@ -192,9 +198,9 @@ proptest! {
         way in 0..WAYS,
         size in 1..12_usize,
     ) {
-        let redactor = Redactor::new([SECRET]);
+        let redactor = &*REDACTOR;
         let text = format!("{before}{}{after}", written(SECRET, way));
-        let clean = in_pieces(&redactor, &text, size);
+        let clean = in_pieces(redactor, &text, size);
         prop_assert_eq!(&clean, &redactor.redact(&text));
         prop_assert!(!clean.contains(&written(SECRET, way)));
     }
@@ -233,4 +239,110 @@ fn the_longest_credential_is_removed_whole_and_by_lines() {
     assert!(!redactor.redact(&STANDARD.encode(&file)).contains(&STANDARD.encode(&file)[300..400]));
     let one_line = random(65_536);
     assert_eq!(Redactor::new([one_line.as_str()]).redact(&one_line), REDACTED);
+}
+
+/// A text that `redactor/encodings.py` has made.
+struct Case {
+    name: String,
+    text: String,
+    /// The most characters that may be left of it, without white space.
+    left: usize,
+}
+
+/// Returns the secret in `redactor/encodings.json`, and the texts that contain it.
+fn cases() -> (String, Vec<Case>) {
+    let all: serde_json::Value = serde_json::from_str(include_str!("redactor/encodings.json")).unwrap();
+    let text = |value: &serde_json::Value| value.as_str().unwrap().to_owned();
+    let case = |case: &serde_json::Value| Case {
+        name: text(&case["name"]),
+        text: text(&case["text"]),
+        left: usize::try_from(case["left"].as_u64().unwrap()).unwrap(),
+    };
+    (text(&all["secret"]), all["cases"].as_array().unwrap().iter().map(case).collect())
+}
+
+fn visible(text: &str) -> usize {
+    text.replace(REDACTED, "").chars().filter(|character| !character.is_whitespace()).count()
+}
+
+#[test]
+fn a_secret_is_found_in_each_encoding_and_within_other_text() {
+    let (secret, cases) = cases();
+    let redactor = Redactor::new([secret.as_str()]);
+    let mut missed = Vec::new();
+    for Case { name, text, left } in cases {
+        let clean = redactor.redact(&format!("before\n{text}\nafter"));
+        if !clean.contains(REDACTED) || visible(&clean) > left + "beforeafter".len() {
+            missed.push(format!("{name}: {text}\n became {clean}"));
+        }
+    }
+    assert!(missed.is_empty(), "{} are missed:\n{}", missed.len(), missed.join("\n\n"));
+}
+
+#[test]
+fn an_encoded_secret_is_found_in_pieces() {
+    let (secret, cases) = cases();
+    let redactor = Redactor::new([secret.as_str()]);
+    let mut seen = std::collections::BTreeSet::new();
+    for Case { name, text, .. } in cases {
+        let text = format!("before {text} after");
+        let clean = redactor.redact(&text);
+        assert_eq!(in_pieces(&redactor, &text, 1), clean, "{name}, by characters");
+        // The first case of each encoding is the secret by itself.
+        let cuts = if seen.insert(name.clone()) { text.len() } else { 0 };
+        for (at, _) in text.char_indices().take(cuts) {
+            let mut stream = redactor.stream();
+            let pieces = [stream.push(&text[..at]), stream.push(&text[at..]), stream.finish()];
+            assert_eq!(pieces.concat(), clean, "{name}, cut at {at}");
+        }
+    }
+}
+
+#[test]
+fn a_line_break_does_not_hide_an_encoded_secret() {
+    let (secret, cases) = cases();
+    let redactor = Redactor::new([secret.as_str()]);
+    // A line break within these is no longer what the encoding writes.
+    let is_free = |case: &Case| {
+        let text = &case.text;
+        !text.contains([' ', '\n', '\u{fffd}', '\0', '<', '\\'])
+            && !["uuencode", "decimal calls"].contains(&&*case.name)
+            && !case.name.starts_with("with ")
+    };
+    for Case { name, text, left } in cases.into_iter().filter(is_free) {
+        for (at, _) in text.char_indices().skip(1) {
+            let line_break = ["\n", "\\n", "\r\n  "][at % 3];
+            let broken = format!("{}{line_break}{}", &text[..at], &text[at..]);
+            let clean = redactor.redact(&broken);
+            let is_gone = clean.contains(REDACTED) && visible(&clean) <= left + line_break.len();
+            assert!(is_gone, "{name}, broken at {at}: {broken}\n became {clean}");
+        }
+    }
+}
+
+#[test]
+fn short_secrets_are_found_in_common_forms_alone() {
+    let redactor = Redactor::new(["live", "evil7"]);
+    assert_eq!(redactor.redact("evil 7live LIVE l-i-v-e"), "evil 7[redacted] LIVE l-i-v-e");
+    // A longer one may be a word in another case.
+    assert_eq!(Redactor::new(["password"]).redact("Password"), "Password");
+    assert_eq!(Redactor::new(["password"]).redact("p a s s w o r d"), REDACTED);
+}
+
+#[test]
+fn ordinary_texts_stay() {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../..");
+    let secrets = [
+        "hunter2!",
+        "sk-ant-api03-Qx7vTz2mWkP9",
+        "ghp_16C7e42F292c6912E7710c838347Ae178B4a",
+        "4711-0815-2342",
+    ];
+    let redactor = Redactor::new(secrets);
+    for file in ["README.md", "CHANGELOG.md", "Cargo.lock", "docs/RUNNER.md", "docs/openapi-runner.json"] {
+        let text = std::fs::read_to_string(root.join(file)).unwrap();
+        for (line, clean) in text.lines().zip(redactor.redact(&text).lines()) {
+            assert_eq!(clean, line, "{file}");
+        }
+    }
 }
