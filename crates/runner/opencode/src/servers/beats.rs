@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use rdev_runner_domain::RunName;
+use rdev_runner_domain::{ExecState, RunName};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
@@ -88,11 +88,20 @@ impl Servers {
         for server in &servers {
             let Some(name) = beat_name(server) else { continue };
             let Ok(beat) = shared.backend.read_note(&name).await else { continue };
-            if shared.beats.are_over(server, beat) && !self.has_kept_run(server, &names).await {
+            if shared.beats.are_over(server, beat)
+                && self.is_in_sight(server).await
+                && !self.has_kept_run(server, &names).await
+            {
                 tracing::info!(%server, "stopping a server whose runner has died before a run began");
                 discard(&*shared.backend, &shared.records, server).await;
             }
         }
+    }
+
+    /// Returns whether the pod of a server knows it. A pod that is gone for this process may be in another cluster.
+    async fn is_in_sight(&self, server: &RunName) -> bool {
+        let state = self.shared.backend.status(server).await;
+        matches!(state, Ok(ExecState::Running | ExecState::Ended(_)))
     }
 
     /// Returns whether a run may be kept beside a server.

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use rdev_runner_domain::ports::CodeAgent;
-use rdev_runner_domain::{AgentEventKind, AgentRun, Outcome, PodWorkspace, Workspace};
+use rdev_runner_domain::{AgentEventKind, AgentRun, ExecState, Outcome, PodWorkspace, Workspace};
 use rdev_runner_opencode::{ABANDONED_AFTER, DEFAULT_KEEP_IDLE, OpenCodeAgent};
 use rdev_runner_testkit::{RecordingSink, command_id, draft, run as agent_run};
 use tempfile::TempDir;
@@ -229,6 +229,19 @@ async fn a_server_in_a_pod_without_a_run_is_stopped_once_its_runner_has_died() {
     assert_eq!(server.backend().running().len(), 1);
     pass(&next, Duration::from_secs(120)).await;
     assert_eq!((server.backend().running(), server.backend().state().notes.len()), (Vec::new(), 0));
+}
+
+#[tokio::test]
+async fn a_server_whose_pod_may_be_in_another_cluster_is_left_alone() {
+    let (server, folder) = (StandIn::start().await, TempDir::new().unwrap());
+    let owner = agent_that_keeps(&server, Duration::from_secs(24 * 60 * 60));
+    owner.execute(&in_pod(1, "say One."), &RecordingSink::default()).await;
+    owner.forget(command_id(1)).await;
+    drop(owner);
+    server.backend().end(&ExecState::Lost);
+    server.backend().state().notes.clear();
+    pass(&elsewhere(&server, &folder), 3 * ABANDONED_AFTER).await;
+    assert_eq!(server.backend().state().removed, Vec::<String>::new());
 }
 
 #[tokio::test]
