@@ -10,7 +10,7 @@ use rdev_runner_app::{Runner, RunnerHost, RunnerOptions};
 use rdev_runner_domain::ports::{AgentVersion, CodeAgent, EventSink, Unavailable};
 use rdev_runner_domain::{
     Access, AgentEventKind, AgentProvider, AgentResult, AgentRun, Capabilities, CommandId, CommandStatus,
-    Outcome, PodWorkspace, Project, Timeout, Workspace,
+    FailureReason, Outcome, PodWorkspace, Project, Timeout, Workspace,
 };
 use rdev_runner_testkit::{ManualClock, project};
 use tokio_util::sync::CancellationToken;
@@ -34,6 +34,8 @@ fn scripted(world: &World) -> ScriptedAgent {
 struct Refused {
     provider: AgentProvider,
     asked: Arc<AtomicUsize>,
+    /// How often it may use them first.
+    rights: usize,
 }
 
 #[async_trait]
@@ -55,12 +57,13 @@ impl CodeAgent for Refused {
     }
 
     async fn attach(&self, _: &AgentRun, _: Option<&str>, _: &dyn EventSink) -> Option<AgentResult> {
-        None
+        let failed = Outcome::Failed(FailureReason::NoResult);
+        (self.rights > 0).then(|| result(failed, "the output cannot be read"))
     }
 
     async fn refusal(&self, _: CommandId) -> Option<String> {
-        self.asked.fetch_add(1, Ordering::SeqCst);
-        Some(REASON.to_owned())
+        let asked = self.asked.fetch_add(1, Ordering::SeqCst);
+        (asked >= self.rights).then(|| REASON.to_owned())
     }
 
     async fn forget(&self, _: CommandId) {}
@@ -128,7 +131,7 @@ impl Refusal {
     async fn new(lost_after: Duration) -> Self {
         let orphan = Orphan::new(lost_after).await;
         let asked = Arc::new(AtomicUsize::new(0));
-        let agent = Refused { provider: AgentProvider::claude(), asked: Arc::clone(&asked) };
+        let agent = Refused { provider: AgentProvider::claude(), asked: Arc::clone(&asked), rights: 0 };
         let refused = orphan.start(agent, options("host-2", lost_after));
         Self { orphan, asked, refused }
     }
@@ -199,6 +202,26 @@ async fn a_cancelled_command_that_no_runner_may_stop_is_lost_soon() {
     refusal.refused.stop().await.unwrap();
 }
 
+/// It has lost its rights while it followed the run.
+#[tokio::test(start_paused = true)]
+async fn a_result_of_a_place_that_refuses_the_runner_is_none() {
+    let lost_after = Duration::from_secs(600);
+    let orphan = Orphan::new(lost_after).await;
+    let asked = Arc::new(AtomicUsize::new(0));
+    let claude = AgentProvider::claude();
+    let agent = Refused { provider: claude, asked: Arc::clone(&asked), rights: 1 };
+    let follower = orphan.start(agent, options("host-2", lost_after));
+    let mut ticks = tokio::time::interval(Duration::from_millis(100));
+    while asked.load(Ordering::SeqCst) < 3 {
+        ticks.tick().await;
+    }
+    assert_eq!(orphan.scene.get(orphan.id).await.state.status(), CommandStatus::Running);
+    let third = orphan.start(scripted(&orphan.world), options("host-3", lost_after));
+    assert_eq!(orphan.scene.ended(orphan.id).await.state.outcome(), Some(Outcome::Completed));
+    third.stop().await.unwrap();
+    follower.stop().await.unwrap();
+}
+
 /// A runner records the name of its cluster, and knows what was recorded before the cluster had one.
 #[tokio::test(start_paused = true)]
 async fn a_run_goes_on_after_its_cluster_got_a_name() {
@@ -206,7 +229,7 @@ async fn a_run_goes_on_after_its_cluster_got_a_name() {
     let orphan = Orphan::new(lost_after).await;
     let named = |host, name: &str| options(host, lost_after).with_cluster(Some(name.parse().unwrap()));
     let asked = Arc::new(AtomicUsize::new(0));
-    let stranger = Refused { provider: AgentProvider::claude(), asked: Arc::clone(&asked) };
+    let stranger = Refused { provider: AgentProvider::claude(), asked: Arc::clone(&asked), rights: 0 };
     let stranger = orphan.start(stranger, named("host-2", "another"));
     let own = named("host-3", "named").with_other_cluster_id(Some("cluster".parse().unwrap()));
     let own = orphan.start(scripted(&orphan.world), own);
