@@ -140,7 +140,12 @@ impl Form {
 
     /// Returns whether a line that ends after so many characters of the form waits for the next one.
     pub(super) fn is_likely_after(&self, chars: usize) -> bool {
-        self.is_common || chars >= MIN_LIKELY_CHARS.min(self.len().div_ceil(4))
+        let least = match &self.characters {
+            // One number on each line is usual.
+            Characters::Listed(_) if self.gap == Gap::Numbers => 1,
+            _ => MIN_LIKELY_CHARS.min(self.len().div_ceil(4)),
+        };
+        self.is_common || chars >= least
     }
 
     /// Looks for the form from one of its characters on.

@@ -98,6 +98,14 @@ fn a_secret_split_over_raw_lines_is_removed() {
 }
 
 #[test]
+fn a_secret_with_one_number_on_each_raw_line_is_removed() {
+    let redactor = Redactor::new([SECRET]);
+    let numbers = SECRET.bytes().map(|byte| raw(&byte.to_string()));
+    let clean = scrub(&redactor, [raw("7")].into_iter().chain(numbers).chain([raw("b")]).collect());
+    assert_eq!(clean, [raw("7"), raw("[redacted]"), raw("b")]);
+}
+
+#[test]
 fn raw_lines_that_only_look_like_a_beginning_are_kept() {
     let redactor = Redactor::new([SECRET]);
     let mut scrubber = Scrubber::new(&redactor);
