@@ -15,6 +15,7 @@ pub struct Input {
     value: Exact,
     fault: String,
     help: String,
+    pattern: &'static str,
     is_required: bool,
     is_search: bool,
 }
@@ -86,6 +87,7 @@ impl Input {
             value: Exact::default(),
             fault,
             help,
+            pattern: "",
             is_required: false,
             is_search: false,
         }
@@ -109,6 +111,13 @@ impl Input {
     #[must_use]
     pub fn help(mut self, help: impl Into<String>) -> Self {
         self.help = help.into();
+        self
+    }
+
+    /// Sets the pattern of the value, which the browser checks too. The help says what it demands.
+    #[must_use]
+    pub fn pattern(mut self, pattern: &'static str) -> Self {
+        self.pattern = pattern;
         self
     }
 

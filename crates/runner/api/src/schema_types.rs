@@ -13,6 +13,16 @@ rdev_http::named_types! {
     CommandId = id(domain::CommandId::PREFIX, "01jhmvbd40c7x2n5k8q4r6w9zt");
     /// The name of a provider: `claude`, `opencode`, or any other that `GET /providers` lists.
     AgentProvider = text("^[a-z][a-z0-9-]{0,63}$", "claude"), parsed => domain::AgentProvider;
+    /// The name of a new project: lower-case letters, digits, and `-`, `_` or `.` between them.
+    NewProjectName = text(domain::PROJECT_SLUG_PATTERN, "my-project").max_length(Some(128)), |value, faults| {
+        let text = value.string(faults)?;
+        // A change may repeat another name, which an older project has.
+        match (text.parse(), domain::check_project_slug(&text)) {
+            (Ok(name), _) => Some(name),
+            (Err(_), Err(error)) => value.refuse(faults, error),
+            (Err(error), Ok(())) => value.refuse(faults, error),
+        }
+    } => domain::ProjectName;
     /// An agent's own name of a session.
     SessionRef = text("^[!-,.-~][!-~]{0,255}$", "9f086e73-0144-4a78-9efe-c01996fe4a17"), parsed => domain::SessionRef;
     /// The name of a commit of git.

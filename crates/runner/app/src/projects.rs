@@ -9,7 +9,7 @@ use rdev_core::{ApiKeyId, Scope};
 use rdev_runner_domain::ports::{CommandRepository, ProjectChange, ProjectRepository, StoreError};
 use rdev_runner_domain::{
     Access, AgentRequestError, Page, Project, ProjectError, ProjectFilter, ProjectName, ProjectSettings,
-    ProjectStatistics, StatisticsWindow, Workspace,
+    ProjectSlugError, ProjectStatistics, StatisticsWindow, Workspace, check_project_slug,
 };
 
 use crate::deletions::ProjectDeletions;
@@ -28,6 +28,9 @@ pub struct Projects {
 /// A fault of a project in a request.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ProjectFault {
+    /// A new project cannot have the name.
+    #[error(transparent)]
+    Name(ProjectSlugError),
     /// The caller is restricted to other projects.
     #[error("is not one of the projects that the API key is restricted to")]
     NotYours,
@@ -55,7 +58,7 @@ impl ProjectFault {
     #[must_use]
     pub fn pointer(&self) -> Cow<'static, str> {
         match self {
-            Self::NotYours => "/name".into(),
+            Self::Name(_) | Self::NotYours => "/name".into(),
             Self::Repository => "/repository".into(),
             Self::Provider(_) => "/provider".into(),
             Self::Settings(fault) => fault.pointer(),
@@ -131,6 +134,11 @@ impl Projects {
         settings: &ProjectSettings,
     ) -> Vec<ProjectFault> {
         let mut faults = Vec::new();
+        if present.is_none()
+            && let Err(error) = check_project_slug(name.as_str())
+        {
+            faults.push(ProjectFault::Name(error));
+        }
         if !access.sees_project(Some(name)) {
             faults.push(ProjectFault::NotYours);
         }
@@ -151,7 +159,7 @@ impl Projects {
         if let Err(found) = Project::new(name.clone(), settings.clone(), self.ambient.now()) {
             faults.extend(found.into_iter().map(ProjectFault::Settings));
         }
-        if faults.first() != Some(&ProjectFault::NotYours) && is_new(|a, b| a.workspace == b.workspace) {
+        if !faults.contains(&ProjectFault::NotYours) && is_new(|a, b| a.workspace == b.workspace) {
             let checked = self.on_folder(access, name, settings, Workspaces::check).await;
             faults.extend(checked.err().map(ProjectFault::Workspace));
             if matches!(settings.workspace, Workspace::Kubernetes(_)) && !access.allows(&Scope::ADMIN) {

@@ -70,8 +70,9 @@ pub use label_selector::{LabelSelector, LabelSelectorError};
 pub use limits::{LimitSettings, Limits};
 pub use lines::{Line, LineBuffer, MAX_LINE_BYTES};
 pub use names::{
-    AgentProvider, AgentProviderError, ModelName, ModelNameError, SecretName, SecretNameError, SessionRef,
-    SessionRefError, ToolRule, ToolRuleError,
+    AgentProvider, AgentProviderError, ModelName, ModelNameError, PROJECT_SLUG_PATTERN, ProjectSlugError,
+    SecretName, SecretNameError, SessionRef, SessionRefError, ToolRule, ToolRuleError, check_project_slug,
+    project_slug,
 };
 pub use pipeline::{
     BranchName, BranchNameError, CiEvent, CiPipeline, CiRepository, CiSecret, Pipeline, PipelineStatus,

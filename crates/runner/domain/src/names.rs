@@ -2,6 +2,57 @@
 
 use crate::macros::checked_text;
 
+/// The longest name of a new project, in characters.
+const MAX_PROJECT_SLUG: usize = 128;
+
+/// The pattern of the names that a new project can have. Browsers demand the escape of the hyphen.
+pub const PROJECT_SLUG_PATTERN: &str = r"^[a-z0-9]([a-z0-9._\-]{0,126}[a-z0-9])?$";
+
+/// The error for a name that a new project cannot have. Projects that are older may have it.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "must be 1 to {MAX_PROJECT_SLUG} lower-case letters (a to z), digits, and `-`, `_` or `.` between them{}",
+    suggestion.as_ref().map(|slug| format!(", such as `{slug}`")).unwrap_or_default()
+)]
+pub struct ProjectSlugError {
+    suggestion: Option<String>,
+}
+
+/// Checks the name of a new project: a slug, which needs no escapes in a URL or in a shell, and names a folder.
+///
+/// # Errors
+///
+/// Fails with a similar slug if the name is none.
+pub fn check_project_slug(name: &str) -> Result<(), ProjectSlugError> {
+    let is_inner = |byte: u8| is_slug_end(byte) || b"-_.".contains(&byte);
+    let ends = name.bytes().next().zip(name.bytes().next_back());
+    let is_slug = name.len() <= MAX_PROJECT_SLUG
+        && name.bytes().all(is_inner)
+        && ends.is_some_and(|(first, last)| is_slug_end(first) && is_slug_end(last));
+    if is_slug { Ok(()) } else { Err(ProjectSlugError { suggestion: project_slug(name) }) }
+}
+
+/// Returns a slug that is similar to a text, unless the text has no letters and digits of ASCII.
+#[must_use]
+pub fn project_slug(text: &str) -> Option<String> {
+    let mut slug = String::new();
+    for character in text.chars().map(|character| character.to_ascii_lowercase()) {
+        match character {
+            'a'..='z' | '0'..='9' | '_' | '.' => slug.push(character),
+            _ if !slug.ends_with('-') => slug.push('-'),
+            _ => {}
+        }
+    }
+    let is_border = |character: char| !character.is_ascii_alphanumeric();
+    let slug = slug.trim_matches(is_border);
+    let slug = slug.get(..MAX_PROJECT_SLUG).unwrap_or(slug).trim_end_matches(is_border);
+    (!slug.is_empty()).then(|| slug.to_owned())
+}
+
+const fn is_slug_end(byte: u8) -> bool {
+    byte.is_ascii_lowercase() || byte.is_ascii_digit()
+}
+
 checked_text!(
     /// The name of a coding agent, which is the `type` of its commands: `claude`, `opencode`, or any other
     /// registered name. 1 to 64 lower-case letters, digits and hyphens, the first of them a letter.
@@ -110,6 +161,32 @@ fn is_one_group(text: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_name_of_a_new_project_is_a_slug() {
+        for valid in ["a", "7", "my-project", "my_project", "v1.2", "a--b", &"a".repeat(128)] {
+            assert_eq!(check_project_slug(valid), Ok(()), "{valid:?}");
+        }
+        for (invalid, similar) in [
+            ("My Project", Some("my-project")),
+            ("mein Projekt é", Some("mein-projekt")),
+            ("a/b", Some("a-b")),
+            ("../etc", Some("etc")),
+            (".hidden", Some("hidden")),
+            ("-x_", Some("x")),
+            ("..", None),
+            (".", None),
+            ("", None),
+            ("é", None),
+            (&"a".repeat(129), Some(&*"a".repeat(128))),
+        ] {
+            let error = check_project_slug(invalid).unwrap_err();
+            assert_eq!(error.suggestion.as_deref(), similar, "{invalid:?}");
+            assert!(similar.is_none_or(|slug| check_project_slug(slug).is_ok()), "{invalid:?}");
+        }
+        let error = check_project_slug("My Project").unwrap_err().to_string();
+        assert!(error.ends_with("between them, such as `my-project`"), "{error}");
+    }
 
     #[test]
     fn a_provider_is_a_lower_case_name() {

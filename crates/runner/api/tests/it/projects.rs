@@ -10,7 +10,7 @@ async fn a_project_has_what_was_asked_for_and_defaults_for_the_rest() {
     let scene = Scene::new();
     let path = scene.root.join("somewhere");
     let body = json!({
-        "name": "a/b c",
+        "name": "a_b.c-7",
         "description": "The service\nof billing",
         "provider": "opencode",
         "model": "mock/large",
@@ -25,7 +25,7 @@ async fn a_project_has_what_was_asked_for_and_defaults_for_the_rest() {
         "max_running": 3
     });
     let made = scene.post("/projects", &body).await.expect(201);
-    assert_eq!(made.header("location"), "/projects/a%2Fb%20c");
+    assert_eq!(made.header("location"), "/projects/a_b.c-7");
     assert_eq!(made.header("etag"), "\"1\"");
     let shown = made.json();
     assert_eq!(shown["limits"]["wall_ms"], 60_000);
@@ -38,7 +38,7 @@ async fn a_project_has_what_was_asked_for_and_defaults_for_the_rest() {
         }
     }
     assert!(path.is_dir());
-    let got = scene.get("/projects/a%2Fb%20c").await.expect(200);
+    let got = scene.get("/projects/a_b.c-7").await.expect(200);
     assert_eq!(got.json(), shown);
 
     let plain =
@@ -136,8 +136,11 @@ async fn a_project_with_unfinished_commands_stays() {
 #[tokio::test]
 async fn projects_are_listed_by_name() {
     let scene = Scene::new();
-    for name in ["b", "a", "é", "c d"] {
+    for name in ["b", "a"] {
         scene.post("/projects", json!({ "name": name })).await.expect(201);
+    }
+    for name in ["é", "c d"] {
+        scene.older_project(name).await;
     }
     let mut names = Vec::new();
     let mut path = "/projects?limit=1".to_owned();
@@ -279,4 +282,48 @@ async fn statistics_count_the_commands_of_a_window() {
         assert_eq!(refused.places(), ["?window"], "{window:?}");
     }
     scene.get("/projects/other/stats").await.refused(404, "not_found");
+}
+
+#[tokio::test]
+async fn the_name_of_a_new_project_is_a_slug() {
+    let scene = Scene::new();
+    for (name, similar) in [
+        ("My Project", ", such as `my-project`"),
+        ("a/b", ", such as `a-b`"),
+        ("../x", ", such as `x`"),
+        (" a", ", such as `a`"),
+        ("é", ""),
+        ("..", ""),
+        ("", ""),
+        ("a\nb", ", such as `a-b`"),
+    ] {
+        let refused =
+            scene.post("/projects", json!({ "name": name })).await.refused(422, "validation_failed");
+        assert_eq!(refused.places(), ["/name"], "{name:?}");
+        let detail = refused.json()["errors"][0]["detail"].as_str().unwrap().to_owned();
+        assert!(detail.ends_with(&format!("`-`, `_` or `.` between them{similar}")), "{name:?}: {detail}");
+    }
+    let long = "a".repeat(128);
+    scene.post("/projects", json!({ "name": long })).await.expect(201);
+    assert!(scene.root.join(long).is_dir());
+}
+
+#[tokio::test]
+async fn a_project_with_an_older_name_works_on() {
+    let scene = Scene::new();
+    for (name, path) in [("Mein Projekt", "/projects/Mein%20Projekt"), ("a/b é", "/projects/a%2Fb%20%C3%A9")]
+    {
+        scene.older_project(name).await;
+        assert_eq!(scene.get(path).await.expect(200).member("name"), name);
+        let patch = json!({ "name": name, "description": "An older one", "max_running": 2 });
+        assert_eq!(scene.json("PATCH", path, patch).await.expect(200).json()["description"], "An older one");
+        let command =
+            scene.post(&format!("{path}/commands"), r#"{"prompt":"x"}"#).await.expect(202).member("id");
+        assert_eq!(scene.shown(&command).await["project"], name);
+        scene.get(&format!("{path}/stats")).await.expect(200);
+        let credential = json!({ "kind": "env", "value": "a secret", "projects": [name, "a Future One"] });
+        let answer = scene.json("PUT", "/credentials/TOKEN", credential).await;
+        assert!(answer.status.is_success(), "{answer:?}");
+        scene.call("DELETE", &format!("{path}?force=true"), &[]).await.expect(204);
+    }
 }

@@ -24,7 +24,8 @@ use rdev_runner_domain::ports::{
 };
 use rdev_runner_domain::{
     Access, AgentEventKind, AgentProvider, AgentResult, AgentRun, Capabilities, ClaimRequest, CommandId,
-    LeaseState, LeasedCommand, Outcome, Progress, QueueLimits, RunReport, Timestamp, Usage,
+    LeaseState, LeasedCommand, Outcome, Progress, Project, ProjectSettings, QueueLimits, RunReport,
+    Timestamp, Usage, Workspace,
 };
 use rdev_runner_files::LocalFiles;
 use rdev_runner_templates::Catalogue;
@@ -213,6 +214,15 @@ impl Scene {
     }
 
     /// Sends a request unchanged, and checks what every response promises.
+    /// Creates a project whose name was possible before names were slugs.
+    pub(crate) async fn older_project(&self, name: &str) {
+        let path = self.root.join("older").to_str().unwrap().parse().unwrap();
+        let settings = ProjectSettings::new(Workspace::Local { path });
+        let project =
+            Project::new(name.parse().unwrap(), settings, "2025-01-15T10:30:00Z".parse().unwrap()).unwrap();
+        assert!(ProjectRepository::create(&*self.store, &project).await.unwrap());
+    }
+
     pub(crate) async fn send(&self, request: Request<Body>) -> Answer {
         let response = self.router.clone().oneshot(request).await.unwrap();
         let (parts, body) = response.into_parts();

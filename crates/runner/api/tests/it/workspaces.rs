@@ -81,7 +81,7 @@ async fn tricks_with_paths_are_refused() {
     // A name that names no folder has no default one.
     for name in ["..", ".", "a/b", "/etc"] {
         let refused = scene.post("/projects", json!({ "name": name })).await.expect(422);
-        assert_eq!(refused.places(), ["/workspace"], "{name}");
+        assert_eq!(refused.places(), ["/name"], "{name}");
     }
 }
 
@@ -94,7 +94,7 @@ async fn a_project_scoped_key_stays_in_the_folder_of_its_project() {
         assert_eq!(refused.places(), ["/workspace/path"], "{path:?}");
     }
     let refused = scene.project_at("../evil", &scene.root.join("x"), Some(&key)).await.expect(422);
-    assert_eq!(refused.places(), ["/workspace"]);
+    assert_eq!(refused.places(), ["/name"]);
     scene.project_at("mine", &scene.root.join("mine/below"), Some(&key)).await.expect(201);
     let refused = scene.project_at("theirs", &scene.root.join("theirs"), Some(&key)).await.expect(422);
     assert_eq!(refused.places(), ["/name"]);

@@ -9,7 +9,8 @@ use rdev_core::ProjectName;
 use rdev_pages::{Difference, Form, FormFaults, Input, span};
 use rdev_runner_app::{ProjectFault, Projects};
 use rdev_runner_domain::{
-    AgentProvider, Environment, LimitSettings, PermissionProfile, Project, ProjectSettings, Workspace,
+    AgentProvider, Environment, LimitSettings, PROJECT_SLUG_PATTERN, PermissionProfile, Project,
+    ProjectSettings, Workspace,
 };
 
 use crate::words;
@@ -254,7 +255,12 @@ pub(super) fn inputs(
         line("max_running", "Commands at once", ""),
     ];
     if is_new {
-        main.insert(0, line("name", "Name", "It cannot be changed later.").required());
+        let name = line(
+            "name",
+            "Name",
+            "Lower-case letters, digits, and - _ . between them. It cannot be changed later.",
+        );
+        main.insert(0, name.pattern(PROJECT_SLUG_PATTERN).required());
     } else {
         main.push(filled(Input::check("archived", "Archived: takes no commands"), "archived"));
     }

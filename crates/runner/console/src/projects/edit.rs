@@ -4,11 +4,11 @@
 use askama::Template;
 use axum::extract::State;
 use axum::response::Response;
-use rdev_core::ProjectName;
+use rdev_core::{ProjectName, ProjectNameError};
 use rdev_http::{Caller, OperationIds, Problem, StatusCode};
 use rdev_pages::{Conflict, Form, FormFaults, Notice, View};
 use rdev_runner_app::{ProjectsError, Services};
-use rdev_runner_domain::Project;
+use rdev_runner_domain::{Project, check_project_slug};
 
 use super::draft::{self, Inputs};
 use crate::path::PathProject;
@@ -42,7 +42,10 @@ pub(crate) async fn create(
     form: Form,
 ) -> Result<Response, Problem> {
     let mut faults = FormFaults::default();
-    let name: Option<ProjectName> = faults.check("name", form.text("name").trim().parse());
+    let name = form.text("name").trim();
+    let checked = check_project_slug(name).map_err(|error| error.to_string());
+    let parsed = checked.and_then(|()| name.parse().map_err(|error: ProjectNameError| error.to_string()));
+    let name: Option<ProjectName> = faults.check("name", parsed);
     let read = match &name {
         Some(name) => draft::settings(&form, &services.projects, name, None, &mut faults),
         None => None,

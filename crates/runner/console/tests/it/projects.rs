@@ -33,11 +33,14 @@ async fn a_project_is_created_shown_and_changed() {
     page.shows(">\nPATH=/x\nno value</textarea>");
     let page = browser.post(&form, &[("name", "shop"), ("permissions", "edit"), ("max_running", "0")]).await;
     page.shows("must be a number from 1 to 1000").shows("id=\"max_running-fault\"");
+    let named = [("name", "Shop & Co"), ("permissions", "edit"), ("max_running", "1")];
+    let page = browser.post(&form, &named).await;
+    page.shows("id=\"name-fault\"").shows("such as `shop-co`").shows("value=\"Shop &#38; Co\"");
     let taken = browser.post(&form, &[("name", "my-project"), ("permissions", "edit")]).await;
     taken.shows("is that of a project that exists");
 
     let fields = [
-        ("name", "shop & co"),
+        ("name", "shop-2"),
         ("description", "Sells <b>things</b>"),
         ("provider", "opencode"),
         ("permissions", "read-only"),
@@ -53,8 +56,8 @@ async fn a_project_is_created_shown_and_changed() {
     page.shows("The project was created.").shows("Sells &lt;b&gt;things").shows("Bash(cargo *), WebFetch");
     page.shows("2h in all").shows("two\nlines").shows("No command was queued yet.").shows("opencode");
     page.shows("<dt>Repository</dt><dd>acme/billing</dd>");
-    assert!(scene.root.join("shop & co").is_dir());
-    let path = "/console/projects/shop%20%26%20co";
+    assert!(scene.root.join("shop-2").is_dir());
+    let path = "/console/projects/shop-2";
     let edit = browser.open(&format!("{path}/edit")).await;
     edit.shows("value=\"acme/billing\"");
     edit.shows("GREETING=two\\nlines").shows("value=\"2h\"").shows("name=\"version\" value=\"1\"");
@@ -64,13 +67,13 @@ async fn a_project_is_created_shown_and_changed() {
     changed.retain(|(name, _)| !["name", "environment"].contains(name));
     let page = browser.submit(&form, &changed).await;
     page.shows("The project was saved.").shows("It is archived").hides("New command").hides("GREETING");
-    browser.open("/console/projects").await.hides("shop &amp; co");
-    browser.open("/console/projects?archived=yes").await.shows("shop &amp; co").hides("my-project");
-    browser.open("/console/projects?archived=all").await.shows("shop &amp; co").shows("my-project");
+    browser.open("/console/projects").await.hides("shop-2");
+    browser.open("/console/projects?archived=yes").await.shows("shop-2").hides("my-project");
+    browser.open("/console/projects?archived=all").await.shows("shop-2").shows("my-project");
     // It takes no commands.
-    browser.open("/console/commands/new").await.hides("shop &amp; co");
+    browser.open("/console/commands/new").await.hides("shop-2");
     let form = browser.open("/console/commands/new").await.form("/console/commands/new");
-    browser.post(&form, &[("project", "shop & co"), ("prompt", "x")]).await.shows("the project is archived");
+    browser.post(&form, &[("project", "shop-2"), ("prompt", "x")]).await.shows("the project is archived");
 
     // Another has changed it meanwhile: nothing is overwritten, and nothing typed is lost.
     let form = edit.form(&format!("{path}/edit"));

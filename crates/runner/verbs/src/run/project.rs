@@ -5,6 +5,7 @@ use rdev_cli::{Failure, Outcome, Session, is_loopback};
 use rdev_runner_client::{
     Client, NewProject, NewWorkspace, PageRequest, Project, ProjectFilter, ProjectPatch,
 };
+use rdev_runner_domain::project_slug;
 
 use crate::projects::absolute;
 
@@ -77,12 +78,8 @@ async fn make(session: &Session, client: &Client, name: &str, folder: &str) -> O
 /// Returns the name of a folder's project.
 fn name_of(folder: &str) -> String {
     let last = folder.rsplit('/').next().unwrap_or_default();
-    let valid: String = last.chars().map(|char| if char.is_control() { '-' } else { char }).collect();
-    let cut: String = valid.trim().chars().take(MAX_NAME).collect();
-    match cut.trim() {
-        "" | "." | ".." => "workspace".to_owned(),
-        name => name.to_owned(),
-    }
+    let cut: String = last.chars().take(MAX_NAME).collect();
+    project_slug(&cut).unwrap_or_else(|| "workspace".to_owned())
 }
 
 #[cfg(test)]
@@ -93,12 +90,15 @@ mod tests {
     fn the_name_of_a_folder_becomes_a_valid_one() {
         for (folder, name) in [
             ("/srv/my-project", "my-project"),
-            ("/srv/mein Projekt é ", "mein Projekt é"),
+            ("/srv/Mein Projekt é ", "mein-projekt"),
             ("/srv/a\nb", "a-b"),
+            ("/srv/.config", "config"),
+            ("/srv/..", "workspace"),
+            ("/srv/é", "workspace"),
             ("/", "workspace"),
         ] {
             assert_eq!(name_of(folder), name, "{folder:?}");
         }
-        assert_eq!(name_of(&format!("/{}", "é".repeat(200))).chars().count(), MAX_NAME);
+        assert_eq!(name_of(&format!("/{}", "a".repeat(200))).len(), MAX_NAME);
     }
 }

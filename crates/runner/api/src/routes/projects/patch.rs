@@ -9,6 +9,7 @@ use http::HeaderMap;
 use http::header::ETAG;
 use rdev_core::ProjectName;
 use rdev_http::body::Document;
+use rdev_http::kind::Kind;
 use rdev_http::tag::IfMatch;
 use rdev_http::{Caller, Problem, ProblemCode, members};
 use rdev_runner_app::ProjectsError;
@@ -37,6 +38,7 @@ impl PartialSchema for ProjectPatchBody {
             (member.is_required, member.default) = (false, None);
             if member.name == "name" {
                 member.is_nullable = false;
+                member.shape = types::ProjectName::shape();
                 member.about = "Must equal the current name: it cannot be changed.".to_owned();
             }
             if member.name == "environment" {

@@ -6,7 +6,7 @@ use rdev_http::body::Document;
 use rdev_http::kind::{Integer, Kind};
 use rdev_http::members::Patch;
 use rdev_runner_app::{ProjectFault, Projects, Setting};
-use rdev_runner_domain::{PermissionProfile, Project, ProjectSettings};
+use rdev_runner_domain::{PermissionProfile, Project, ProjectSettings, check_project_slug};
 
 use super::environment::{self, Variables};
 use super::workspace::{WorkspaceBody, workspace};
@@ -19,7 +19,7 @@ rdev_http::members! {
     /// A new project.
     pub(super) struct ProjectBody as NewProject {
         /// It cannot be changed later.
-        name: types::ProjectName,
+        name: types::NewProjectName,
         /// What the project is, for people.
         description: Patch<types::ProjectDescription>,
         /// The provider of commands that name none; by default the default provider.
@@ -90,7 +90,11 @@ fn request(
             present.name.clone()
         }
         (_, Some(present)) => present.name.clone(),
-        (name, None) => name?,
+        (name, None) => {
+            let name = name?;
+            check_project_slug(name.as_str()).map_err(|error| faults.at("/name", error)).ok()?;
+            name
+        }
     };
     let default_workspace = || projects.default_workspace(&name);
     let workspace = match (workspace(body.workspace, base, faults), base) {
