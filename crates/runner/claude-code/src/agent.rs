@@ -5,8 +5,8 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use rdev_runner_domain::ports::{AgentVersion, CodeAgent, EventSink, ExecBackend, ExecError, Unavailable};
 use rdev_runner_domain::{
-    AgentProvider, AgentResult, AgentRun, Capabilities, CommandId, ExecSpec, RunName, RunningCommand,
-    RunningCommands, Timeout,
+    AgentProvider, AgentResult, AgentRun, Capabilities, CommandId, ExecSpec, Outcome, RunName,
+    RunningCommand, RunningCommands, Timeout,
 };
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
@@ -115,10 +115,18 @@ impl CodeAgent for ClaudeCodeAgent {
     async fn execute(&self, run: &AgentRun, sink: &dyn EventSink) -> AgentResult {
         let (cancelled, _running) = self.begin(run.command_id());
         let name = RunName::from(run.command_id());
-        match self.backend.start(&name, &self.spec(run)).await {
+        let spec = self.spec(run);
+        let started = cancelled.run_until_cancelled(self.backend.start(&name, &spec)).await;
+        match started {
             // A run that was given up before it had begun may have begun after all: it is the same.
-            Ok(()) | Err(ExecError::NameTaken(_)) => {}
-            Err(error) => {
+            Some(Ok(()) | Err(ExecError::NameTaken(_))) => {}
+            None if self.withdraw(run).await => {
+                let stream = ClaudeStream::new(&run.request.draft().session, None);
+                return stream.result(&End { stopped: Some(Outcome::Cancelled), ..End::default() });
+            }
+            // It may have begun, and is stopped.
+            None => {}
+            Some(Err(error)) => {
                 let stream = ClaudeStream::new(&run.request.draft().session, None);
                 let stderr = format!("Claude Code could not be started: {error}.");
                 return stream.result(&End { stderr, ..End::default() });

@@ -23,6 +23,10 @@ const SCRIPT: &str = include_str!("connect.sh");
 const START_TIMEOUT: Duration = Duration::from_secs(30);
 const UPLOAD_TIMEOUT: Duration = Duration::from_secs(240);
 
+/// How long a piece of the supervisor may take on its way into the pod, and the size of a piece.
+const PIECE_TIMEOUT: Duration = Duration::from_secs(30);
+const PIECE_BYTES: usize = 64 * 1024;
+
 /// The longest first line, and the part of a complaint that is quoted.
 const MAX_LINE: u64 = 1_000;
 
@@ -153,14 +157,32 @@ async fn start(
         return Err(PodError::supervisor(pod, fault).into());
     }
     tracing::info!(namespace = %pod.namespace, pod = pod.name, "putting the supervisor into a pod");
-    let writing = timeout(UPLOAD_TIMEOUT, async {
-        session.stdin.write_all(&supervisor.content).await?;
-        session.stdin.flush().await
-    });
-    writing.await.map_err(PodError::lost)?.map_err(PodError::lost)?;
+    upload(&mut session, &supervisor.content).await?;
     match first_line(&mut session).await? {
         line if line == HANDSHAKE => Ok(session),
         line => Err(PodError::supervisor(pod, complaint(&mut session, &line).await).into()),
+    }
+}
+
+/// Writes the supervisor to the input of a session. Fails as soon as the connection breaks, or carries nothing for a while.
+async fn upload(session: &mut Session, content: &[u8]) -> Result<(), PodError> {
+    let Session { stdin, end, .. } = session;
+    let writing = async {
+        for piece in content.chunks(PIECE_BYTES) {
+            let written = timeout(PIECE_TIMEOUT, stdin.write_all(piece)).await;
+            written.map_err(|_| PodError::lost("the pod takes nothing"))?.map_err(PodError::lost)?;
+        }
+        timeout(PIECE_TIMEOUT, stdin.flush()).await.map_err(PodError::lost)?.map_err(PodError::lost)
+    };
+    tokio::select! {
+        written = timeout(UPLOAD_TIMEOUT, writing) => {
+            written.map_err(|_| PodError::lost("the supervisor is too slow on its way into the pod"))?
+        }
+        status = end.reached() => match status {
+            // Its output says why it has ended.
+            Some(_) => Ok(()),
+            None => Err(PodError::lost("it broke while the supervisor was put into the pod")),
+        },
     }
 }
 

@@ -1,9 +1,11 @@
 //! The failures on the way to a pod.
 
 use std::error::Error;
+use std::io;
 
 use rdev_runner_domain::Pod;
 use rdev_runner_domain::ports::ExecError;
+use rustls::CertificateError;
 
 /// Why a pod cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -20,6 +22,9 @@ pub enum PodError {
         /// The selector.
         selector: String,
     },
+    /// The cluster's certificate is not accepted.
+    #[error("the certificate of the cluster is not accepted: {0}")]
+    Certificate(String),
     /// The cluster refuses the credentials.
     #[error("the cluster does not accept the credentials of this process: {0}")]
     Unauthorized(String),
@@ -98,7 +103,10 @@ impl PodError {
             }
             kube::Error::Api(status) => Self::Refused(status.message.clone()),
             kube::Error::Auth(error) => Self::Unauthorized(chain(error)),
-            other => Self::ConnectionLost(chain(other)),
+            other => match certificate_fault(other) {
+                Some(fault) => Self::Certificate(format!("{fault}; {}", cure(fault))),
+                None => Self::ConnectionLost(chain(other)),
+            },
         }
     }
 }
@@ -128,6 +136,40 @@ pub(crate) fn host<E: std::error::Error + Send + Sync + 'static>(
     action: &'static str,
 ) -> impl FnOnce(E) -> ExecError {
     move |source| ExecError::Host { action, source: Box::new(source) }
+}
+
+/// Returns what is wrong with the cluster's certificate, if that is why a request has failed.
+fn certificate_fault<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a CertificateError> {
+    let mut next = Some(error);
+    while let Some(error) = next {
+        if let Some(rustls::Error::InvalidCertificate(fault)) = error.downcast_ref() {
+            return Some(fault);
+        }
+        // The source of such an error is the source of what it contains.
+        let contained = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
+        next = contained.map(|error| error as &(dyn Error + 'static)).or_else(|| error.source());
+    }
+    None
+}
+
+/// Returns what to do about a certificate.
+const fn cure(fault: &CertificateError) -> &'static str {
+    match fault {
+        CertificateError::UnknownIssuer | CertificateError::BadSignature => {
+            "the kubeconfig needs the authority that has signed it, as certificate-authority or \
+             certificate-authority-data of the cluster"
+        }
+        CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
+            "the kubeconfig needs one of the certificate's names in the address of the cluster, or as tls-server-name"
+        }
+        CertificateError::Expired
+        | CertificateError::ExpiredContext { .. }
+        | CertificateError::NotValidYet
+        | CertificateError::NotValidYetContext { .. } => {
+            "renew the certificate of the cluster, or correct the clock of this machine"
+        }
+        _ => "replace the certificate of the cluster",
+    }
 }
 
 /// Returns an error with its causes, each once.

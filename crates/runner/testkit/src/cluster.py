@@ -10,7 +10,7 @@ names are special: `pending` does not run, `forbidden` allows no exec, `shellles
 
 It prints `listening on PORT`. Then it obeys lines of its input and answers `done`: `drop` breaks all connections, `refuse`
 breaks new ones at once too, `stall` breaks all and answers no request until `accept`, which ends both. `kill NAME`,
-`delete NAME` and `replace NAME` end all processes of a pod, and `end` those of all pods. With --drop-seed each connection
+`cut N` breaks the next exec whose input has N bytes. `delete NAME` and `replace NAME` end all processes of a pod, and `end` those of all pods. With --drop-seed each connection
 of an exec breaks at random. DIR/requests.log has a line for each request.
 """
 
@@ -106,7 +106,7 @@ class Cluster:
     def __init__(self, options):
         self.root, self.options = options.root, options
         self.pods = {name: Pod(self, name) for name in options.pod}
-        self.lock, self.connections, self.refuses = threading.Lock(), set(), False
+        self.lock, self.connections, self.refuses, self.cut = threading.Lock(), set(), False, None
         self.answers = threading.Event()
         self.answers.set()
         self.random = random.Random(options.drop_seed)
@@ -116,6 +116,8 @@ class Cluster:
         verb, _, name = line.strip().partition(" ")
         if verb in ("refuse", "accept"):
             self.refuses = verb == "refuse"
+        if verb == "cut":
+            self.cut = int(name)
         if verb == "stall":
             self.answers.clear()
         if verb == "accept":
@@ -311,11 +313,21 @@ class Handler(BaseHTTPRequestHandler):
         websocket.send(bytes([STATUS]) + json.dumps(status).encode())
         websocket.send(struct.pack(">H", 1000), 8)
 
-    @staticmethod
-    def feed(websocket, process):
+    def is_cut(self, received):
+        with self.cluster.lock:
+            is_cut = self.cluster.cut is not None and received >= self.cluster.cut
+            if is_cut:
+                self.cluster.cut = None
+        return is_cut
+
+    def feed(self, websocket, process):
+        received = 0
         try:
             while (message := websocket.read()) is not None:
                 channel, data = message[0], message[1:]
+                received += len(data)
+                if self.is_cut(received):
+                    return sever(self.connection)
                 if channel == STDIN and data:
                     process.stdin.write(data)
                     process.stdin.flush()

@@ -122,10 +122,13 @@ impl Execution<'_> {
         let commit = match (worktree_start, self.taken_over) {
             (Some(start), _) => Some(start),
             (None, Some(position)) => position.commit.clone(),
-            (None, None) => self.commit(&run.workspace).await.unwrap_or_else(|error| {
-                warnings.push(unknown_changes(&error));
-                None
-            }),
+            (None, None) => match self.cancelled.run_until_cancelled(self.commit(&run.workspace)).await {
+                None => return ended(Outcome::Cancelled, None).into(),
+                Some(commit) => commit.unwrap_or_else(|error| {
+                    warnings.push(unknown_changes(&error));
+                    None
+                }),
+            },
         };
         if self.taken_over.is_none() {
             if let Err(result) = self.begin(&run.workspace, commit.as_ref()).await {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::time::Duration;
 
-use rdev_runner_domain::{ExecSpec, ExecState};
+use rdev_runner_domain::{ExecSpec, ExecState, Workspace};
 use rdev_runner_testkit::exec::{ECHO, ExecHarness, receive, serve, spec, start, start_as};
 use rdev_runner_testkit::{ClusterOptions, eventually};
 
@@ -35,6 +35,19 @@ async fn every_write_arrives_once_while_connections_break() {
     assert_eq!(run.output().await, expected);
     assert_eq!(run.end().await.exit_code, Some(0));
     scene.cluster.has_no_runs("agent").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_connection_that_breaks_while_the_supervisor_is_uploaded_is_made_again_at_once() {
+    let scene = Scene::new(ClusterOptions { pods: &["agent", "bare"], ..ClusterOptions::default() });
+    scene.cluster.order("cut 200000");
+    let spec =
+        ExecSpec { workspace: Workspace::Kubernetes(scene.place("bare")), ..spec(&scene, "echo begun") };
+    // The whole upload may take twice as long.
+    let starting = tokio::time::timeout(Duration::from_secs(120), start_as(&scene, "one", &spec));
+    let run = starting.await.expect("the break is noticed");
+    assert_eq!(run.output().await, "begun\n");
+    run.end().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

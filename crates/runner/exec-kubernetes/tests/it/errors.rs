@@ -79,9 +79,15 @@ async fn a_refusal_says_what_is_wrong_with_the_cluster() {
     // Its certificate is that of no authority.
     let (start, rest) = good.split_once(", certificate-authority: ").unwrap();
     let unknown = format!("{start}{}", &rest[rest.find('}').unwrap()..]);
-    let (error, shown) = refused(Some(unknown)).await;
-    assert!(matches!(error, PodError::ConnectionLost(_)), "{error:?}");
-    assert!(shown.contains("certificate"), "{shown}");
+    let other_name = good.replace("127.0.0.1", "localhost");
+    for (kubeconfig, fault, cure) in [
+        (unknown, "UnknownIssuer", "certificate-authority"),
+        (other_name, "not valid for name", "tls-server-name"),
+    ] {
+        let (error, shown) = refused(Some(kubeconfig)).await;
+        assert!(matches!(error, PodError::Certificate(_)), "{error:?}");
+        assert!(shown.contains(fault) && shown.contains(cure), "{shown}");
+    }
     let name: rdev_runner_domain::RunName = "refused".parse().unwrap();
     assert_eq!(scene.backend().runs().await.unwrap(), [name; 0]);
 }

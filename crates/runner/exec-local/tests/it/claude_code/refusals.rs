@@ -1,5 +1,6 @@
 //! A host that refuses operations.
 
+use std::future::pending;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -9,6 +10,7 @@ use rdev_runner_domain::ports::{CodeAgent, ExecBackend, ExecError, ServerConnect
 use rdev_runner_domain::{ExecSpec, ExecState, Outcome, OutputStream, RunName};
 use rdev_runner_testkit::exec::ExecHarness;
 use rdev_runner_testkit::{RecordingSink, draft};
+use tokio::sync::Notify;
 
 use super::stand_in::bounded;
 use crate::Scene;
@@ -17,6 +19,8 @@ use crate::Scene;
 struct Refusing {
     backend: Arc<dyn ExecBackend>,
     reads: AtomicU32,
+    /// Notified of a start, which takes forever then.
+    starts: Option<Arc<Notify>>,
 }
 
 #[async_trait]
@@ -26,6 +30,10 @@ impl ExecBackend for Refusing {
     }
 
     async fn start(&self, run: &RunName, spec: &ExecSpec) -> Result<(), ExecError> {
+        if let Some(starts) = &self.starts {
+            starts.notify_one();
+            pending::<()>().await;
+        }
         self.backend.start(run, spec).await
     }
 
@@ -103,9 +111,26 @@ impl ExecBackend for Refusing {
 #[tokio::test]
 async fn a_refusal_for_a_moment_ends_no_run() {
     let scene = Scene::new();
-    let backend = Refusing { backend: scene.backend(), reads: AtomicU32::new(0) };
+    let backend = Refusing { backend: scene.backend(), reads: AtomicU32::new(0), starts: None };
     let (agent, run, sink) =
         (scene.agent_on(Arc::new(backend)), scene.agent_run(draft(1, "Hello.")), RecordingSink::default());
     let result = bounded(agent.execute(&run, &sink)).await;
     assert_eq!((result.outcome, result.text.as_str()), (Outcome::Completed, "Hello."));
+}
+
+#[tokio::test]
+async fn a_start_that_takes_long_is_cancelled() {
+    let scene = Scene::new();
+    let starts = Arc::new(Notify::new());
+    let backend =
+        Refusing { backend: scene.backend(), reads: AtomicU32::new(0), starts: Some(Arc::clone(&starts)) };
+    let (agent, run, sink) =
+        (scene.agent_on(Arc::new(backend)), scene.agent_run(draft(1, "Hello.")), RecordingSink::default());
+    let cancelling = async {
+        starts.notified().await;
+        agent.cancel(run.command_id()).await;
+    };
+    let (result, ()) = bounded(async { tokio::join!(agent.execute(&run, &sink), cancelling) }).await;
+    assert_eq!(result.outcome, Outcome::Cancelled);
+    assert!(scene.backend().runs().await.unwrap().is_empty());
 }
