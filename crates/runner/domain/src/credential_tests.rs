@@ -27,6 +27,17 @@ fn a_user_of_a_git_server_has_a_host_and_a_password() {
     let missing = |key| Some(CredentialValueError::Git(GitCredentialError::Missing(key)));
     assert_eq!(git("ghp_token"), missing("host"));
     assert_eq!(git("host=h\nusername=me\npassword=\n"), missing("password"));
+    let good = "host=h\nusername=me\npassword=hunter2\n";
+    for (line, error) in [
+        ("host=other", GitCredentialError::Duplicate("host")),
+        ("password=", GitCredentialError::Duplicate("password")),
+        ("quit=1", GitCredentialError::Unused("quit")),
+        ("url=https://other", GitCredentialError::Unused("url")),
+        ("capability[]=authtype", GitCredentialError::Unused("capability[]")),
+    ] {
+        assert_eq!(git(&format!("{good}{line}\n")), Some(error.into()), "{line}");
+    }
+    assert_eq!(git(&format!("{good}note=x\n")), None);
     let other = "protocol=ssh\nhost=h\nusername=me\npassword=p";
     assert_eq!(git(other), Some(GitCredentialError::Protocol.into()));
     for host in ["a b", "h\"", "h/p", "me@h", "$(x)"] {

@@ -5,7 +5,8 @@ use std::fmt;
 use secrecy::{ExposeSecret, SecretString};
 
 /// A user of a git server, in the format of git's credential helpers: lines `key=value`. It needs `host`, `username`
-/// and `password`. `protocol` is `https` by default; other lines are ignored.
+/// and `password`. `protocol` is `https` by default. No line stands twice, and none has another meaning to git; lines
+/// without a meaning to git are ignored.
 #[derive(Clone)]
 pub struct GitCredential {
     /// The server, `https://github.com`.
@@ -22,6 +23,12 @@ pub enum GitCredentialError {
         "must have the lines host=, username= and password=, as `git credential fill` prints them; {0}= is missing"
     )]
     Missing(&'static str),
+    /// Two lines have one key.
+    #[error("must have one line {0}= alone")]
+    Duplicate(&'static str),
+    /// A line has another meaning to git.
+    #[error("must not have the line {0}=: only protocol=, host=, username= and password= are used")]
+    Unused(&'static str),
     /// The protocol is unknown.
     #[error("must have the protocol https or http")]
     Protocol,
@@ -30,6 +37,25 @@ pub enum GitCredentialError {
     Host,
 }
 
+/// The keys that are used.
+const KEYS: [&str; 4] = ["protocol", "host", "username", "password"];
+
+/// The other keys that have a meaning to git.
+const UNUSED_KEYS: [&str; 12] = [
+    "path",
+    "url",
+    "quit",
+    "password_expiry_utc",
+    "oauth_refresh_token",
+    "authtype",
+    "credential",
+    "ephemeral",
+    "continue",
+    "wwwauth[]",
+    "capability[]",
+    "state[]",
+];
+
 impl GitCredential {
     /// Parses a text.
     ///
@@ -37,10 +63,17 @@ impl GitCredential {
     ///
     /// Returns the fault of the text.
     pub fn parse(text: &str) -> Result<Self, GitCredentialError> {
-        let find = |key: &str| {
-            let mut pairs = text.lines().filter_map(|line| line.split_once('='));
-            pairs.find_map(|(found, value)| (found == key && !value.is_empty()).then_some(value))
+        let values = |key: &'static str| {
+            let pairs = text.lines().filter_map(|line| line.split_once('='));
+            pairs.filter_map(move |(found, value)| (found == key).then_some(value))
         };
+        if let Some(key) = UNUSED_KEYS.into_iter().find(|key| values(key).next().is_some()) {
+            return Err(GitCredentialError::Unused(key));
+        }
+        if let Some(key) = KEYS.into_iter().find(|key| values(key).nth(1).is_some()) {
+            return Err(GitCredentialError::Duplicate(key));
+        }
+        let find = |key: &'static str| values(key).find(|value| !value.is_empty());
         let required = |key| find(key).ok_or(GitCredentialError::Missing(key));
         let protocol = find("protocol").unwrap_or("https");
         if !matches!(protocol, "https" | "http") {

@@ -19,13 +19,23 @@ checked_text!(
 );
 
 checked_text!(
-    /// The name of a branch: 1 to 255 characters without control characters and spaces.
+    /// The name of a branch as git allows it, of 1 to 255 characters: see `git check-ref-format --branch`.
     BranchName,
     BranchNameError,
-    "must be 1 to 255 characters without control characters and spaces",
+    "must be a branch name of git with 1 to 255 characters: without spaces, control characters and ~^:?*[\\, without `..` \
+     and `@{{`, with no `-` at the beginning, and with no part between slashes that is empty, begins with a dot or ends with \
+     a dot or `.lock`",
     |text| {
+        let is_part = |part: &str| {
+            !part.is_empty() && !part.starts_with('.') && !part.ends_with('.') && !part.ends_with(".lock")
+        };
         (1..=255).contains(&text.chars().count())
-            && !text.chars().any(|one| one.is_control() || one.is_whitespace())
+            && !text.chars().any(|one| one.is_control() || one.is_whitespace() || "~^:?*[\\".contains(one))
+            && !text.contains("..")
+            && !text.contains("@{")
+            && !text.starts_with('-')
+            && !matches!(text, "@" | "HEAD")
+            && text.split('/').all(is_part)
     }
 );
 
@@ -215,6 +225,20 @@ mod tests {
         }
         for invalid in ["", "billing", "/b", "a/", "a//b", "a/..", "a/b?x", "a/b c", "a/\u{e9}"] {
             assert_eq!(invalid.parse::<RepositoryName>(), Err(RepositoryNameError), "{invalid:?}");
+        }
+    }
+
+    #[test]
+    fn a_branch_has_a_name_that_git_allows() {
+        for valid in ["main", "feature/x-1", "rdev/cmd_1", "a@b", "v1.0", "\u{e9}", "{a}", &"a".repeat(255)] {
+            assert!(valid.parse::<BranchName>().is_ok(), "{valid}");
+        }
+        let invalid = [
+            "", "../x", "-x", "a..b", "a b", "a\n", "a~1", "a^", "a:b", "a?", "a*", "a[", "a\\b", "/a", "a/",
+            "a//b", ".a", "a/.b", "a.", "a./b", "a.lock", "a.lock/b", "a@{1}", "@", "HEAD",
+        ];
+        for invalid in invalid.into_iter().chain([&*"a".repeat(256)]) {
+            assert_eq!(invalid.parse::<BranchName>(), Err(BranchNameError), "{invalid:?}");
         }
     }
 

@@ -10,7 +10,8 @@ pub const STAGING_FOLDER: &str = ".rdev-template";
 
 checked_text!(
     /// The path of a file within a workspace: 1 to 16 names, separated by `/`, of at most 255 bytes each and 1,024 in all.
-    /// No name is `.`, `..`, `.git` or [`STAGING_FOLDER`], and none has a backslash or a control character.
+    /// No name is `.`, `..`, `.git` or [`STAGING_FOLDER`], or means one of the last two to a file system that ignores cases,
+    /// some characters or the end of a name. None has a backslash or a control character.
     FilePath,
     FilePathError,
     "must be a relative path of at most 16 names, none of them `.`, `..`, `.git` or `.rdev-template`, without backslashes and control characters",
@@ -37,10 +38,28 @@ impl FilePath {
 pub fn is_file_name(text: &str) -> bool {
     (1..=255).contains(&text.len())
         && !matches!(text, "." | "..")
-        // Whatever the file system's rules for cases are, no template writes hooks of Git.
-        && !text.eq_ignore_ascii_case(".git")
-        && !text.eq_ignore_ascii_case(STAGING_FOLDER)
+        // Whatever the file system's rules are, no template writes hooks of Git.
+        && !is_name_of(text, ".git", "git~")
+        && !is_name_of(text, STAGING_FOLDER, "rdev-t~")
         && !text.chars().any(|char| char.is_control() || matches!(char, '/' | '\\'))
+}
+
+/// Returns whether a file system may take the text for a name. HFS+ ignores cases and some characters; NTFS ignores cases,
+/// dots and spaces at the end and what follows a colon, and has short names that end with a number.
+fn is_name_of(text: &str, name: &str, short: &str) -> bool {
+    let seen: String = text.chars().filter(|char| !is_ignorable(*char)).collect();
+    let seen = seen.split(':').next().unwrap_or_default().trim_end_matches(['.', ' ']).to_ascii_lowercase();
+    let is_short = |number: &str| !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit());
+    seen == name || seen.strip_prefix(short).is_some_and(is_short)
+}
+
+/// Returns whether Unicode lets a character be ignored (`Default_Ignorable_Code_Point`).
+const fn is_ignorable(char: char) -> bool {
+    matches!(char,
+        '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}'..='\u{1160}' | '\u{17b4}'..='\u{17b5}' | '\u{180b}'..='\u{180f}'
+        | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{3164}' | '\u{fe00}'..='\u{fe0f}'
+        | '\u{feff}' | '\u{ffa0}' | '\u{fff0}'..='\u{fff8}' | '\u{1bca0}'..='\u{1bca3}' | '\u{1d173}'..='\u{1d17a}'
+        | '\u{e0000}'..='\u{e0fff}')
 }
 
 named! {
@@ -79,9 +98,17 @@ mod tests {
 
     #[test]
     fn a_path_stays_beneath_the_workspace() {
-        for valid in
-            ["a", ".woodpecker.yaml", "src/main.rs", "a/b.c/d e", "..a/b..", ".gitignore", ".github/x", "é"]
-        {
+        for valid in [
+            "a",
+            ".woodpecker.yaml",
+            "src/main.rs",
+            "a/b.c/d e",
+            "..a/b..",
+            ".gitignore",
+            ".github/x",
+            "git~x",
+            "é",
+        ] {
             assert!(valid.parse::<FilePath>().is_ok(), "{valid}");
         }
         let deep = "a/".repeat(MAX_PATH_SEGMENTS) + "a";
@@ -103,6 +130,17 @@ mod tests {
             ".git/hooks/pre-commit",
             "sub/.git/config",
             ".GIT/config",
+            ".git./config",
+            ".git /config",
+            ".Git. ./config",
+            ".git::$INDEX_ALLOCATION/config",
+            "git~1/config",
+            "GIT~1",
+            ".g\u{200c}it/hooks/x",
+            ".git\u{200c}/hooks/x",
+            "\u{feff}.giT",
+            ".rdev-template./a",
+            "RDEV-T~1/a",
             ".rdev-template/a",
             ".Rdev-Template",
             &"a".repeat(256),

@@ -1,5 +1,7 @@
 //! The rules of Woodpecker's linter besides its schema.
 
+use std::collections::BTreeMap;
+
 use serde_json::{Map, Value};
 
 /// What the rules find in a pipeline.
@@ -29,6 +31,7 @@ pub(super) fn check(pipeline: &Value) -> Found {
     for step in &steps {
         found.dependencies(step, &steps);
     }
+    found.cycles(&steps);
     found.events(pipeline, &steps);
     found
 }
@@ -40,6 +43,24 @@ struct Container<'a> {
     /// Its place, as messages have it.
     pointer: String,
     members: &'a Map<String, Value>,
+}
+
+impl<'a> Container<'a> {
+    /// Returns the names of the steps that it waits for, and whether they may be missing.
+    fn dependencies(&self) -> impl Iterator<Item = (&'a str, bool)> {
+        let named = match self.members.get("depends_on") {
+            Some(Value::Array(list)) => list.as_slice(),
+            Some(one) => std::slice::from_ref(one),
+            None => &[],
+        };
+        named.iter().filter_map(|dependency| match dependency {
+            Value::Object(members) => {
+                let is_optional = members.get("optional").and_then(Value::as_bool).unwrap_or(false);
+                Some((members.get("name")?.as_str()?, is_optional))
+            }
+            other => Some((other.as_str()?, false)),
+        })
+    }
 }
 
 /// Returns the containers of a section, which is a map by name or a list.
@@ -89,24 +110,42 @@ impl Found {
     }
 
     fn dependencies(&mut self, step: &Container<'_>, steps: &[Container<'_>]) {
-        let named = match step.members.get("depends_on") {
-            Some(Value::Array(list)) => list.iter().collect(),
-            Some(one) => vec![one],
-            None => Vec::new(),
-        };
-        for dependency in named {
-            let (name, is_optional) = match dependency {
-                Value::Object(members) => (
-                    members.get("name").and_then(Value::as_str),
-                    members.get("optional").and_then(Value::as_bool).unwrap_or(false),
-                ),
-                other => (other.as_str(), false),
-            };
-            if let Some(name) =
-                name.filter(|name| !is_optional && steps.iter().all(|step| step.name != *name))
-            {
+        for (name, is_optional) in step.dependencies() {
+            if !is_optional && steps.iter().all(|step| step.name != name) {
                 self.faults.push(format!("{}/depends_on: no step is named {name}", step.pointer));
             }
+        }
+    }
+
+    /// Finds steps that can never begin because they wait for each other.
+    fn cycles(&mut self, steps: &[Container<'_>]) {
+        // The number of steps of a name that have not run yet, and who waits for them.
+        let mut unfinished: BTreeMap<&str, (usize, Vec<usize>)> = BTreeMap::new();
+        for step in steps {
+            unfinished.entry(step.name).or_default().0 += 1;
+        }
+        let mut waits: Vec<usize> = vec![0; steps.len()];
+        for (at, step) in steps.iter().enumerate() {
+            for (name, _) in step.dependencies() {
+                if let Some((_, waiting)) = unfinished.get_mut(name) {
+                    waiting.push(at);
+                    waits[at] += 1;
+                }
+            }
+        }
+        let mut ready: Vec<_> = (0..steps.len()).filter(|at| waits[*at] == 0).collect();
+        while let Some(at) = ready.pop() {
+            let Some((left, waiting)) = unfinished.get_mut(steps[at].name) else { continue };
+            *left -= 1;
+            if *left == 0 {
+                for waiting in std::mem::take(waiting) {
+                    waits[waiting] -= 1;
+                    ready.extend((waits[waiting] == 0).then_some(waiting));
+                }
+            }
+        }
+        for (step, _) in steps.iter().zip(&waits).filter(|(_, waits)| **waits > 0) {
+            self.faults.push(format!("{}/depends_on: the step waits for a cycle of steps", step.pointer));
         }
     }
 

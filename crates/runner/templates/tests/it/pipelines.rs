@@ -59,6 +59,13 @@ fn an_invalid_pipeline_is_refused() {
         ),
         (&step("    commands: []\n"), "/steps/0/commands: must have a command"),
         (&step("    commands: [x]\n    depends_on: [test]\n"), "/steps/0/depends_on: no step is named test"),
+        (
+            "when: {event: push}\nsteps:\n  a: {image: i, commands: [x], depends_on: [c]}\n  \
+             b: {image: i, commands: [x], depends_on: a}\n  \
+             c: {image: i, commands: [x], depends_on: [{name: b, optional: true}]}\n  \
+             d: {image: i, commands: [x]}\n",
+            "/steps/a/depends_on: the step waits for a cycle of steps",
+        ),
         (&step("    commands: [x]\n    failure: maybe\n"), "/steps/0/failure: "),
         (&step("    commands: [x]\n").replace("rust:1.95", "''"), "/steps/0/image: is required"),
         (&step("    commands: [x]\n").replace("push", "pushed"), "/when"),
