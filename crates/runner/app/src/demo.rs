@@ -7,7 +7,8 @@ use async_trait::async_trait;
 use rdev_runner_domain::ports::{AgentVersion, CodeAgent, EventSink, Unavailable, WorkspaceFiles};
 use rdev_runner_domain::{
     AgentEventKind, AgentProvider, AgentRequest, AgentResult, AgentRun, Capabilities, CommandId, Denial,
-    FailureReason, Outcome, PermissionProfile, RenderedFile, Rendering, RunningCommands, Usage, Workspace,
+    FailureReason, Outcome, PermissionProfile, RenderedFile, Rendering, RunningCommands, Timeout, Usage,
+    Workspace,
 };
 use serde_json::json;
 use tokio::time::Instant;
@@ -94,8 +95,13 @@ impl CodeAgent for DemoAgent {
         let cancelled = CancellationToken::new();
         let _running = self.running.add(command, cancelled.clone());
         let mut run = Run::new(run, self.files.as_ref());
-        let outcome = cancelled.run_until_cancelled(run.play(sink)).await;
-        run.result(outcome.unwrap_or(Outcome::Cancelled))
+        let wall = run.request.limits().timeout(Timeout::Wall);
+        let outcome = tokio::select! {
+            outcome = run.play(sink) => outcome,
+            () = cancelled.cancelled() => Outcome::Cancelled,
+            () = tokio::time::sleep(wall) => Outcome::TimedOut(Timeout::Wall),
+        };
+        run.result(outcome)
     }
 
     /// A run dies with its runner.
@@ -117,6 +123,8 @@ struct Run<'a> {
     workspace: &'a Workspace,
     files: Option<&'a Arc<dyn WorkspaceFiles>>,
     started: Instant,
+    /// When it last reported something.
+    reported: Instant,
     result: AgentResult,
 }
 
@@ -135,7 +143,8 @@ impl<'a> Run<'a> {
             changes: None,
         };
         let AgentRun { request, workspace, .. } = run;
-        Self { request, workspace, files, started: Instant::now(), result }
+        let now = Instant::now();
+        Self { request, workspace, files, started: now, reported: now, result }
     }
 
     async fn play(&mut self, sink: &dyn EventSink) -> Outcome {
@@ -149,7 +158,12 @@ impl<'a> Run<'a> {
         for (number, line) in lines.enumerate() {
             match Instruction::parse(line) {
                 Instruction::Say(text) => self.say(text, sink).await,
-                Instruction::Wait(duration) => tokio::time::sleep(duration).await,
+                Instruction::Wait(duration) => {
+                    if !self.wait(duration).await {
+                        return Outcome::TimedOut(Timeout::Idle);
+                    }
+                    continue;
+                }
                 Instruction::Tool(name) => call(name, number, "{}", Ok("done".to_owned()), sink).await,
                 Instruction::Write(file, text) if self.may_write() => {
                     let input = json!({ "file_path": file, "content": text }).to_string();
@@ -162,9 +176,16 @@ impl<'a> Run<'a> {
                     return Outcome::Failed(FailureReason::AgentError);
                 }
             }
+            self.reported = Instant::now();
         }
         sink.emit(AgentEventKind::Usage(self.result.usage)).await;
         Outcome::Completed
+    }
+
+    /// Waits. Returns false if that exceeds the limit of silence.
+    async fn wait(&self, duration: Duration) -> bool {
+        let silent_at = self.reported + self.request.limits().timeout(Timeout::Idle);
+        tokio::time::timeout_at(silent_at, tokio::time::sleep(duration)).await.is_ok()
     }
 
     async fn say(&mut self, text: &str, sink: &dyn EventSink) {

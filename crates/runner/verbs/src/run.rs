@@ -5,7 +5,7 @@ mod project;
 use clap::Args;
 use rdev_cli::output::say;
 use rdev_cli::{Failure, Format, Outcome, Session, files};
-use rdev_client::{Reply, random_key};
+use rdev_client::{Error, Reply, random_key};
 use rdev_runner_client::{Client, Command, NewCommand, NewSession};
 
 use crate::follow::{self, Interrupts};
@@ -93,11 +93,14 @@ async fn queue(
     args: &RunArgs,
     prompt: String,
 ) -> Outcome<Reply<Command>> {
+    if prompt.trim().is_empty() {
+        return Err(Failure::usage("the prompt is blank").with_command("run PROVIDER PROMPT"));
+    }
     if args.provider().is_none() {
         check_prompt(session, client, args.prompt()).await?;
     }
-    let project = match &args.project {
-        Some(project) => project.clone(),
+    let (project, is_new) = match &args.project {
+        Some(project) => (project.clone(), false),
         None => {
             let key = format!("{}-project", session.idempotency_key());
             project::of_folder(session, &client.with_idempotency_key(key)).await?
@@ -115,7 +118,18 @@ async fn queue(
         secrets: given(&args.rights.secret),
         ..NewCommand::new(prompt)
     };
-    session.done(client.create_command(&project, &command).await)
+    let created = client.create_command(&project, &command).await;
+    let is_refused = |error: &Error| error.problem().is_some_and(|problem| problem.status < 500);
+    if is_new && created.as_ref().is_err_and(is_refused) {
+        // It was made for this command alone. One that has others by now stays.
+        let deleted = client.delete_project(&project, None).await;
+        say(&if deleted.is_ok() {
+            format!("Project {project} is deleted again.")
+        } else {
+            format!("Project {project} stays.")
+        });
+    }
+    session.done(created)
 }
 
 /// Refuses the name of an agent as the whole prompt: the prompt was forgotten.

@@ -14,8 +14,9 @@ use crate::narrator::{Narrator, Part};
 const DIM: Style = Style::new().dimmed();
 /// The width of notes that no terminal bounds.
 const NOTE_WIDTH: usize = 120;
-/// The exit code of a cancelled command without a result.
+/// The exit codes of a cancelled command, and of one that exceeded a limit of time.
 const CANCELLED: u8 = 130;
+const TIMED_OUT: u8 = 124;
 
 /// Shows events: the agent's text on standard output, and everything else on standard error; or the events as JSON.
 pub(crate) struct Screen {
@@ -126,9 +127,15 @@ impl Screen {
 
 /// Returns the exit code of a command that has not completed.
 fn exit_code(command: &Command) -> u8 {
-    let without_result = if command.status == "cancelled" { CANCELLED } else { 1 };
-    let code = command.result.as_ref().map(|result| u8::try_from(result.exit_code).unwrap_or(1));
-    code.unwrap_or(without_result).max(1)
+    match command.status.as_str() {
+        "cancelled" => CANCELLED,
+        "timed_out" => TIMED_OUT,
+        "failed" => {
+            let code = command.result.as_ref().and_then(|result| u8::try_from(result.exit_code).ok());
+            code.unwrap_or(1).max(1)
+        }
+        _ => 1,
+    }
 }
 
 fn summary(command: &Command) -> String {
@@ -196,10 +203,11 @@ mod tests {
         for (status, result, code) in [
             ("failed", Some(result("\"max_turns\"", 0)), 1),
             ("failed", Some(result("\"agent_error\"", 7)), 7),
-            ("timed_out", Some(result("\"wall\"", 124)), 124),
+            ("timed_out", Some(result("\"wall\"", 143)), 124),
             ("failed", Some(result("\"agent_error\"", -9)), 1),
+            ("cancelled", Some(result("null", 1)), 130),
             ("cancelled", None, 130),
-            ("lost", None, 1),
+            ("lost", Some(result("\"lost\"", 7)), 1),
         ] {
             assert_eq!(exit_code(&command(status, result.as_deref())), code, "{status}");
         }

@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use rdev_runner_app::DemoAgent;
 use rdev_runner_domain::ports::CodeAgent;
-use rdev_runner_domain::{AgentEventKind, AgentRequest, Denial, FailureReason, Outcome, Usage};
+use rdev_runner_domain::{
+    AgentEventKind, AgentRequest, Denial, FailureReason, LimitSettings, Outcome, RequestDraft, Timeout, Usage,
+};
 use rdev_runner_testkit::contract::Prompts;
 use rdev_runner_testkit::{RecordingSink, draft, run};
 
@@ -57,6 +59,25 @@ async fn the_prompt_scripts_the_run() {
         "usage",
     ];
     assert_eq!(kinds, expected);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_run_keeps_its_limits_of_time() {
+    let second = Duration::from_secs(1);
+    let limits = |wall: u32, idle: u32| LimitSettings {
+        wall: Some(wall * second),
+        idle: Some(idle * second),
+        ..LimitSettings::NONE
+    };
+    for (prompt, limits, outcome, duration) in [
+        ("/wait 20s", limits(2, 60), Outcome::TimedOut(Timeout::Wall), 2),
+        ("/wait 2s\nOne.\n/wait 2s\n/wait 2s", limits(60, 3), Outcome::TimedOut(Timeout::Idle), 5),
+        ("/wait 2s\nOne.\n/wait 2s", limits(60, 3), Outcome::Completed, 4),
+    ] {
+        let draft = RequestDraft { limits, ..draft(1, prompt) };
+        let result = agent().execute(&run(draft), &RecordingSink::default()).await;
+        assert_eq!((result.outcome, result.duration), (outcome, duration * second), "{prompt}");
+    }
 }
 
 #[tokio::test]

@@ -14,8 +14,9 @@ const MAX_NAMES: u32 = 50;
 /// The longest name that is made from a folder's, in characters, so that a number fits behind it.
 const MAX_NAME: usize = 120;
 
-/// Returns the name of the project whose workspace is the current folder. Makes one if there is none.
-pub(super) async fn of_folder(session: &Session, client: &Client) -> Outcome<String> {
+/// Returns the name of the project whose workspace is the current folder, and whether it is new: it is made if there is
+/// none.
+pub(super) async fn of_folder(session: &Session, client: &Client) -> Outcome<(String, bool)> {
     if !is_loopback(&session.settings.url.value) {
         let message = format!("{} may be another machine, without this folder", session.settings.url.value);
         return Err(Failure::usage(message).with_command("run --project PROJECT PROMPT"));
@@ -25,13 +26,13 @@ pub(super) async fn of_folder(session: &Session, client: &Client) -> Outcome<Str
     let folder = folder.map_err(|error| Failure::usage(format!("there is no current folder: {error}")))?;
     let folder = absolute(&folder)?;
     if let Some(name) = find(session, client, &folder).await? {
-        return Ok(name);
+        return Ok((name, false));
     }
     let base = name_of(&folder);
     for number in 1..=MAX_NAMES {
         let name = if number == 1 { base.clone() } else { format!("{base}-{number}") };
-        if make(session, client, &name, &folder).await? {
-            return Ok(name);
+        if let Some(is_new) = make(session, client, &name, &folder).await? {
+            return Ok((name, is_new));
         }
     }
     Err(Failure::failed(format!("there are {MAX_NAMES} projects named like {base}"))
@@ -57,19 +58,20 @@ fn is_in(project: &Project, folder: &str) -> bool {
     project.workspace.kind == "local" && project.workspace.path.as_deref() == Some(folder)
 }
 
-/// Makes a project. Returns false if the name belongs to a project of another folder.
-async fn make(session: &Session, client: &Client, name: &str, folder: &str) -> Outcome<bool> {
+/// Makes a project. Returns whether it is new; `None` if the name belongs to a project of another folder.
+async fn make(session: &Session, client: &Client, name: &str, folder: &str) -> Outcome<Option<bool>> {
     let workspace = Some(Some(NewWorkspace::local(folder)));
     let settings = ProjectPatch { workspace, ..ProjectPatch::default() };
     let project = NewProject { name: name.to_owned(), settings };
     match client.create_project(&project).await {
         Ok(_) => {
             say(&format!("Project {name} is made for {folder}."));
-            Ok(true)
+            Ok(Some(true))
         }
         // Another command may have made it in the meantime.
         Err(error) if error.problem().is_some_and(|problem| problem.code == "project_exists") => {
-            Ok(is_in(&*session.done(client.get_project(name).await)?, folder))
+            let is_of_folder = is_in(&*session.done(client.get_project(name).await)?, folder);
+            Ok(is_of_folder.then_some(false))
         }
         Err(error) => session.done(Err(error)),
     }
