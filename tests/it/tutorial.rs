@@ -36,7 +36,7 @@ async fn run(name: &str) {
     };
     let (server, receiver) = (free_port(), free_port());
     let steps = steps(&tutorial);
-    let mut script = "trap 'kill $(jobs -p) 2>/dev/null' EXIT\nset -e\n".to_owned();
+    let mut script = "trap 'kill $(jobs -p) 2>/dev/null || true' EXIT\nset -e\n".to_owned();
     for step in &steps {
         script += &format!("{}\nprintf '%s' '{END}'\n", step.replace("3000", &receiver));
     }
