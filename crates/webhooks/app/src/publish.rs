@@ -1,5 +1,6 @@
 //! Publication of events: many callers share one commit.
 
+mod batch;
 mod commits;
 
 use std::fmt;
@@ -19,7 +20,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::metrics::Publishing;
 use crate::{EventTypeCatalog, EventTypeRegistry, EventViolation};
-use commits::Call;
+use batch::Call;
 
 pub use commits::PublisherTask;
 

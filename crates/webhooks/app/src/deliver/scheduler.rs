@@ -26,8 +26,6 @@ use super::{Heartbeat, WorkerOptions};
 use crate::metrics::Scheduling;
 use advance::Advance;
 
-/// Number of webhooks per discovery.
-const DISCOVERY_PAGE_SIZE: u32 = 256;
 /// Maximum number of pages per round while webhooks wait for slots.
 const MAX_SHORT_PAGES: u32 = 8;
 /// Number of free slots from which a page leaves some to the pages behind it. Fewer slots go to the pages in
@@ -214,7 +212,7 @@ impl Scheduler {
             // The round finds that too.
             self.announced = None;
         }
-        let discovery = self.queue.discover(self.round.after, DISCOVERY_PAGE_SIZE).await?;
+        let discovery = self.queue.discover(self.round.after, self.page_size()).await?;
         let now = Instant::now();
         if let Some(due_in) = discovery.next_due_in {
             self.round.due(now + due_in);

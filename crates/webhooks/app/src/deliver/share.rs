@@ -240,6 +240,11 @@ impl FairShares {
         self.loads.get(&webhook).map_or(Standing::Unknown, |load| load.standing)
     }
 
+    /// True if every delivery in flight is of a proven webhook.
+    pub(super) fn are_all_proven(&self) -> bool {
+        self.holdings.unproven_in_slots() == 0
+    }
+
     fn holds(&self, webhook: WebhookId) -> u32 {
         self.loads.get(&webhook).map_or(0, |load| load.in_flight)
     }

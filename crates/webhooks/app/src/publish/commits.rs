@@ -4,6 +4,9 @@
 //! caller waits for its own commit only; under load the batches grow by themselves. Two committers work at once,
 //! so that the database works on one batch while the other waits for the disk or for returning callers.
 //!
+//! After a commit with many deliveries the next one waits, so that events are not accepted faster than they can be
+//! delivered.
+//!
 //! The store refuses a batch that would make too many deliveries, so a commit is short whatever the events are.
 //! A refused batch is divided; a call that is too large by itself goes to the committer of large calls, which
 //! commits one call at a time, so that the others wait for no more than one of them.
@@ -16,12 +19,13 @@ use futures_util::future::join_all;
 use rdev_app::Outages;
 use rdev_webhooks_domain::ports::{EventRepository, StoreError};
 use rdev_webhooks_domain::{NewEvent, PublishOutcome, Published};
-use tokio::sync::{Mutex, mpsc, oneshot};
+use tokio::sync::{Mutex, mpsc, watch};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{Instrument, Span, field};
 
-use super::{MAX_BATCH_DELIVERIES, MAX_EVENT_DELIVERIES, PublishError, TooLarge};
+use super::batch::{Batch, Call};
+use super::{PublishError, TooLarge};
 use crate::batcher::Batcher;
 use crate::metrics::Publishing;
 use crate::spans::record_duration;
@@ -29,30 +33,19 @@ use crate::spans::record_duration;
 /// Maximum number of events per commit, unless a single call brings more.
 const MAX_BATCH: usize = 512;
 /// Maximum number of deliveries per shared commit, unless each event makes one. A larger call goes to the
-/// committer of large calls, which leaves the database to the others for two thirds of the time.
+/// committer of large calls.
 const MAX_SHARED_DELIVERIES: u32 = 512;
 /// Maximum number of concurrent shared commits.
 const MAX_CONCURRENT_COMMITS: usize = 2;
-/// Maximum number of bytes of bodies per commit, unless a single call brings more.
-const MAX_BATCH_BYTES: usize = 8 << 20;
 /// Maximum number of large calls that wait. Further ones fail with [`PublishError::Busy`].
 const MAX_LARGE_WAITING: usize = 1_024;
-/// Pause of the committer of large calls after a commit, as a multiple of the duration of the commit. Meanwhile the
-/// database works for the others, and for the deliveries of what was published.
-const LARGE_CALL_PAUSE: u32 = 2;
-/// Maximum wait of a call for its commit to begin. A commit that has begun is not abandoned.
-const MAX_WAIT: Duration = Duration::from_secs(8);
-
-/// The channel of a caller's answer.
-type Answer = oneshot::Sender<Result<Vec<Published>, PublishError>>;
-
-/// The events of one caller.
-pub(super) struct Call {
-    pub(super) events: Vec<NewEvent>,
-    pub(super) answer: Answer,
-    /// When it was handed over.
-    pub(super) since: Instant,
-}
+/// Pause after a commit of [`MAX_SHARED_DELIVERIES`] or more, as a multiple of the duration of the commit; after a smaller
+/// one it is shorter in proportion. Meanwhile the database works for the deliveries of what was published.
+const PAUSE: f64 = 2.0;
+/// Shortest pause that is worth a timer.
+const MIN_PAUSE: Duration = Duration::from_micros(200);
+/// Longest pause of shared commits: one that took longer waited for something else.
+const MAX_PAUSE: Duration = Duration::from_millis(100);
 
 /// The task behind a [`Publisher`](super::Publisher). The caller runs and joins it.
 pub struct PublisherTask {
@@ -75,10 +68,12 @@ impl PublisherTask {
     pub async fn run(self) {
         let Self { calls, store, metrics, outages, stop } = self;
         let (calls, limit) = (Mutex::new((calls, Batcher::default())), AtomicUsize::new(MAX_BATCH));
+        let rested = watch::Sender::new(Instant::now());
         let (large, mut large_calls) = mpsc::channel(MAX_LARGE_WAITING);
         let common = SharedCommitter {
             calls: &calls,
             limit: &limit,
+            rested: &rested,
             large,
             store: &*store,
             metrics: &metrics,
@@ -95,84 +90,10 @@ impl PublisherTask {
                 }
                 let begun = Instant::now();
                 commit_large(&*store, &metrics, &outages, call).await;
-                rested = Instant::now() + begun.elapsed() * LARGE_CALL_PAUSE;
+                rested = Instant::now() + pause(begun.elapsed(), MAX_SHARED_DELIVERIES);
             }
         };
         tokio::join!(join_all(committers), large);
-    }
-}
-
-/// The events of one commit.
-#[derive(Default)]
-struct Batch {
-    events: Vec<NewEvent>,
-    bytes: usize,
-    /// The calls: the number of events, the channel of the answer, and the time of the call.
-    waiting: Vec<(usize, Answer, Instant)>,
-}
-
-impl Batch {
-    fn has_room_for(&self, call: &Call, limit: usize) -> bool {
-        self.events.is_empty()
-            || self.events.len() + call.events.len() <= limit && self.bytes + call.bytes() <= MAX_BATCH_BYTES
-    }
-
-    fn add(&mut self, call: Call) {
-        self.bytes += call.bytes();
-        self.waiting.push((call.events.len(), call.answer, call.since));
-        self.events.extend(call.events);
-    }
-
-    /// The calls again.
-    fn into_calls(self) -> impl Iterator<Item = Call> {
-        let mut events = self.events.into_iter();
-        self.waiting.into_iter().map(move |(count, answer, since)| Call {
-            events: events.by_ref().take(count).collect(),
-            answer,
-            since,
-        })
-    }
-
-    fn answer(self, published: Vec<Published>) {
-        let mut published = published.into_iter();
-        for (count, answer, _) in self.waiting {
-            // Fails if the caller went away; the event is stored all the same.
-            let _ = answer.send(Ok(published.by_ref().take(count).collect()));
-        }
-    }
-
-    fn fail(self, error: &PublishError) {
-        for (_, answer, _) in self.waiting {
-            let _ = answer.send(Err(error.clone()));
-        }
-    }
-}
-
-impl Call {
-    fn bytes(&self) -> usize {
-        self.events.iter().map(|event| event.body.len()).sum()
-    }
-
-    /// Returns the call, or `None` if it ends before it begins: its caller went away, or it has waited for too
-    /// long, which its caller learns. Nothing is stored of such a call.
-    fn begin(self) -> Option<Self> {
-        if self.answer.is_closed() {
-            return None;
-        }
-        if self.since.elapsed() > MAX_WAIT {
-            self.refuse(PublishError::Busy);
-            return None;
-        }
-        Some(self)
-    }
-
-    fn refuse(self, error: PublishError) {
-        let _ = self.answer.send(Err(error));
-    }
-
-    /// Returns the maximum number of deliveries of the call.
-    fn limit(&self) -> u32 {
-        if self.events.len() == 1 { MAX_EVENT_DELIVERIES } else { MAX_BATCH_DELIVERIES }
     }
 }
 
@@ -193,6 +114,12 @@ fn shared_limit(events: usize) -> u32 {
     u32::try_from(events).unwrap_or(u32::MAX).max(MAX_SHARED_DELIVERIES)
 }
 
+/// Returns the pause after a commit.
+fn pause(took: Duration, deliveries: u32) -> Duration {
+    let share = f64::from(deliveries.min(MAX_SHARED_DELIVERIES)) / f64::from(MAX_SHARED_DELIVERIES);
+    took.mul_f64(PAUSE * share)
+}
+
 /// A committer of calls that share commits.
 #[derive(Clone)]
 struct SharedCommitter<'a> {
@@ -200,6 +127,8 @@ struct SharedCommitter<'a> {
     calls: &'a Mutex<(mpsc::Receiver<Call>, Batcher)>,
     /// The present maximum number of events per commit.
     limit: &'a AtomicUsize,
+    /// When the next commit may begin.
+    rested: &'a watch::Sender<Instant>,
     /// The channel of calls that are too large to share a commit.
     large: mpsc::Sender<Call>,
     store: &'a dyn EventRepository,
@@ -231,7 +160,22 @@ impl SharedCommitter<'_> {
     async fn next_calls(&self, calls: &mut Vec<Call>) -> usize {
         let (receiver, batcher) = &mut *self.calls.lock().await;
         let limit = self.limit.load(Ordering::Relaxed);
-        match self.stop.run_until_cancelled(batcher.next(receiver, calls, limit)).await {
+        let next = async {
+            let got = batcher.next(receiver, calls, limit).await;
+            // A commit may end during the wait.
+            let rested = *self.rested.borrow();
+            if got == 0 || rested <= Instant::now() {
+                return got;
+            }
+            tokio::time::sleep_until(rested).await;
+            while calls.len() < limit
+                && let Ok(call) = receiver.try_recv()
+            {
+                calls.push(call);
+            }
+            calls.len()
+        };
+        match self.stop.run_until_cancelled(next).await {
             Some(got) => got,
             None => {
                 // What was taken when the wait ended is in `calls`.
@@ -251,6 +195,7 @@ impl SharedCommitter<'_> {
             match store(self.store, &batch.events, limit).await {
                 Ok(PublishOutcome::Stored(published)) => {
                     self.learn(batch.events.len(), published.iter().map(|one| one.deliveries));
+                    self.rest(begun.elapsed(), published.iter().map(|one| one.deliveries).sum());
                     self.outages.worked("publish");
                     self.metrics.stored(&published, begun.elapsed());
                     batch.answer(published);
@@ -311,6 +256,15 @@ impl SharedCommitter<'_> {
             call.refuse(PublishError::TooLarge(too_large));
         } else if let Err(refused) = self.large.try_send(call) {
             refused.into_inner().refuse(PublishError::Busy);
+        }
+    }
+
+    /// Lets the next commit wait for a moment.
+    fn rest(&self, took: Duration, deliveries: u32) {
+        let pause = pause(took, deliveries).min(MAX_PAUSE);
+        if pause >= MIN_PAUSE {
+            let rested = Instant::now() + pause;
+            self.rested.send_modify(|until| *until = rested.max(*until));
         }
     }
 

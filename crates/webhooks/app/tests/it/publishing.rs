@@ -352,6 +352,37 @@ async fn the_lane_for_large_calls_rests_after_each() {
     assert_eq!(second.await.unwrap(), 2);
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_commit_of_many_deliveries_is_followed_by_a_pause() {
+    // As long as the commit, for half of the deliveries after which it is twice as long.
+    for (fan_out, pause_ms) in [(256, 100), (16, 6), (0, 0)] {
+        let (store, publisher, _task) = gated_with(false, fan_out);
+        let publish = || {
+            let publisher = publisher.clone();
+            tokio::spawn(async move { publisher.publish(draft()).await.unwrap() })
+        };
+        let first = publish();
+        begun(&store, 1).await;
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        store.gate.add_permits(1);
+        first.await.unwrap();
+        let ended = tokio::time::Instant::now();
+        let others = [publish(), publish()];
+        while store.begun.load(Ordering::Relaxed) == 1 {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        let paused = u64::try_from(ended.elapsed().as_millis()).unwrap();
+        assert!((pause_ms..=pause_ms + 2).contains(&paused), "{paused} ms after {fan_out} deliveries");
+        store.gate.add_permits(2);
+        for other in others {
+            other.await.unwrap();
+        }
+        if pause_ms > 0 {
+            assert_eq!(store.commits.load(Ordering::Relaxed), 2, "calls of the pause share a commit");
+        }
+    }
+}
+
 #[tokio::test]
 async fn calls_that_are_too_large_together_are_split() {
     let (store, publisher, task) = gated_with(false, 250);

@@ -1,4 +1,4 @@
-//! The claim: the division of the free slots, and the handing out of deliveries.
+//! The claim: the size of a page, the division of the free slots, and the handing out of deliveries.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -17,7 +17,20 @@ use crate::spans::record_duration;
 /// Time that a lease lasts beyond the deadline of its attempt, for waiting and recording.
 const LEASE_MARGIN: Duration = Duration::from_secs(30);
 
+/// Maximum number of webhooks per discovery, and the minimum where the page gets a slot for each of them.
+const MAX_PAGE_SIZE: u32 = 256;
+const MIN_PAGE_SIZE: u32 = 64;
+
 impl Scheduler {
+    /// Returns the number of webhooks of the next page. What a page finds beyond its slots, a later one finds again at the
+    /// same cost. But the webhooks of a page compete for its slots if they are few, or if some endpoints may not respond.
+    pub(super) fn page_size(&self) -> u32 {
+        match u32::try_from(self.free_slots() / 2).unwrap_or(u32::MAX) {
+            share if share >= MIN_PAGE_SIZE && self.shares.are_all_proven() => share.min(MAX_PAGE_SIZE),
+            _ => MAX_PAGE_SIZE,
+        }
+    }
+
     /// Claims what each of these webhooks may take. Returns the number of claimed deliveries.
     pub(super) async fn take(
         &mut self,
