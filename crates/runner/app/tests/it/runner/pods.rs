@@ -138,15 +138,19 @@ impl Refusal {
 
     /// Waits until the runner was refused again, and has given the run back before that.
     async fn refused_again(&self) {
-        let before = self.asked.load(Ordering::SeqCst);
-        let mut ticks = tokio::time::interval(Duration::from_millis(100));
-        let again = async {
-            while self.asked.load(Ordering::SeqCst) < before + 2 {
-                ticks.tick().await;
-            }
-        };
-        tokio::time::timeout(Duration::from_secs(1_200), again).await.expect("the runner looks again");
+        until_asked(&self.asked, self.asked.load(Ordering::SeqCst) + 2).await;
     }
+}
+
+/// Waits until a runner was asked this often about its rights.
+async fn until_asked(asked: &AtomicUsize, times: usize) {
+    let mut ticks = tokio::time::interval(Duration::from_millis(100));
+    let again = async {
+        while asked.load(Ordering::SeqCst) < times {
+            ticks.tick().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(1_200), again).await.expect("the runner looks again");
 }
 
 #[tokio::test(start_paused = true)]
@@ -211,10 +215,7 @@ async fn a_result_of_a_place_that_refuses_the_runner_is_none() {
     let claude = AgentProvider::claude();
     let agent = Refused { provider: claude, asked: Arc::clone(&asked), rights: 1 };
     let follower = orphan.start(agent, options("host-2", lost_after));
-    let mut ticks = tokio::time::interval(Duration::from_millis(100));
-    while asked.load(Ordering::SeqCst) < 3 {
-        ticks.tick().await;
-    }
+    until_asked(&asked, 3).await;
     assert_eq!(orphan.scene.get(orphan.id).await.state.status(), CommandStatus::Running);
     let third = orphan.start(scripted(&orphan.world), options("host-3", lost_after));
     assert_eq!(orphan.scene.ended(orphan.id).await.state.outcome(), Some(Outcome::Completed));
