@@ -24,7 +24,7 @@ const START_TIMEOUT: Duration = Duration::from_secs(30);
 const UPLOAD_TIMEOUT: Duration = Duration::from_secs(240);
 
 /// How long a piece of the supervisor may take on its way into the pod, and the size of a piece.
-const PIECE_TIMEOUT: Duration = Duration::from_secs(30);
+const PIECE_TIMEOUT: Duration = Duration::from_secs(10);
 const PIECE_BYTES: usize = 64 * 1024;
 
 /// The longest first line, and the part of a complaint that is quoted.
