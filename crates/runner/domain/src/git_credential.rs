@@ -24,7 +24,7 @@ pub enum GitCredentialError {
     )]
     Missing(&'static str),
     /// Two lines have one key.
-    #[error("must have one line {0}= alone")]
+    #[error("must have exactly one line {0}=")]
     Duplicate(&'static str),
     /// A line has another meaning to git.
     #[error("must not have the line {0}=: only protocol=, host=, username= and password= are used")]
