@@ -310,9 +310,7 @@ impl VersionControl for LocalGit {
         let _one_at_a_time = self.alone().await?;
         within(WORKTREE_TIMEOUT, async {
             let found = match self.worktrees.find(request.name) {
-                Some(found)
-                    if found.record.stage == Stage::Open && !found.is_known().map_err(unusable)? =>
-                {
+                Some(found) if found.is_forgotten().map_err(unusable)? => {
                     self.remove_unknown(found).await?;
                     self.make(request).await?
                 }
@@ -357,7 +355,7 @@ impl VersionControl for LocalGit {
         let _one_at_a_time = self.alone().await?;
         let Some(mut found) = self.worktrees.find_of(run) else { return Ok(()) };
         within(WORKTREE_TIMEOUT, async {
-            if found.record.stage == Stage::Open && !found.is_known().map_err(unusable)? {
+            if found.is_forgotten().map_err(unusable)? {
                 return self.remove_unknown(found).await;
             }
             if found.record.stage == Stage::Open {

@@ -147,9 +147,13 @@ impl Found {
         File::create_new(path)?.write_all(self.record.run.as_bytes())
     }
 
-    /// Returns whether the repository knows the worktree, and not another one of its name that another host has made since.
-    pub(super) fn is_known(&self) -> io::Result<bool> {
-        Ok(read(&self.repository().own.join("gitdir"))?.is_some_and(|known| known == line(&self.link())))
+    /// Returns whether its repository does not know it any more: another host has made one of its name since.
+    pub(super) fn is_forgotten(&self) -> io::Result<bool> {
+        if self.record.stage != Stage::Open {
+            return Ok(false);
+        }
+        let known = read(&self.repository().own.join("gitdir"))?;
+        Ok(known.is_none_or(|known| known != line(&self.link())))
     }
 
     fn link(&self) -> PathBuf {
