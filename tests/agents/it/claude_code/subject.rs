@@ -49,6 +49,7 @@ impl Subject {
         let sink = RecordingSink::default();
         let run = self.run(draft);
         let result = bounded(self.agent().execute(&run, &sink)).await;
+        assert!(self.folder(&run).is_dir());
         self.leaves_nothing(&run).await;
         (result, sink.events())
     }
@@ -61,13 +62,18 @@ impl Subject {
         self.execute(RequestDraft { limits, ..script_of(1, script) }).await
     }
 
+    fn folder(&self, run: &AgentRun) -> PathBuf {
+        self.scene.folder(self.place.runs()).join(run.command_id().to_string())
+    }
+
     /// Checks that a run that has ended has left no process, no socket and no temporary folder, and forgets it.
     pub(crate) async fn leaves_nothing(&self, run: &AgentRun) {
         // The supervisor itself exits a moment after it has written down the end.
         let processes = || self.place.processes(&self.scene);
         eventually("the end of all processes", async || processes().is_empty().then_some(())).await;
-        let folder = self.scene.folder(self.place.runs()).join(run.command_id().to_string());
-        assert!(folder.is_dir() && !folder.join("tmp").exists());
+        // It is gone already if the run was cancelled before it began.
+        let folder = self.folder(run);
+        assert!(!folder.join("tmp").exists());
         let is_socket = |path: &PathBuf| path.metadata().is_ok_and(|file| file.file_type().is_socket());
         let sockets: Vec<_> = self.scene.files("").into_iter().filter(is_socket).collect();
         assert!(sockets.is_empty(), "{sockets:?}");
