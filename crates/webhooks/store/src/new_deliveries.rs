@@ -7,7 +7,7 @@ use rdev_webhooks_domain::{Claim, LeasedDelivery, WakeUp, WebhookId};
 /// The number of deliveries that a publication adds to each webhook and that wait for a claim.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewDeliveries {
-    /// `None` if they are of too many webhooks to name.
+    /// `None` if the webhooks are not known.
     by_webhook: Option<BTreeMap<WebhookId, u32>>,
 }
 
@@ -21,37 +21,38 @@ impl NewDeliveries {
         let mut counts: BTreeMap<WebhookId, u32> = BTreeMap::new();
         for webhook in webhooks {
             *counts.entry(webhook).or_default() += 1;
-            if counts.len() > WakeUp::MAX_WEBHOOKS {
-                return Self::ANY;
-            }
         }
         Self { by_webhook: Some(counts) }
     }
 
-    /// Returns their number; `None` if it is not known.
+    /// Returns what a claim in advance takes of them; `None` if that is nothing, or more than `most` deliveries.
     #[must_use]
-    pub fn total(&self) -> Option<u32> {
-        self.by_webhook.as_ref().map(|counts| counts.values().sum())
-    }
-
-    /// Returns what a claim in advance takes of them; `None` if that is nothing.
-    #[must_use]
-    pub fn within(&self, claim: &Claim) -> Option<Claim> {
+    pub fn within(&self, claim: &Claim, most: u32) -> Option<Claim> {
         let counts = self.by_webhook.as_ref()?;
-        let shares = claim.shares.iter().copied().filter(|share| counts.contains_key(&share.webhook));
+        let mut total = 0_u32;
+        let shares = claim.shares.iter().copied().filter(|share| match counts.get(&share.webhook) {
+            Some(count) => {
+                total = total.saturating_add(*count);
+                true
+            }
+            None => false,
+        });
         let claim = Claim { token: claim.token, shares: shares.collect() };
-        (!claim.shares.is_empty()).then_some(claim)
+        (!claim.shares.is_empty() && total <= most).then_some(claim)
     }
 
     /// Removes those that are leased.
     pub fn remove(&mut self, leased: &[LeasedDelivery]) {
         let Some(counts) = &mut self.by_webhook else { return };
         for delivery in leased {
-            if let Some(count) = counts.get_mut(&delivery.target.webhook_id) {
+            let webhook = delivery.target.webhook_id;
+            if let Some(count) = counts.get_mut(&webhook) {
                 *count = count.saturating_sub(1);
+                if *count == 0 {
+                    counts.remove(&webhook);
+                }
             }
         }
-        counts.retain(|_, count| *count > 0);
     }
 
     /// Returns what to announce to the workers.

@@ -79,20 +79,22 @@ impl ActiveWebhooks {
         known.filter(|known| known.is_current(now)).map(|known| known.webhook).collect()
     }
 
-    /// Returns the known webhooks while only new deliveries can be claimable, unless they are too many for each to expect
-    /// some soon.
+    /// Returns the known webhooks without limits while only new deliveries can be claimable, unless they are too many for
+    /// each to expect some soon.
     pub(super) fn expected(&mut self, now: Instant) -> Vec<DueWebhook> {
         if self.quiet_until.is_none_or(|until| until <= now) {
             return Vec::new();
         }
-        if self.known.len() > MAX_EXPECTED {
-            if self.pruned_at.is_none_or(|at| at + KNOWN_FOR <= now) {
-                self.pruned_at = Some(now);
-                self.known.retain(|_, known| known.is_current(now));
-            }
-            return Vec::new();
+        if self.known.len() > MAX_EXPECTED && self.pruned_at.is_none_or(|at| at + KNOWN_FOR <= now) {
+            self.pruned_at = Some(now);
+            self.known.retain(|_, known| known.is_current(now));
         }
-        self.known.values().filter(|known| known.is_current(now)).map(|known| known.webhook).collect()
+        let expected = self.known.values().filter(|known| !known.webhook.is_limited && known.is_current(now));
+        let mut expected: Vec<_> = expected.map(|known| known.webhook).take(MAX_EXPECTED + 1).collect();
+        if expected.len() > MAX_EXPECTED {
+            expected.clear();
+        }
+        expected
     }
 
     /// True if each of these webhooks yielded a delivery just now. One that did not may have changed.

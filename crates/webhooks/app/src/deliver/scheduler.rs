@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use rdev_app::{Ambient, Outages};
 use rdev_webhooks_domain::ports::{DeliveryQueue, StoreError};
-use rdev_webhooks_domain::{WakeUp, WebhookId};
+use rdev_webhooks_domain::{Discovery, WakeUp, WebhookId};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -181,7 +181,6 @@ impl Scheduler {
         let now = Instant::now();
         let poll_at = now + self.options.poll_interval;
         self.flights.sweep(now, &mut self.shares);
-        self.withdraw_advance();
         if self.free_slots() == 0
             && let Some(look_at) = self.look_when_full(now)
         {
@@ -212,7 +211,7 @@ impl Scheduler {
             // The round finds that too.
             self.announced = None;
         }
-        let discovery = self.queue.discover(self.round.after, self.page_size()).await?;
+        let discovery = self.discover().await?;
         let now = Instant::now();
         if let Some(due_in) = discovery.next_due_in {
             self.round.due(now + due_in);
@@ -251,6 +250,19 @@ impl Scheduler {
             self.active.begin_quiet(next.at);
         }
         Ok(next)
+    }
+
+    /// Returns the next page of webhooks with due deliveries. Meanwhile publications may use the claim in advance.
+    async fn discover(&mut self) -> Result<Discovery, StoreError> {
+        let queue = Arc::clone(&self.queue);
+        let mut discovery = queue.discover(self.round.after, self.page_size());
+        loop {
+            tokio::select! {
+                biased;
+                leases = advance::leased(&mut self.advance) => self.accept(leases).await,
+                discovery = &mut discovery => return discovery,
+            }
+        }
     }
 
     /// Returns the number of deliveries that may be claimed now.
@@ -347,9 +359,7 @@ impl Scheduler {
                 }
                 () = tokio::time::sleep_until(until) => return,
                 leases = advance::leased(&mut self.advance) => {
-                    if let Err(error) = self.accept(leases).await {
-                        self.outages.store_failed("release claims", &error);
-                    }
+                    self.accept(leases).await;
                     self.claim_in_advance(Instant::now());
                 }
                 Some(step) = progress.recv() => {

@@ -9,7 +9,7 @@ use rdev_access::Ids;
 use rdev_webhooks_app::deliver::WorkerOptions;
 use rdev_webhooks_domain::ports::{AdvanceClaim, Cancellation, DeliveryQueue, Redelivery, StoreError};
 use rdev_webhooks_domain::{
-    Access, Claim, DeliveryId, DeliveryStatus, Discovery, LeaseRef, LeasedDelivery, QueueStats,
+    Access, Claim, DeliveryId, DeliveryStatus, Discovery, LeaseRef, LeasedDelivery, QueueStats, RateLimit,
     RedeliveryRequest, Settlement, WakeUp, WebhookId,
 };
 use rdev_webhooks_testkit::MemoryStore;
@@ -207,6 +207,80 @@ async fn new_deliveries_of_the_process_need_no_claim() {
     world.publish().await;
     let waiting = world.store.discover(None, 10).await.unwrap();
     assert_eq!(waiting.due.len(), webhooks.len());
+}
+
+/// Together the webhooks may take more than there are slots, which says nothing about how many deliveries they have.
+#[tokio::test(start_paused = true)]
+async fn a_few_new_deliveries_need_one_claim() {
+    let world = World::new(|_, _| Answer::Status(200));
+    for _ in 0..20 {
+        world.webhook(|_| {}).await;
+    }
+    let queue = Faulty::around(world.store.clone(), false);
+    let options = WorkerOptions::default().with_poll_interval(Duration::from_secs(60));
+    let worker = world.start_worker_on(queue.clone(), options);
+    for _ in 0..100 {
+        world.publish().await;
+        pass(Duration::from_millis(100)).await;
+    }
+    let before = (queue.claims.load(Ordering::Relaxed), queue.discoveries.load(Ordering::Relaxed));
+    for _ in 0..10 {
+        world.publish().await;
+        pass(Duration::from_millis(100)).await;
+    }
+    let now = (queue.claims.load(Ordering::Relaxed), queue.discoveries.load(Ordering::Relaxed));
+    assert_eq!(now.0 - before.0, 10);
+    assert!(now.1 - before.1 <= 1, "{} discoveries in 1 s", now.1 - before.1);
+    worker.stop().await;
+}
+
+/// A discovery beside many webhooks takes long.
+#[tokio::test(start_paused = true)]
+async fn new_deliveries_of_the_process_do_not_wait_for_a_discovery() {
+    let world = World::new(|_, _| Answer::Status(200));
+    world.webhook(|_| {}).await;
+    let queue = Faulty::around(world.store.clone(), false);
+    queue.takes_advance_claims.store(true, Ordering::Relaxed);
+    let options = WorkerOptions::default().with_poll_interval(Duration::from_secs(5));
+    let worker = world.start_worker_on(queue.clone(), options);
+    for _ in 0..2 {
+        world.publish().await;
+        pass(Duration::from_millis(100)).await;
+    }
+    queue.discovery_ms.store(500, Ordering::Relaxed);
+    let before = queue.discoveries.load(Ordering::Relaxed);
+    while queue.discoveries.load(Ordering::Relaxed) == before {
+        pass(Duration::from_millis(10)).await;
+    }
+    world.publish().await;
+    pass(Duration::from_millis(10)).await;
+    assert_eq!(world.dispatcher.sent().len(), 3, "the discovery takes longer");
+    worker.stop().await;
+}
+
+/// Webhooks with limits are never leased from in advance, and so do not make the others too many.
+#[tokio::test(start_paused = true)]
+async fn new_deliveries_need_no_claim_beside_webhooks_with_limits() {
+    let world = World::new(|_, _| Answer::Status(200));
+    for _ in 0..100 {
+        world.webhook(|webhook| webhook.settings.rate_limit = RateLimit::per_second(0.001)).await;
+    }
+    world.publish().await;
+    let queue = Faulty::around(world.store.clone(), false);
+    queue.takes_advance_claims.store(true, Ordering::Relaxed);
+    let worker = world.start_worker_on(queue.clone(), WorkerOptions::default());
+    world.webhook(|_| {}).await;
+    world.publish().await;
+    pass(Duration::from_millis(100)).await;
+    let before = (queue.claims.load(Ordering::Relaxed), world.dispatcher.sent().len());
+    for n in 1..20 {
+        world.publish().await;
+        pass(Duration::from_millis(100)).await;
+        assert_eq!(world.dispatcher.sent().len(), before.1 + n);
+    }
+    let claims = queue.claims.load(Ordering::Relaxed) - before.0;
+    assert!(claims <= 2, "{claims} in 2 s");
+    worker.stop().await;
 }
 
 /// The record of a success waits a moment for others, but not that of a failure.

@@ -55,7 +55,8 @@ pub trait DeliveryQueue: Send + Sync + 'static {
     ///
     /// 1. MUST lease new deliveries that [`claim`](Self::claim) would lease, and no others, and return the same of
     ///    them. It may skip a webhook with limits, and lease deliveries that were due before.
-    ///    (`an_advance_claim_leases_new_deliveries`, `an_advance_claim_leases_nothing_that_may_not_be_sent`)
+    ///    (`an_advance_claim_leases_new_deliveries`, `an_advance_claim_leases_beside_many_other_webhooks`,
+    ///    `an_advance_claim_leases_nothing_that_may_not_be_sent`)
     /// 2. MUST take no more than the share of each webhook, and MUST wake [`Self::wait_for_work`] for the other new
     ///    deliveries. (`what_an_advance_claim_leaves_is_announced`)
     /// 3. MUST lease nothing once the claim is withdrawn. (`a_withdrawn_advance_claim_leases_nothing`)

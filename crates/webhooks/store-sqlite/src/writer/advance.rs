@@ -15,7 +15,7 @@ use crate::queue::claim;
 
 /// The most deliveries of a transaction that are leased within it. Of more, a claim of its own takes larger batches at
 /// less cost for each.
-const MAX_LEASED: u32 = 8;
+const MAX_LEASED: u32 = 24;
 
 /// The claims in advance, and what a claim needs.
 pub(crate) struct Advance {
@@ -32,11 +32,8 @@ impl Advance {
         mut new: NewDeliveries,
         now: Timestamp,
     ) -> Result<Answer, sqlx::Error> {
-        if new.total().is_none_or(|total| total > MAX_LEASED) {
-            return Ok(announce(new));
-        }
         let Some(unused) = self.claims.take() else { return Ok(announce(new)) };
-        let Some(claim) = new.within(&unused.claim) else {
+        let Some(claim) = new.within(&unused.claim, MAX_LEASED) else {
             self.claims.put_back(unused);
             return Ok(announce(new));
         };

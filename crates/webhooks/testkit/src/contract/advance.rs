@@ -135,6 +135,22 @@ pub async fn what_an_advance_claim_leaves_is_announced(harness: &dyn Harness) {
     assert_eq!(scene.claim(other, 10).await.len(), 4);
 }
 
+/// A claim in advance leases the deliveries of its webhooks however many others the publication has deliveries for.
+pub async fn an_advance_claim_leases_beside_many_other_webhooks(harness: &dyn Harness) {
+    let scene = Scene::new(harness);
+    for _ in 0..2 * WakeUp::MAX_WEBHOOKS {
+        scene.webhook().await;
+    }
+    let webhook = scene.webhook().await;
+    let mut claim = scene.claim_in_advance(&[webhook], 5);
+    scene.quieten().await;
+    let event = scene.publish().await;
+    assert_eq!(in_order(&leased(&mut claim).await), [DeliveryId::derive(event, webhook)]);
+    scene.wakes().await;
+    let rest = scene.queue.discover(None, 1_000).await.unwrap();
+    assert_eq!(rest.due.len(), 2 * WakeUp::MAX_WEBHOOKS);
+}
+
 /// A claim in advance leases nothing of a webhook that is disabled or deleted, or whose circuit is open, and no more of a
 /// limited webhook than its limits allow.
 pub async fn an_advance_claim_leases_nothing_that_may_not_be_sent(harness: &dyn Harness) {

@@ -41,6 +41,7 @@ macro_rules! contract_test_names {
             a_wake_up_covers_all_that_is_new
             // claims in advance
             an_advance_claim_leases_new_deliveries
+            an_advance_claim_leases_beside_many_other_webhooks
             what_an_advance_claim_leaves_is_announced
             an_advance_claim_leases_nothing_that_may_not_be_sent
             a_withdrawn_advance_claim_leases_nothing

@@ -32,7 +32,7 @@ impl EventRepository for MemoryStore {
         let new = published.iter().filter(|one| !one.duplicate);
         let mut new = NewDeliveries::count(new.flat_map(|one| receivers_of(&state, one.id)));
         if let Some(unused) = self.advance_claims.take() {
-            match new.within(&unused.claim) {
+            match new.within(&unused.claim, u32::MAX) {
                 Some(claim) => {
                     let (since, leased) = (Instant::now(), lease(&mut state, &claim, now));
                     new.remove(&leased);

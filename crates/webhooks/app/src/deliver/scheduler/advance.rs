@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use rdev_webhooks_domain::ports::{AdvanceClaim, AdvanceLeases, StoreError};
+use rdev_webhooks_domain::ports::{AdvanceClaim, AdvanceLeases};
 use rdev_webhooks_domain::{Claim, ClaimShare, LeaseRef, WebhookId};
 use tokio::time::Instant;
 
@@ -35,16 +35,17 @@ impl Scheduler {
         if self.advance.is_some() {
             return;
         }
-        let mut slots = self.free_slots() / 2;
-        let mut shares = HashMap::new();
-        for due in self.active.expected(now) {
+        let mut expected = self.active.expected(now);
+        expected.retain(|due| {
             let is_sendable = self.pauses.remaining(due.id, now).is_none();
-            if due.is_limited || !is_sendable || self.shares.standing(due.id) != Standing::Proven {
-                continue;
-            }
+            is_sendable && self.shares.standing(due.id) == Standing::Proven
+        });
+        // One publication has deliveries for many webhooks, more often than many for one.
+        let slots = self.free_slots() / 2 / expected.len().max(1);
+        let mut shares = HashMap::with_capacity(expected.len());
+        for due in expected {
             let take = self.shares.quota(&due).min(u32::try_from(slots).unwrap_or(u32::MAX));
             if take > 0 {
-                slots -= take as usize;
                 shares.insert(due.id, self.share(&due, take));
             }
         }
@@ -69,8 +70,8 @@ impl Scheduler {
     }
 
     /// Hands out the deliveries of the claim.
-    pub(super) async fn accept(&mut self, leases: AdvanceLeases) -> Result<(), StoreError> {
-        let Some(advance) = self.end_advance() else { return Ok(()) };
+    pub(super) async fn accept(&mut self, leases: AdvanceLeases) {
+        let Some(advance) = self.end_advance() else { return };
         self.metrics.claimed(leases.deliveries.len());
         let mut refused: Vec<LeaseRef> = Vec::new();
         for leased in leases.deliveries {
@@ -80,7 +81,11 @@ impl Scheduler {
                 Err(lease) => refused.push(lease),
             }
         }
-        if refused.is_empty() { Ok(()) } else { self.queue.release(&refused).await }
+        if !refused.is_empty()
+            && let Err(error) = self.queue.release(&refused).await
+        {
+            self.outages.store_failed("release claims", &error);
+        }
     }
 
     /// Withdraws the claim at the end, and hands out what a publication leases by it.
@@ -88,9 +93,8 @@ impl Scheduler {
         self.withdraw_advance();
         if self.advance.is_some()
             && let Ok(leases) = tokio::time::timeout(LAST_WAIT, leased(&mut self.advance)).await
-            && let Err(error) = self.accept(leases).await
         {
-            self.outages.store_failed("release claims", &error);
+            self.accept(leases).await;
         }
     }
 

@@ -38,6 +38,9 @@ impl Scheduler {
         share: usize,
         now: Instant,
     ) -> Result<usize, StoreError> {
+        if !due.is_empty() {
+            self.withdraw_advance();
+        }
         let mut wanted = Vec::with_capacity(due.len());
         for due in due {
             if let Some(wait) = self.pauses.remaining(due.id, now) {
@@ -51,7 +54,6 @@ impl Scheduler {
         }
         self.shares.forget_idle();
         let (shares, rationed) = self.allocate(&wanted, share, now);
-        self.round.short_of_slots |= rationed;
         let span = match shares.len() {
             0 => Span::none(),
             webhooks => tracing::debug_span!(
@@ -62,20 +64,24 @@ impl Scheduler {
             ),
         };
         let yielded = self.claim(shares).instrument(span).await?;
+        // One that yielded less than it got has no more.
+        let wants_more =
+            |(webhook, got): &(WebhookId, u32)| yielded.get(webhook).copied().unwrap_or(0) == *got;
+        self.round.short_of_slots |= rationed.iter().any(wants_more);
         for webhook in due.iter().filter(|due| yielded.contains_key(&due.id)) {
             self.active.record_yield(webhook, now);
         }
         Ok(yielded.values().map(|count| *count as usize).sum())
     }
 
-    /// Divides the free slots among the webhooks. The second value is true if some webhook got less than it
-    /// may take. Parks attempts for webhooks that hold no slot and got none.
+    /// Divides the free slots among the webhooks. The second value has what those got that may take more. Parks
+    /// attempts for webhooks that hold no slot and got none.
     fn allocate(
         &mut self,
         wanted: &[(&DueWebhook, u32)],
         share: usize,
         now: Instant,
-    ) -> (Vec<ClaimShare>, bool) {
+    ) -> (Vec<ClaimShare>, Vec<(WebhookId, u32)>) {
         let most: Vec<_> = wanted.iter().map(|(due, most)| (due.id, *most)).collect();
         let mut allocation = self.shares.allocate(&most, self.free_slots().min(share));
         if self.lacks_slots(&allocation) {
@@ -90,10 +96,11 @@ impl Scheduler {
         // A page that has used its share serves its other webhooks in the next round.
         self.round.more |= allocation.waiting > 0 && !lacks_slots;
         self.round.lanes = allocation.lanes;
-        let rationed = allocation.takes.iter().zip(wanted).any(|(take, (_, most))| take < most);
-        let takes = allocation.takes.into_iter().zip(wanted).filter(|(take, _)| *take > 0);
-        let shares = takes.map(|(take, (due, _))| self.share(due, take));
-        (shares.collect(), rationed)
+        let takes = allocation.takes.into_iter().zip(wanted);
+        let rationed = takes.clone().filter(|(take, (_, most))| take < most);
+        let rationed = rationed.map(|(take, (due, _))| (due.id, take)).collect();
+        let takes = takes.filter(|(take, _)| *take > 0);
+        (takes.map(|(take, (due, _))| self.share(due, take)).collect(), rationed)
     }
 
     pub(super) fn share(&self, due: &DueWebhook, take: u32) -> ClaimShare {
