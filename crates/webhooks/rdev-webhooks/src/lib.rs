@@ -71,6 +71,9 @@
 //! host's choice, by a feature of `sqlx` such as `tls-rustls-ring-native-roots`; without one, a URL with
 //! `sslmode=require` fails to connect.
 //!
+//! SQLite has one lock fewer if it is built with the environment variable `LIBSQLITE3_FLAGS` that the repository's
+//! `.cargo/config.toml` sets: as libsqlite3-sys compiles it, all connections share one page cache.
+//!
 //! # Publish only
 //!
 //! A service that only publishes needs a pool and nothing else: no encryption key, no task, no pool of rdev's. Other

@@ -15,7 +15,7 @@ queued (webhook_id) AS (
     )
     FROM queued
     WHERE queued.webhook_id IS NOT NULL
-    LIMIT ?5
+    LIMIT +?5
 ),
 -- Until when an open circuit or a spent rate holds all deliveries back.
 held (webhook_id, max_in_flight, is_limited, timeout_ns, last_failure_silent, held_until) AS MATERIALIZED (
