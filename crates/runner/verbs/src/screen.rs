@@ -161,7 +161,8 @@ fn summary(command: &Command) -> String {
             text += &format!(" on {branch}");
         }
     }
-    if let Some(detail) = result.detail.as_ref().filter(|_| command.status != "completed") {
+    let detail = result.detail.as_ref().filter(|detail| !detail.is_empty());
+    if let Some(detail) = detail.filter(|_| command.status != "completed") {
         text += &format!(": {detail}");
     }
     text
@@ -200,6 +201,9 @@ mod tests {
         let failed = command("failed", Some(&result("\"max_turns\"", 0)));
         assert!(summary(&failed).starts_with("cmd_1 failed (max_turns) after 1.2 s"), "{}", summary(&failed));
         assert!(summary(&failed).ends_with(": Why."), "{}", summary(&failed));
+        let unexplained = result("\"agent_error\"", 1).replace("Why.", "");
+        let unexplained = summary(&command("failed", Some(&unexplained)));
+        assert!(unexplained.ends_with(" on rdev/cmd_1"), "{unexplained}");
         for (status, result, code) in [
             ("failed", Some(result("\"max_turns\"", 0)), 1),
             ("failed", Some(result("\"agent_error\"", 7)), 7),
