@@ -25,13 +25,20 @@ pub(super) struct Added {
 }
 
 struct Seen {
-    /// Changes when another connection has committed.
-    version: i64,
+    /// Changes when another connection has committed. That of one connection says nothing about that of another.
+    version: Option<i64>,
     /// The row of the newest event.
     newest: i64,
 }
 
 impl Added {
+    /// Notes that another connection writes from now on.
+    pub(super) fn reconnected(&mut self) {
+        if let Some(seen) = &mut self.seen {
+            seen.version = None;
+        }
+    }
+
     /// Records the late deliveries that other connections have committed since the last look.
     pub(super) async fn surface(
         &mut self,
@@ -41,9 +48,10 @@ impl Added {
         if self.looked_at.is_some_and(|looked_at| looked_at.elapsed() < LOOK_INTERVAL) {
             return Ok(());
         }
-        let version = sqlx::query_scalar("PRAGMA data_version").fetch_one(&mut *conn).await?;
-        let newest = sqlx::query_scalar("SELECT coalesce(max(rowid), 0) FROM webhooks_events");
-        let newest = newest.fetch_one(&mut *conn).await?;
+        // Of one moment: a commit between the two would be taken for seen.
+        let seen = "SELECT v.data_version, (SELECT coalesce(max(rowid), 0) FROM webhooks_events)
+                    FROM pragma_data_version AS v";
+        let (version, newest): (Option<i64>, i64) = sqlx::query_as(seen).fetch_one(&mut *conn).await?;
         if let Some(seen) = self.seen.as_ref().filter(|seen| seen.version != version) {
             // This may wait for another such transaction, whose deliveries then count too.
             let mut tx = conn.begin_with("BEGIN IMMEDIATE").await?;

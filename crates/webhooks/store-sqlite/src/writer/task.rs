@@ -146,7 +146,11 @@ impl Write<'_> {
     ) -> Result<(), sqlx::Error> {
         let conn = match conn {
             Some(conn) => conn,
-            None => conn.insert(SqliteConnection::connect_with(self.options).await?),
+            None => {
+                let new = SqliteConnection::connect_with(self.options).await?;
+                added.reconnected();
+                conn.insert(new)
+            }
         };
         time.follow(conn).await?;
         self.begun.set(time.now());
